@@ -1,0 +1,120 @@
+"""One person's queue while a plan is made: which job is next, and which of its tasks.
+
+Effective priority (the job's own and what it gained by waiting) goes first, then the policy's rank if it has one, then
+age. A group that found no room is left out for the rest of the plan, with all its jobs.
+
+Promises: reads the queue as far as the plan gets, not further; the state is not changed.
+Never: chooses machines.
+"""
+
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+
+from odyssey.ids import JobId, UserId
+from odyssey.model import Job, TaskState
+from odyssey.scheduler.state import State
+from odyssey.scheduler.waiting import Group, Lane
+
+WAITING = TaskState.WAITING
+
+
+class Cursor:
+    """The jobs of one group in order, and the next task of the first of them."""
+
+    __slots__ = ("_indices", "group", "job", "rank")
+
+    def __init__(self, state: State, group: Group, job: JobId, rank: int) -> None:
+        self.group, self.rank = group, rank
+        self._open(state, job)
+
+    def _open(self, state: State, job: JobId) -> None:
+        self.job: Job = state.jobs[job]
+        self._indices = task_indices(state, self.job)
+
+    def take(self) -> int | None:
+        """The next task's index; None when the job has no more."""
+        return next(self._indices, None)
+
+    def advance(self, state: State) -> bool:
+        """On to the next job of the group, if there is one."""
+        following = self.group.jobs.after(self.job.id)
+        if following is None:
+            return False
+        self._open(state, JobId(following))
+        return True
+
+
+def task_indices(state: State, job: Job) -> Iterator[int]:
+    """Those that had a try first: they have waited longest."""
+    yield from state.waiting.ready.get(job.id, ())
+    for run in job.runs:
+        if run.state is WAITING:
+            yield from range(run.start, run.stop)
+
+
+class LaneLine:
+    """One priority: groups by rank, then by the job they are at."""
+
+    __slots__ = ("_active", "_newest", "_rest", "_state", "priority")
+
+    def __init__(self, state: State, priority: int, lane: Lane, rank: Callable[[Group], int] | None) -> None:
+        self._state, self.priority = state, priority
+        self._active: list[tuple[int, JobId, Cursor]] = []
+        self._newest: Cursor | None = None  # while it stands at its first job, all of `rest` comes after it
+        self._rest: Iterator[tuple[int, Group]] = iter(lane)
+        if rank is None:
+            self._pull()
+            return
+        for head, group in lane:
+            heappush(self._active, (rank(group), JobId(head), Cursor(state, group, JobId(head), rank(group))))
+        self._rest = iter(())
+
+    def _pull(self) -> None:
+        following = next(self._rest, None)
+        self._newest = None
+        if following is not None:
+            head, group = JobId(following[0]), following[1]
+            self._newest = Cursor(self._state, group, head, 0)
+            heappush(self._active, (0, head, self._newest))
+
+    def first(self) -> Cursor | None:
+        return self._active[0][2] if self._active else None
+
+    def next_job(self) -> None:
+        """The first cursor's job has nothing more: go on with the oldest job left, of whatever group."""
+        rank, _, cursor = heappop(self._active)
+        if cursor.advance(self._state):
+            heappush(self._active, (rank, cursor.job.id, cursor))
+        if cursor is self._newest:
+            self._pull()
+
+    def drop_first(self) -> None:
+        """The first cursor's group found no room: none of its jobs will."""
+        if heappop(self._active)[2] is self._newest:
+            self._pull()
+
+
+class Line:
+    """All of one person's lanes."""
+
+    __slots__ = ("_lanes", "_state")
+
+    def __init__(self, state: State, user: UserId, rank: Callable[[Group], int] | None) -> None:
+        self._state = state
+        lanes = state.waiting.lanes[user]
+        self._lanes = [LaneLine(state, priority, lanes[priority], rank) for priority in sorted(lanes, reverse=True)]
+
+    def first(self) -> LaneLine | None:
+        """The lane whose first job has the highest effective priority; equals by rank, then by age of the job."""
+        best: LaneLine | None = None
+        best_key = (0, 0, 0)
+        if len(self._lanes) == 1:
+            return self._lanes[0] if self._lanes[0].first() is not None else None
+        for lane in self._lanes:
+            cursor = lane.first()
+            if cursor is None:
+                continue
+            key = (-lane.priority - self._state.age(cursor.job.id), cursor.rank, cursor.job.id)
+            if best is None or key < best_key:
+                best, best_key = lane, key
+        return best

@@ -1,0 +1,45 @@
+"""What a decision is made from: the state, and what beats have told since.
+
+Promises: frozen observations; what a machine has not told is None, never a guess.
+Never: enters the log. A new coordinator hears it all again within a beat.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from odyssey.ids import AttemptId, NodeNumber
+from odyssey.scheduler.state import State
+
+
+class NodeState(enum.IntEnum):
+    UP = 0
+    SILENT = 1
+    GONE = 2
+    ASLEEP = 3
+
+
+class OwnerState(enum.IntEnum):
+    FREE = 0
+    IN_USE = 1
+    PAUSED = 2
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """One machine, as its last beats told."""
+
+    state: NodeState = NodeState.UP
+    cpu_free_milli: int | None = None  # what programs of others leave
+    memory_free: int | None = None  # available, not total
+    owner: OwnerState | None = None
+    mains: bool | None = None
+    stay_ms: int | None = None  # how long it is expected to stay
+    blobs: frozenset[bytes] = frozenset()
+    elapsed_ms: Mapping[AttemptId, int] = {}  # how long attempts in slots have run
+
+
+class Snapshot(NamedTuple):
+    state: State
+    seen: Mapping[NodeNumber, Seen]
