@@ -9,7 +9,7 @@ longer, until the slow machine is the better choice.
 Never: applies where a run time is unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from odyssey.ids import AttemptId, NodeNumber, TaskId, job_of
 from odyssey.scheduler.board import Row, Wish
@@ -17,7 +17,9 @@ from odyssey.scheduler.snapshot import Snapshot
 from odyssey.scheduler.state import ANY_NODE
 
 
-def done_elsewhere(snapshot: Snapshot, wish: Wish, rows: Mapping[NodeNumber, Row], slow: Row, closed: object) -> int:
+def done_elsewhere(
+    snapshot: Snapshot, wish: Wish, rows: Mapping[NodeNumber, Row], slow: Row, closed: Container[NodeNumber]
+) -> int:
     """How many of these tasks machines faster than `slow` finish before `slow` would finish one."""
     limit = wish.expected(slow)
     if not limit:
@@ -25,7 +27,7 @@ def done_elsewhere(snapshot: Snapshot, wish: Wish, rows: Mapping[NodeNumber, Row
     count = 0
     for row in rows.values():
         needed = wish.expected(row)
-        if needed >= limit or row.number in closed or row.reserved_for is not None:  # type: ignore[operator]
+        if needed >= limit or row.number in closed or row.reserved_for is not None:
             continue
         count += sum(
             (limit - free_at) // needed
