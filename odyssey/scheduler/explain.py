@@ -3,7 +3,7 @@
 Nothing is kept for this: a question builds the same rows and the same wish the planner would, and asks every machine
 in turn with the same filters. So what is told as the reason is what the planner would find now.
 
-Promises: one verdict for every member, never a missing one; an unknown time is None, not a guess; the one change that is
+Promises: one verdict for every member, never a missing one; an unknown time is None, not a guess; the change that is
 named has been tried on the same data.
 Never: changes anything, or answers from memory.
 """
