@@ -26,7 +26,7 @@ from odyssey.model import (
 )
 from odyssey.scheduler.draft import Draft, replace
 from odyssey.scheduler.retry import End, Sequel, sequel
-from odyssey.scheduler.runs import change, cut, outside, size
+from odyssey.scheduler.runs import change, outside, size
 
 T = TaskState
 WAITING_ONLY = frozenset({T.WAITING})
@@ -52,18 +52,6 @@ def known_job(draft: Draft, job_id: JobId) -> Job:
     if job is None:
         raise Refused("no-such-job", f"there is no job {job_id} here", "see older ones with: odyssey history")
     return job
-
-
-def touch(draft: Draft, job: Job, index: int) -> Task | None:
-    """The task's record, made now if nothing had happened to it; None when it is not a waiting task of the job."""
-    known = draft.task(task_id(job.id, index))
-    if known is not None:
-        return known
-    runs = cut(job.runs, index, index + 1)
-    if runs is None:
-        return None
-    draft.jobs[job.id] = replace(job, runs=runs)
-    return Task(task_id(job.id, index))
 
 
 def records(draft: Draft, job: Job, only: tuple[Span, ...]) -> Iterable[Task]:
