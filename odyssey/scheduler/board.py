@@ -38,6 +38,7 @@ class Row:
         "free_disk",
         "free_gpus",
         "free_memory",
+        "given",
         "health",
         "labels",
         "node",
@@ -90,6 +91,7 @@ class Row:
         if seen.cpu_free_milli is not None and seen.cpu_free_milli < self.free_cpu:
             self.soft_cpu = seen.cpu_free_milli
         self.backlog = len(use.backlog)
+        self.given = 0
         self.planned = False
 
     def looks(self) -> tuple[object, ...]:
@@ -115,6 +117,7 @@ class Row:
             self.free_memory -= wish.memory
             self.free_gpus -= wish.gpus
             self.free_disk -= wish.disk
+            self.given += 1
         else:
             self.backlog += 1
         self.planned = True

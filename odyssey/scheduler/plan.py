@@ -4,8 +4,9 @@ People in the order of their share, each person's jobs in the order of priority 
 that has room, else a place in a short backlog, else it waits and everyone behind it is looked at all the same. What has
 waited for ten minutes and still finds no room gets a machine kept free for it.
 
-Promises: the same snapshot gives the same plan, with or without a board from earlier plans; the cost grows with what is
-placed and what has changed, not with the queue; it stops at its budget and says that there is more.
+Promises: the same snapshot gives the same plan, with or without a board from earlier plans (but a budget may end one
+without sooner); the cost grows with what is placed and what has changed, not with the queue; it stops at its budget and
+says that there is more.
 Never: changes the state. A plan is a proposal; the door checks it again.
 """
 
@@ -25,7 +26,7 @@ from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.policies.protocol import Policy
 from odyssey.scheduler.runs import spans_of
 from odyssey.scheduler.snapshot import NodeState, Snapshot
-from odyssey.scheduler.tail import done_elsewhere
+from odyssey.scheduler.tail import Tails
 from odyssey.scheduler.waiting import Group
 
 MOST: Final = 1000  # assignments of one plan: keeps an entry small and a leader responsive
@@ -99,7 +100,8 @@ class _Planner:
 
     def __init__(self, snapshot: Snapshot, board: Board, policy: Policy, weights: Mapping[str, int], most: int) -> None:
         self._snapshot, self._state, self._board = snapshot, snapshot.state, board
-        self._policy, self._weights, self._left = policy, weights, most
+        self._policy, self._weights, self._most, self._left = policy, weights, most, most
+        self._tails = Tails(snapshot, board.rows)
         self._placed: dict[_Place, tuple[list[int], int]] = {}
         self._whys: list[bytes] = []
         self._why_of: dict[tuple[UserId, object, JobId], int] = {}
@@ -201,13 +203,9 @@ class _Planner:
         return False
 
     def _is_tail(self, ranking: Ranking, row: Row, group: Group) -> bool:
-        wish = ranking.wish
-        if wish.expected(row) <= wish.best_ms:
+        if ranking.wish.expected(row) <= ranking.wish.best_ms:
             return False
-        left = self._left_in(group)
-        if left >= _COUNTED:
-            return False
-        return left <= done_elsewhere(self._snapshot, wish, self._board.rows, row, ranking.codes)
+        return self._tails.better_wait(ranking.wish, ranking.codes, row, self._left_in(group), self._most - self._left)
 
     def _left_in(self, group: Group) -> int:
         left = self._waiting_left.get(id_of(group))

@@ -9,7 +9,7 @@ longer, until the slow machine is the better choice.
 Never: applies where a run time is unknown.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from odyssey.ids import AttemptId, NodeNumber, TaskId, job_of
 from odyssey.scheduler.board import Row, Wish
@@ -17,35 +17,57 @@ from odyssey.scheduler.snapshot import Snapshot
 from odyssey.scheduler.state import ANY_NODE
 
 
-def done_elsewhere(
-    snapshot: Snapshot, wish: Wish, rows: Mapping[NodeNumber, Row], slow: Row, closed: Container[NodeNumber]
-) -> int:
-    """How many of these tasks machines faster than `slow` finish before `slow` would finish one."""
-    limit = wish.expected(slow)
-    if not limit:
-        return 0
-    count = 0
-    for row in rows.values():
-        needed = wish.expected(row)
-        if needed >= limit or row.number in closed or row.reserved_for is not None:
-            continue
-        count += sum(
-            (limit - free_at) // needed
-            for free_at in slots_free_at(snapshot, wish, row)
-            if free_at is not None and free_at < limit
-        )
-    return count
+class Tails:
+    """The rule for one plan: counts are kept, since many tasks of one wish ask the same."""
+
+    def __init__(self, snapshot: Snapshot, rows: Mapping[NodeNumber, Row]) -> None:
+        self._snapshot, self._rows = snapshot, rows
+        self._most: dict[tuple[Wish, int], int] = {}
+        self._exact: dict[tuple[Wish, int], tuple[int, int]] = {}  # count, and after how many placements it was made
+
+    def better_wait(self, wish: Wish, closed: Container[NodeNumber], slow: Row, left: int, placed: int) -> bool:
+        """Whether the `left` tasks of this wish are all done elsewhere before `slow` would finish one of them."""
+        limit = wish.expected(slow)
+        if limit <= wish.best_ms:
+            return False
+        most = self._most.get((wish, limit))
+        if most is None:
+            most = self._most[wish, limit] = sum(
+                wish.slots(row) * (limit // wish.expected(row)) for row in self._faster(wish, closed, limit)
+            )
+        if left > most:
+            return False
+        known = self._exact.get((wish, limit))
+        if known is None or known[0] - (placed - known[1]) < left <= known[0]:  # what was placed since may matter
+            known = self._exact[wish, limit] = (self._done(wish, closed, limit), placed)
+        return left <= known[0]
+
+    def _faster(self, wish: Wish, closed: Container[NodeNumber], limit: int) -> Iterator[Row]:
+        for row in self._rows.values():
+            if wish.expected(row) < limit and row.number not in closed and row.reserved_for is None:
+                yield row
+
+    def _done(self, wish: Wish, closed: Container[NodeNumber], limit: int) -> int:
+        """How many of these tasks faster machines finish before `limit` ms have passed."""
+        count = 0
+        for row in self._faster(wish, closed, limit):
+            needed = wish.expected(row)
+            for free_at in slots_free_at(self._snapshot, wish, row):
+                if free_at is not None and free_at < limit:
+                    count += (limit - free_at) // needed
+        return count
 
 
 def slots_free_at(snapshot: Snapshot, wish: Wish, row: Row) -> list[int | None]:
-    """For each slot that this wish could use on the machine: in how many ms it is free; None when nobody knows."""
+    """For each slot that this wish could use on the machine: in how many ms it is free; None when nobody knows. What
+    this plan has given to the machine counts as if it were like this."""
     free = min(row.free_cpu // max(1, wish.cpu), row.free_memory // max(1, wish.memory))
     slots: list[int | None] = [0] * max(0, min(free, wish.slots(row)))
     for attempt, task in snapshot.state.held.get(row.number, {}).items():
         if len(slots) >= wish.slots(row):
             break
         slots.append(remaining_ms(snapshot, row, attempt, task))
-    return slots
+    return slots + [wish.expected(row)] * min(row.given, wish.slots(row) - len(slots))
 
 
 def remaining_ms(snapshot: Snapshot, row: Row, attempt: AttemptId, task: TaskId) -> int | None:
