@@ -189,15 +189,15 @@ class Draft:
 
     def _commit_learned(self, state: State) -> None:
         for key, learned in self.learned.items():
-            state.learned.pop(key, None)  # to the end: the least recently changed stands first
             state.learned[key] = learned
+            state.learned.move_to_end(key)  # the least recently changed stands first
         while len(state.learned) > MAX_LEARNED:
-            del state.learned[next(iter(state.learned))]
+            state.learned.popitem(last=False)
 
     def _commit_clients(self, state: State) -> None:
         state.clients.update(self.clients)
         while len(state.clients) > MAX_CLIENTS:
-            del state.clients[next(iter(state.clients))]
+            state.clients.popitem(last=False)
 
     def _remove_job(self, state: State, job_id: JobId) -> None:
         job = state.jobs.pop(job_id)

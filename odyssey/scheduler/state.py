@@ -8,6 +8,7 @@ be taken in slices while the log goes on.
 Never: holds a float, a clock reading that a rule compares, or anything whose order comes from a hash.
 """
 
+from collections import OrderedDict
 from typing import Final
 
 import msgspec
@@ -78,9 +79,10 @@ class State:
         self.tasks: dict[TaskId, Task] = {}
         self.nodes: dict[NodeNumber, Node] = {}
         self.health: dict[NodeNumber, Health] = {}
-        self.learned: dict[LearnedKey, Learned] = {}  # least recently changed first
+        # The two from whose front the oldest go: a plain dict would look through the places of all that went before.
+        self.learned: OrderedDict[LearnedKey, Learned] = OrderedDict()  # least recently changed first
+        self.clients: OrderedDict[ClientId, Submitted] = OrderedDict()  # oldest first
         self.usage: dict[UserId, int] = {}  # core-milliseconds, decaying
-        self.clients: dict[ClientId, Submitted] = {}  # oldest first
         self.segments: dict[bytes, Segment] = {}  # oldest first
         # derived
         self.uses: dict[NodeNumber, Use] = {}
