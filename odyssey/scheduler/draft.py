@@ -222,19 +222,17 @@ def requeue(state: State, job: Job) -> None:
 
 
 def index_blockers(
-    children: dict[JobId, tuple[JobId, ...]], job: JobId, old: tuple[JobId, ...], new: tuple[JobId, ...]
+    children: dict[JobId, dict[JobId, None]], job: JobId, old: tuple[JobId, ...], new: tuple[JobId, ...]
 ) -> None:
+    """Each step costs the same, however many wait for one parent."""
     for parent in old:
-        if parent not in new:
-            left = tuple(child for child in children.get(parent, ()) if child != job)
-            if left:
-                children[parent] = left
-            else:
-                children.pop(parent, None)
+        if parent not in new and parent in children:
+            children[parent].pop(job, None)
+            if not children[parent]:
+                del children[parent]
     for parent in new:
         if parent not in old:
-            known = children.get(parent, ())
-            children[parent] = (*known, job) if not known or job > known[-1] else tuple(sorted({*known, job}))
+            children.setdefault(parent, {})[job] = None
 
 
 def with_(use: Use, attempt: Attempt, need: Resources) -> Use:

@@ -90,7 +90,7 @@ class State:
         self.reserved: dict[UserId, int] = {}  # cpu_milli in slots now
         self.waiting = Waiting()
         self.backoffs: dict[TaskId, None] = {}
-        self.children: dict[JobId, tuple[JobId, ...]] = {}  # those still blocked, oldest first
+        self.children: dict[JobId, dict[JobId, None]] = {}  # those still blocked, in no order
         self.ended: dict[JobId, None] = {}
 
     def age(self, job: JobId) -> int:

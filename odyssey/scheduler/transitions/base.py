@@ -149,7 +149,7 @@ def settle(draft: Draft, entry: Entry, job_id: JobId) -> list[Event]:
         draft.jobs[job.id] = replace(job, ended_index=entry.index, blockers=())
         state = job_state(job)
         events.append(JobEnded(entry.index, job.id, state))
-        for child in draft.state.children.get(job.id, ()):
+        for child in sorted(draft.state.children.get(job.id, ())):
             events += unblock(draft, entry, child, job.id, state)
             todo.append(child)
     return events
