@@ -100,7 +100,18 @@ def _own_faults(spec: JobSpec) -> Iterator[SpecFault]:
         yield SpecFault(f"an array of {spec.count} tasks", f"use between 1 and {MAX_TASKS} tasks")
     if spec.step == 0 and spec.count > 1:
         yield SpecFault("the array's step is 0", "use a step such as 1: --array 0-99")
+    yield from _bytes_faults(spec)
     yield from _number_faults(spec)
+
+
+def _bytes_faults(spec: JobSpec) -> Iterator[SpecFault]:
+    """What no system could start, and every machine would have to refuse."""
+    if any(b"\0" in word for word in (*spec.argv, spec.cwd, *(part for pair in spec.env for part in pair))):
+        yield SpecFault(
+            "the command, its directory or its environment holds a NUL byte", "hand such bytes over in a file"
+        )
+    if any(not name or b"=" in name for name, _ in spec.env):
+        yield SpecFault("a variable of the environment has no proper name", "write --env NAME=VALUE")
 
 
 def _number_faults(spec: JobSpec) -> Iterator[SpecFault]:
@@ -113,6 +124,8 @@ def _number_faults(spec: JobSpec) -> Iterator[SpecFault]:
             yield SpecFault(f"--retry-on {word[:40]!r} is not known", f"use one of: {', '.join(RETRY_WORDS)}")
     if spec.timeout_ms < 0:
         yield SpecFault("--timeout is negative", "write a duration such as --timeout 2h, or leave it out")
+    if spec.patience_ms < -1:
+        yield SpecFault("--patience is negative", "write a duration such as --patience 5m, or leave it out")
     if spec.want.need.cpu_milli < 10:
         yield SpecFault(f"--cpus {show_cpus(spec.want.need.cpu_milli)} is too little", "use at least --cpus 0.01")
     if spec.once and spec.overlap:
