@@ -3,8 +3,8 @@
 Ids grow, so most additions are at the end and most removals at the front: both cost a few hundred nanoseconds at any
 length. In the middle it costs a search and a memory move.
 
-Promises: always sorted, no duplicates; iteration sees the set as it is when each step is taken.
-Never: keeps more than twice the room it needs.
+Promises: always sorted, no duplicates.
+Never: keeps much more than twice the room it needs, and never stands being changed while someone iterates over it.
 """
 
 from bisect import bisect_left
@@ -61,8 +61,8 @@ class SortedIds:
             return
         if position > start:
             del ids[position]
-            return
-        self._start = start = start + 1
+        else:
+            self._start = start = start + 1
         if start > _SMALL and start * 2 > len(ids):
             del ids[:start]
             self._start = 0

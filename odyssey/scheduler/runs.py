@@ -6,7 +6,7 @@ Promises: runs stay in order, disjoint, non-empty, and neighbours of equal state
 Never: touches a task that has a record.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from odyssey.commands import Span
 from odyssey.model import Run, TaskState
@@ -34,25 +34,42 @@ def cut(runs: tuple[Run, ...], start: int, stop: int) -> tuple[Run, ...] | None:
 
 
 def change(runs: tuple[Run, ...], only: tuple[Span, ...], old: frozenset[TaskState], new: TaskState) -> tuple[Run, ...]:
-    """Runs in an `old` state, where they meet `only` (all of them when it is empty), get the state `new`."""
-    return joined(_changed(runs, only, old, new))
+    """Runs in an `old` state, where they meet `only` (tidy; all of them when it is empty), get the state `new`."""
+    meant = spans_in(runs, old)
+    return joined(_changed(runs, list(overlaps(meant, only)) if only else meant, new))
 
 
-def _changed(runs: tuple[Run, ...], only: tuple[Span, ...], old: frozenset[TaskState], new: TaskState) -> Iterator[Run]:
+def _changed(runs: tuple[Run, ...], spans: Sequence[Span], new: TaskState) -> Iterator[Run]:
+    """Each of the spans lies within one run."""
+    following = 0
     for run in runs:
-        if run.state not in old:
-            yield run
-            continue
         at = run.start
-        for start, stop in only or ((run.start, run.stop),):
-            start, stop = max(start, at), min(stop, run.stop)  # noqa: PLW2901 - the span, cut to this run
-            if start < stop:
-                if at < start:
-                    yield Run(at, start, run.state)
-                yield Run(start, stop, new)
-                at = stop
+        while following < len(spans) and spans[following][1] <= run.stop:
+            start, stop = spans[following]
+            if at < start:
+                yield Run(at, start, run.state)
+            yield Run(start, stop, new)
+            at = stop
+            following += 1
         if at < run.stop:
             yield Run(at, run.stop, run.state)
+
+
+def spans_in(runs: Iterable[Run], states: frozenset[TaskState]) -> list[Span]:
+    return [(run.start, run.stop) for run in runs if run.state in states]
+
+
+def overlaps(left: Sequence[Span], right: Sequence[Span]) -> Iterator[Span]:
+    """Where two tidy lists of spans meet, in one walk along both: arrays may be in a hundred thousand pieces."""
+    i = j = 0
+    while i < len(left) and j < len(right):
+        start, stop = max(left[i][0], right[j][0]), min(left[i][1], right[j][1])
+        if start < stop:
+            yield start, stop
+        if left[i][1] <= right[j][1]:
+            i += 1
+        else:
+            j += 1
 
 
 def joined(runs: Iterable[Run]) -> tuple[Run, ...]:
@@ -93,10 +110,14 @@ def tidy(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(result)
 
 
-def outside(runs: tuple[Run, ...], count: int) -> Iterator[int]:
-    """The indices of a job of `count` tasks that are in no run: those that have a record."""
-    at = 0
-    for run in runs:
-        yield from range(at, run.start)
-        at = run.stop
-    yield from range(at, count)
+def outside(runs: tuple[Run, ...], count: int, only: tuple[Span, ...] = ()) -> Iterator[int]:
+    """The indices of a job of `count` tasks that are in no run: those that have a record. Limited to `only`, tidy,
+    when it is given."""
+    gaps = _gaps(runs, count)
+    for start, stop in overlaps(gaps, only) if only else gaps:
+        yield from range(start, stop)
+
+
+def _gaps(runs: tuple[Run, ...], count: int) -> list[Span]:
+    edges = [0, *(edge for run in runs for edge in (run.start, run.stop)), count]
+    return [(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True) if start < stop]

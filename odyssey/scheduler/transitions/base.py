@@ -26,7 +26,7 @@ from odyssey.model import (
 )
 from odyssey.scheduler.draft import Draft, replace
 from odyssey.scheduler.retry import End, Sequel, sequel
-from odyssey.scheduler.runs import change, outside, size
+from odyssey.scheduler.runs import change, outside, overlaps, size, spans_in
 
 T = TaskState
 WAITING_ONLY = frozenset({T.WAITING})
@@ -55,12 +55,11 @@ def known_job(draft: Draft, job_id: JobId) -> Job:
 
 
 def records(draft: Draft, job: Job, only: tuple[Span, ...]) -> Iterable[Task]:
-    """The tasks of the job that have a record, in order, limited to `only` when it is given."""
-    for index in outside(job.runs, job.spec.count):
-        if not only or any(start <= index < stop for start, stop in only):
-            task = draft.task(task_id(job.id, index))
-            assert task is not None  # neither in a run nor recorded: the invariant walker would have said so
-            yield task
+    """The tasks of the job that have a record, in order, limited to `only` (tidy) when it is given."""
+    for index in outside(job.runs, job.spec.count, only):
+        task = draft.task(task_id(job.id, index))
+        assert task is not None  # neither in a run nor recorded: the invariant walker would have said so
+        yield task
 
 
 def end_attempt(draft: Draft, entry: Entry, task: Task, end: End, history: Try) -> list[Event]:
@@ -127,14 +126,7 @@ def end_waiting(
 
 def newly(old: tuple[Run, ...], new: tuple[Run, ...], state: TaskState) -> list[Span]:
     """Where runs of `state` are that were waiting before."""
-    waiting = [(run.start, run.stop) for run in old if run.state is T.WAITING]
-    spans = []
-    for run in new:
-        if run.state is state:
-            for start, stop in waiting:
-                if max(start, run.start) < min(stop, run.stop):
-                    spans.append((max(start, run.start), min(stop, run.stop)))
-    return spans
+    return list(overlaps(spans_in(old, WAITING_ONLY), spans_in(new, frozenset({state}))))
 
 
 def settle(draft: Draft, entry: Entry, job_id: JobId) -> list[Event]:
