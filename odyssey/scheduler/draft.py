@@ -224,14 +224,15 @@ def requeue(state: State, job: Job) -> None:
 def index_blockers(
     children: dict[JobId, dict[JobId, None]], job: JobId, old: tuple[JobId, ...], new: tuple[JobId, ...]
 ) -> None:
-    """Each step costs the same, however many wait for one parent."""
+    """Each step costs the same, however many wait for one parent or one waits for."""
+    before, after = frozenset(old), frozenset(new)
     for parent in old:
-        if parent not in new and parent in children:
+        if parent not in after and parent in children:
             children[parent].pop(job, None)
             if not children[parent]:
                 del children[parent]
     for parent in new:
-        if parent not in old:
+        if parent not in before:
             children.setdefault(parent, {})[job] = None
 
 

@@ -50,7 +50,7 @@ def sequel(spec: JobSpec, task: Task, end: End, others: int) -> Sequel:
     if end.outcome is Outcome.EXITED and end.code == 0:
         return same._replace(state=_T.DONE, ending=Ending.OWN)
     if others:
-        return same
+        return _while_another_goes_on(task, end, same)
     if end.outcome in _MACHINES:
         return _machines_fault(spec, task, end, same._replace(state=_T.WAITING))
     return _own_fault(spec, task, end, same._replace(state=_T.WAITING))
@@ -58,6 +58,13 @@ def sequel(spec: JobSpec, task: Task, end: End, others: int) -> Sequel:
 
 _MACHINES: Final = frozenset({Outcome.LOST, Outcome.EVICTED, Outcome.NOT_HERE, Outcome.REJECTED, Outcome.CANCELLED})
 _WORDS: Final = {Outcome.EXITED: "exited", Outcome.SIGNALLED: "signalled", Outcome.TIMEOUT: "timeout"}
+
+
+def _while_another_goes_on(task: Task, end: End, same: Sequel) -> Sequel:
+    """Nothing follows yet, but what this attempt showed of machines counts when something does."""
+    if end.outcome is Outcome.NOT_HERE:
+        return same._replace(refused_by=(*task.refused_by, end.attempt.node))
+    return same._replace(deaths=task.deaths + (end.cause is Cause.DOWN))
 
 
 def _machines_fault(spec: JobSpec, task: Task, end: End, again: Sequel) -> Sequel:
@@ -78,7 +85,7 @@ def _machines_fault(spec: JobSpec, task: Task, end: End, again: Sequel) -> Seque
 
 def _own_fault(spec: JobSpec, task: Task, end: End, again: Sequel) -> Sequel:
     if end.outcome is Outcome.OOM and not spec.memory_is_limit and not task.memory_floor and not spec.once:
-        return again._replace(memory_floor=end.machine_memory)  # once, on a machine with more
+        return again._replace(memory_floor=max(1, end.machine_memory))  # once, on a machine with more
     wanted = not spec.retry_on or _WORDS.get(end.outcome) in spec.retry_on
     if task.failures >= spec.retries or not wanted:
         return again._replace(state=_T.FAILED, ending=Ending.OWN)

@@ -4,6 +4,9 @@ Promises: a submit is accepted once per client id; a cancel is an intent that wa
 Never: asks who may do it: the counter does, before it proposes.
 """
 
+from collections.abc import Iterator
+from itertools import chain
+
 from odyssey.commands import CancelTasks, Entry, HoldJob, ReleaseJob, RetryTasks, SetPriority, Span, SubmitJobs
 from odyssey.events import (
     ChangedNothing,
@@ -73,16 +76,20 @@ def parents_first(specs: tuple[JobSpec, ...]) -> list[int]:
     """Positions in an order in which a job comes after those of the same submit it waits for (known to be acyclic)."""
     placed: dict[int, None] = {}
     for position in range(len(specs)):
-        walk = [position]
+        walk = [(position, _parents_here(specs[position]))]
         while walk:
-            at = walk[-1]
-            spec = specs[at]
-            missing = [other for other in (*spec.after_here, *spec.after_any_here) if other not in placed]
-            if missing and at not in placed:
-                walk.append(missing[0])
+            at, parents = walk[-1]
+            missing = next((parent for parent in parents if parent not in placed), None)
+            if missing is not None:
+                walk.append((missing, _parents_here(specs[missing])))
             else:
-                placed.setdefault(walk.pop())
+                placed.setdefault(at)
+                walk.pop()
     return list(placed)
+
+
+def _parents_here(spec: JobSpec) -> Iterator[int]:
+    return chain(spec.after_here, spec.after_any_here)
 
 
 def _add(draft: Draft, entry: Entry, command: SubmitJobs, first: JobId, position: int) -> list[Event]:
