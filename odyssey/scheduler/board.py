@@ -29,10 +29,12 @@ _A_ROUND: Final = 1 << 20
 
 
 class Row:
-    """One machine. `free_*` is what may be given, `soft_cpu` what is really idle there."""
+    """One machine. `free_*` is what may be given, `booked_memory` what the books alone would give, `soft_cpu` what is
+    really idle there."""
 
     __slots__ = (
         "backlog",
+        "booked_memory",
         "fixed",
         "free_cpu",
         "free_disk",
@@ -82,7 +84,7 @@ class Row:
     def recount(self) -> None:
         use, seen = self.use, self.seen
         self.free_cpu = self.total_cpu - use.cpu_milli
-        self.free_memory = self.total_memory - use.memory
+        self.free_memory = self.booked_memory = self.total_memory - use.memory
         if seen.memory_free is not None and seen.memory_free < self.free_memory:
             self.free_memory = seen.memory_free
         self.free_gpus = self.total_gpus - use.gpus
@@ -100,6 +102,7 @@ class Row:
             self.fixed,
             self.free_cpu,
             self.free_memory,
+            self.booked_memory,
             self.free_gpus,
             self.free_disk,
             self.soft_cpu,
@@ -115,6 +118,7 @@ class Row:
             self.free_cpu -= wish.cpu
             self.soft_cpu -= wish.cpu
             self.free_memory -= wish.memory
+            self.booked_memory -= wish.memory
             self.free_gpus -= wish.gpus
             self.free_disk -= wish.disk
             self.given += 1
@@ -369,9 +373,10 @@ class Board:
     # -- wishes --------------------------------------------------------------------------------------------------------
 
     def wish(self, snapshot: Snapshot, user: UserId, want: Want) -> Wish:
-        """A wish alone, without a ranking."""
+        """A wish alone, without a ranking; what is known of its run times is as in the state."""
         known = self._rankings.get((user, want))
         if known is not None:
+            self._learn(snapshot, known)
             return known.wish
         wish = Wish(user, want, self.best_speed)
         wish.learn(snapshot.state, self.rows)
@@ -390,19 +395,21 @@ class Board:
             self._learned_at[key] = snapshot.state.learned.get((want.key, ANY_NODE))
             self.rankings_built += 1
             return ranking
-        learned = snapshot.state.learned.get((want.key, ANY_NODE))
-        if learned is not self._learned_at.get(key):
-            self._learned_at[key] = learned
-            self._relearn(snapshot, ranking)
+        self._learn(snapshot, ranking)
         ranking.catch_up()
         return ranking
 
-    def _relearn(self, snapshot: Snapshot, ranking: Ranking) -> None:
+    def _learn(self, snapshot: Snapshot, ranking: Ranking) -> None:
         """All scores of the wish hang on the best time, so if times moved all are made anew."""
+        key = (ranking.wish.user, ranking.wish.want)
+        learned = snapshot.state.learned.get((ranking.wish.want.key, ANY_NODE))
+        if learned is self._learned_at.get(key):
+            return
+        self._learned_at[key] = learned
         if not ranking.wish.learn(snapshot.state, self.rows):
             return
         ranking.renew(self.rows)
-        queue = self._queues.get((ranking.wish.user, ranking.wish.want))
+        queue = self._queues.get(key)
         if queue is not None:
             queue.renew(self.rows)
 
@@ -446,7 +453,15 @@ def depth(expected_ms: int) -> int:
 
 
 def _may_queue(wish: Wish, row: Row) -> bool:
-    return row.backlog < depth(wish.expected(row)) * wish.slots(row)
+    """Only where something has to end first: what fits by the books is started as soon as it is there."""
+    if row.backlog >= depth(wish.expected(row)) * wish.slots(row):
+        return False
+    return (
+        wish.cpu > row.free_cpu
+        or wish.memory > row.booked_memory
+        or wish.gpus > row.free_gpus
+        or wish.disk > row.free_disk
+    )
 
 
 def _soonest(wish: Wish, row: Row) -> int:

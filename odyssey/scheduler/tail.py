@@ -10,11 +10,15 @@ Never: applies where a run time is unknown.
 """
 
 from collections.abc import Container, Iterator, Mapping
+from heapq import heapify, heapreplace
+from typing import Final
 
 from odyssey.ids import AttemptId, NodeNumber, TaskId, job_of
 from odyssey.scheduler.board import Row, Wish
 from odyssey.scheduler.snapshot import Snapshot
 from odyssey.scheduler.state import ANY_NODE
+
+_NEVER: Final = 1 << 62
 
 
 class Tails:
@@ -60,14 +64,20 @@ class Tails:
 
 def slots_free_at(snapshot: Snapshot, wish: Wish, row: Row) -> list[int | None]:
     """For each slot that this wish could use on the machine: in how many ms it is free; None when nobody knows. What
-    this plan has given to the machine counts as if it were like this."""
-    free = min(row.free_cpu // max(1, wish.cpu), row.free_memory // max(1, wish.memory))
-    slots: list[int | None] = [0] * max(0, min(free, wish.slots(row)))
-    for attempt, task in snapshot.state.held.get(row.number, {}).items():
-        if len(slots) >= wish.slots(row):
-            break
-        slots.append(remaining_ms(snapshot, row, attempt, task))
-    return slots + [wish.expected(row)] * min(row.given, wish.slots(row) - len(slots))
+    this plan has given to the machine counts as if it were like this, and what queues there goes first."""
+    free, most = min(row.free_cpu // max(1, wish.cpu), row.free_memory // max(1, wish.memory)), wish.slots(row)
+    running: list[int | None] = []
+    queued: list[int | None] = []
+    for attempt, task in sorted(snapshot.state.held.get(row.number, {}).items()):
+        (queued if attempt in row.use.backlog else running).append(remaining_ms(snapshot, row, attempt, task))
+    running += [wish.expected(row)] * row.given
+    queued += [wish.expected(row)] * (row.backlog - len(row.use.backlog))
+    slots = [0] * max(0, min(free, most))
+    slots += [_NEVER if left is None else left for left in running][: most - len(slots)]
+    heapify(slots)
+    for needed in queued if slots else ():
+        heapreplace(slots, _NEVER if needed is None else min(_NEVER, slots[0] + needed))
+    return [at if at < _NEVER else None for at in sorted(slots)]
 
 
 def remaining_ms(snapshot: Snapshot, row: Row, attempt: AttemptId, task: TaskId) -> int | None:

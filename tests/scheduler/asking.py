@@ -1,0 +1,39 @@
+"""What tests of the deciding half ask again and again: who got how many, and what the mesh knows of a command.
+
+Never: decides anything itself; run times are learned from reports, as in life.
+"""
+
+from collections import Counter
+
+from odyssey.commands import Facts, UpdateNode
+from odyssey.ids import JobId, NodeNumber
+from odyssey.scheduler.plan import Plan
+from tests.builders import Mesh
+
+
+def given(plan: Plan, slot: bool = True) -> dict[tuple[JobId, NodeNumber], int]:
+    """How many tasks of a job go to a machine, into slots or else into its backlog."""
+    found: Counter[tuple[JobId, NodeNumber]] = Counter()
+    for batch in plan.batches:
+        if batch.slot is slot:
+            found[batch.job, batch.node] += sum(stop - start for start, stop in batch.spans)
+    return dict(found)
+
+
+def chosen(plan: Plan) -> list[NodeNumber]:
+    """The machines in the order of the batches."""
+    return [batch.node for batch in plan.batches]
+
+
+def taught(mesh: Mesh, key: str, run_ms: int, on: int, user: str = "anna") -> None:
+    """A run of this command on this machine went well and took so long."""
+    job = mesh.submit(key=key, user=user, cpus=0.01, memory=1 << 20)
+    mesh.assign(job, on)
+    mesh.report(job, run_ms=run_ms)
+
+
+def changed(mesh: Mesh, node: int, **changes: object) -> None:
+    """The machine's facts are what they were, but for these."""
+    known = mesh.node(node)
+    facts = {name: getattr(known, name) for name in Facts.__struct_fields__}
+    mesh.do(UpdateNode(NodeNumber(node), Facts(**{**facts, **changes})))

@@ -1,0 +1,50 @@
+"""A board kept from plan to plan changes nothing but the time it takes.
+
+Meshes live at random, under every policy. At every step the plan made with the board of all earlier plans equals the
+one made with a new board, and the one made from the state as another machine would load it. Every plan passes the door.
+"""
+
+import pytest
+
+from odyssey.clock import SeededEntropy
+from odyssey.scheduler.board import Board
+from odyssey.scheduler.dump import dump, load
+from odyssey.scheduler.invariants import violations
+from odyssey.scheduler.plan import orders, plan
+from odyssey.scheduler.policies import BUILT_IN
+from odyssey.scheduler.snapshot import Snapshot
+from tests.scheduler.life import Life, refused
+
+
+class Witnessed:
+    """A life whose plans are compared and carried out."""
+
+    def __init__(self, seed: int, policy: str) -> None:
+        self.draw = SeededEntropy(seed)
+        self.life = Life(self.draw.fork("life"), policy)
+        self.board = Board()
+        self.placed = 0
+
+    def step(self) -> None:
+        self.life.step()
+        snapshot = self.life.snapshot()
+        most = self.draw.choose([1, 4, 1000, 1000])
+        kept = plan(snapshot, self.board, most=most)
+        assert kept == plan(snapshot, Board(), most=most)
+        reloaded = Snapshot(load(dump(snapshot.state)), snapshot.seen)
+        assert kept == plan(reloaded, Board(), most=most)
+        if self.draw.chance(900):  # now and then a coordinator is deposed before its plan counts
+            for order in orders(kept, self.life.mesh.fence):
+                self.life.do(order)
+            self.placed += kept.assigned
+        assert violations(snapshot.state) == []
+
+
+@pytest.mark.parametrize("policy", BUILT_IN)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_kept_board_gives_the_plan_of_a_new_one(policy: str, seed: int) -> None:
+    run = Witnessed(seed, policy)
+    for _ in range(150):
+        run.step()
+    assert run.placed > 50
+    assert refused(run.life.events) == []
