@@ -16,11 +16,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from odyssey.errors import echo
 from odyssey.spec import SpecFault
 
 MAX_LENGTH: Final = 1024
 _MAX_DEPTH: Final = 64
-_TOKEN = re.compile(r"\s*(?:(>=|<=|!=|==|=|>|<|[()|&,!])|([A-Za-z0-9_.:+/@-]+))")
+_WORD: Final = re.compile(r"[A-Za-z0-9_.:+/@-]+")
+_TOKEN: Final = re.compile(rf"\s*(?:(>=|<=|!=|==|=|>|<|[()|&,!])|({_WORD.pattern}))")
 _SHAPE: Final = "for example: has:ffmpeg, cuda>=12, gpu=a100 | gpu=h100, not has:battery"
 
 Labels = Mapping[str, str]
@@ -57,18 +59,20 @@ def parse(expression: str) -> Parsed:
     parser = _Parser(_tokens(expression))
     test = parser.either(0)
     if parser.peek() is not None:
-        raise NeedsError(f"{parser.peek()!r} is not expected here")
+        raise NeedsError(f"{parser.said()} is not expected")
     return Parsed(test, tuple(parser.terms))
 
 
-def _tokens(text: str) -> list[str]:
+def _tokens(text: str) -> list[tuple[str, int]]:
+    """Each with the place of its first character, counted from 1."""
     tokens, at = [], 0
     text = text.rstrip()
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
+            at = len(text) - len(text[at:].lstrip())
             raise NeedsError(f"{text[at : at + 10]!r} at character {at + 1} is not understood")
-        tokens.append(found[1] or found[2])
+        tokens.append((found[1] or found[2], found.start(found.lastindex or 0) + 1))
         at = found.end()
     return tokens
 
@@ -76,13 +80,18 @@ def _tokens(text: str) -> list[str]:
 class _Parser:
     """Recursive descent: either > both > one. Depth is limited, so that text cannot exhaust the stack."""
 
-    def __init__(self, tokens: list[str]) -> None:
+    def __init__(self, tokens: list[tuple[str, int]]) -> None:
         self._tokens = tokens
         self._at = 0
         self.terms: list[str] = []
 
     def peek(self) -> str | None:
-        return self._tokens[self._at] if self._at < len(self._tokens) else None
+        return self._tokens[self._at][0] if self._at < len(self._tokens) else None
+
+    def said(self, back: int = 0) -> str:
+        """The next token, or an earlier one, as it is named in a fault."""
+        token, place = self._tokens[self._at - back]
+        return f"{echo(token)!r} at character {place}"
 
     def _next(self) -> str:
         token = self.peek()
@@ -114,23 +123,25 @@ class _Parser:
             inner = self._one(depth + 1)
             return lambda labels: not inner(labels)
         if token == "(":
+            opened = self.said(1)
             inner = self.either(depth + 1)
-            if self._next() != ")":
-                raise NeedsError("a parenthesis is not closed")
+            if self.peek() is None:
+                raise NeedsError(f"{opened} is not closed")
+            self._at += 1
             return inner
         return self._condition(token)
 
     def _condition(self, name: str) -> Test:
-        if not re.fullmatch(r"[A-Za-z0-9_.:+/@-]+", name) or name in ("and", "or"):
-            raise NeedsError(f"{name!r} is not the name of a label")
+        if not _WORD.fullmatch(name) or name in ("and", "or"):
+            raise NeedsError(f"{self.said(1)} is not the name of a label")
         operator = self.peek()
         if operator not in _COMPARE:
             self.terms.append(name)
             return lambda labels: name in labels
         self._at += 1
         value = self._next()
-        if not re.fullmatch(r"[A-Za-z0-9_.:+/@-]+", value):
-            raise NeedsError(f"{name}{operator} needs a value, not {value!r}")
+        if not _WORD.fullmatch(value):
+            raise NeedsError(f"{echo(name)}{operator} needs a value, not {self.said(1)}")
         self.terms.append(f"{name}{operator}{value}")
         compare = _COMPARE[operator]
         return lambda labels: name in labels and compare(*_comparable(labels[name], value))
@@ -145,7 +156,7 @@ _COMPARE: Final[dict[str | None, Callable[[tuple[object, ...], tuple[object, ...
     ">": lambda have, want: have > want,
     "<": lambda have, want: have < want,
 }
-_VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})*")
+_VERSION: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})*")
 
 
 def _comparable(have: str, want: str) -> tuple[tuple[object, ...], tuple[object, ...]]:
