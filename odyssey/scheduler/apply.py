@@ -81,9 +81,15 @@ def next_head(head: Head, entry: c.Entry) -> Head:
     if entry.generation == head.generation and entry.term == head.term:
         return replace(head, index=entry.index)
     last_job = head.last_job
-    if entry.generation != head.generation and last_job:
-        last_job = JobId((last_job // GENERATION_STEP + 1) * GENERATION_STEP - 1)
+    if head.index and entry.generation != head.generation:
+        last_job = before_the_next_step(last_job)
     return replace(head, index=entry.index, generation=entry.generation, term=entry.term, last_job=last_job)
+
+
+def before_the_next_step(last_job: int) -> JobId:
+    """The tail that a recovery cut off may have given the number after the last one known, so that is passed over
+    even where it is a multiple itself."""
+    return JobId(((last_job + 1) // GENERATION_STEP + 1) * GENERATION_STEP - 1)
 
 
 def check(head: Head, entry: c.Entry) -> None:

@@ -119,9 +119,10 @@ def backoffs(events: Iterable[Event]) -> list[int]:
 
 def changes_nothing(mesh: Mesh, command: Command) -> list[Event]:
     """Apply it; the state must be as before, but for the place in the log."""
-    before, index = state_hash(mesh.state), mesh.state.head.index
+    before, head = state_hash(mesh.state), mesh.state.head
     events = mesh.do(command)
-    now, mesh.state.head = mesh.state.head, replace(mesh.state.head, index=index)
+    now = mesh.state.head
+    mesh.state.head = replace(now, generation=head.generation, term=head.term, index=head.index)
     same = state_hash(mesh.state) == before
     mesh.state.head = now
     assert same, events
