@@ -1,7 +1,8 @@
 """The state as bytes and back: snapshots for replicas, and the hash by which they compare.
 
-A dump is a sequence of slices, each within the limits of a log entry, each made from frozen records: it can be taken
-piece by piece while the log goes on. Only records are written; indexes are rebuilt by the code that keeps them.
+A dump is a sequence of slices, each made from frozen records: it can be taken piece by piece while the log goes on. A
+slice is smaller than a log entry may be, unless a single record is larger: an array may lie in as many pieces as it has
+tasks. Only records are written; indexes are rebuilt by the code that keeps them.
 
 Promises: equal states give equal bytes, whatever their history; loading a dump gives a state that behaves the same.
 Never: reads a slice it does not wholly understand, or a dump without its end.
@@ -15,7 +16,7 @@ import msgspec
 
 from odyssey import wire
 from odyssey.errors import Malformed
-from odyssey.ids import ClientId, NodeNumber, UserId, job_of
+from odyssey.ids import MAX_TASKS, ClientId, NodeNumber, UserId, job_of
 from odyssey.model import Health, Job, Learned, Node, Segment, Task
 from odyssey.scheduler.draft import NO_USE, Draft, replace, with_
 from odyssey.scheduler.state import Head, LearnedKey, State, Submitted
@@ -23,6 +24,7 @@ from odyssey.scheduler.state import Head, LearnedKey, State, Submitted
 FORMAT: Final = 1
 _ROWS: Final = 256
 _ROOM: Final = 900_000
+_SLICE: Final = wire.ENTRY._replace(bytes=32 << 20, array=MAX_TASKS)  # what the largest record needs
 
 T = TypeVar("T")
 
@@ -106,7 +108,7 @@ def _slices(head: Head, tables: list[tuple[type[Slice], Sequence[object]]]) -> I
 
 def _fitting(kind: type[Slice], rows: tuple[object, ...]) -> Iterator[bytes]:
     """As one slice, or in halves until each half fits."""
-    encoded = wire.encode_log(kind(rows), wire.ENTRY._replace(bytes=1 << 40))
+    encoded = wire.encode_log(kind(rows), _SLICE)
     if len(encoded) <= _ROOM or len(rows) == 1:
         yield encoded
         return
@@ -130,7 +132,7 @@ def state_hash(state: State) -> bytes:
 def load(slices: Iterable[bytes]) -> State:
     draft: Draft | None = None
     for count, encoded in enumerate(slices, 1):
-        piece = wire.decode_log(encoded, AnySlice)
+        piece = wire.decode_log(encoded, AnySlice, _SLICE)
         if draft is None:
             draft = _opened(piece)
         elif isinstance(piece, Closing):

@@ -54,7 +54,7 @@ def assign(draft: Draft, entry: Entry, command: AssignTasks) -> list[Event]:
     events: list[Event] = []
     position = 0
     for batch in command.batches:
-        why = command.whys[batch.why] if batch.why < len(command.whys) else b""
+        why = command.whys[batch.why] if 0 <= batch.why < len(command.whys) else b""
         events += _assign_batch(draft, entry, batch, position, why)
         position += sum(stop - start for start, stop in batch.spans)
     return events or [ChangedNothing(entry.index)]
@@ -111,6 +111,8 @@ def _closed(job: Job | None, node: Node | None) -> str:
 
 def _assign_one(draft: Draft, job_id: JobId, index: int, node: Node, attempt: Attempt) -> str:
     job = draft.jobs.get(job_id) or draft.state.jobs[job_id]
+    if index >= job.spec.count:
+        return "not-waiting"
     known = draft.task(task_id(job_id, index))
     if known is None:
         runs = cut(job.runs, index, index + 1)

@@ -16,6 +16,8 @@ from odyssey.scheduler.transitions.base import Refused, end_attempt
 
 _LEARN_OVER = 8  # runs; older ones fade
 _HEALTH_GAIN, _HEALTH_LOSS = 32, 8
+_LONGEST_RUN_MS = 1 << 40  # what a machine says is believed up to here, so that no sum outgrows 64 bits
+_MOST_USED = 1 << 62
 
 
 def report(draft: Draft, entry: Entry, command: ReportAttempts) -> list[Event]:
@@ -87,13 +89,14 @@ def _try(one: Report, attempt: Attempt) -> Try:
 
 def _learn(draft: Draft, job: Job, node: Node, one: Report) -> None:
     spec = job.spec
+    run_ms = min(max(0, one.run_ms), _LONGEST_RUN_MS)
     used = draft.usage.get(spec.user, draft.state.usage.get(spec.user, 0))
-    draft.usage[spec.user] = used + max(0, one.run_ms) * spec.want.need.cpu_milli // 1000
+    draft.usage[spec.user] = min(used + run_ms * spec.want.need.cpu_milli // 1000, _MOST_USED)
     if one.outcome in _TELLS:
         note_end(draft, node.number, broke=False)
     if one.outcome is Outcome.EXITED and one.code == 0 and spec.want.key:
-        _learn_time(draft, spec.want.key, node.number, max(1, one.run_ms))
-        _learn_time(draft, spec.want.key, ANY_NODE, max(1, one.run_ms * node.speed // 1000))
+        _learn_time(draft, spec.want.key, node.number, max(1, run_ms))
+        _learn_time(draft, spec.want.key, ANY_NODE, max(1, run_ms * node.speed // 1000))
 
 
 _TELLS = frozenset({Outcome.EXITED, Outcome.SIGNALLED, Outcome.TIMEOUT, Outcome.OOM})
