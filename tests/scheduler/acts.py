@@ -12,6 +12,7 @@ from odyssey.commands import (
     CancelTasks,
     Command,
     EndBackoff,
+    Facts,
     LoseAttempts,
     RecallAttempts,
     Report,
@@ -127,3 +128,10 @@ def changes_nothing(mesh: Mesh, command: Command) -> list[Event]:
     mesh.state.head = now
     assert same, events
     return events
+
+
+def facts_of(mesh: Mesh, node: int, **changed: object) -> Facts:
+    """What the machine said of itself, or would say now."""
+    known = mesh.node(node)
+    same = {name: getattr(known, name) for name in Facts.__struct_fields__}
+    return Facts(**{**same, **changed})
