@@ -70,10 +70,6 @@ def closed(wish: "Wish", row: "Row") -> Reason | None:
         return Reason(Code.NOT_YOURS, detail=node.owner)
     if wish.picky and (reason := _unfit(wish, row)) is not None:
         return reason
-    if not row.open:
-        return _unavailable(row)
-    if row.owner_present and node.owner != wish.user:
-        return Reason(Code.OWNER_PRESENT, detail=node.owner)
     if (
         wish.cpu > row.total_cpu
         or wish.memory > row.total_memory
@@ -81,6 +77,10 @@ def closed(wish: "Wish", row: "Row") -> Reason | None:
         or wish.disk > row.total_disk
     ):
         return Reason(Code.TOO_SMALL, want.need.lacks(node.total))
+    if not row.open:
+        return _unavailable(row)
+    if row.owner_present and node.owner != wish.user:
+        return Reason(Code.OWNER_PRESENT, detail=node.owner)
     return None
 
 

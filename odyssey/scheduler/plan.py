@@ -185,26 +185,29 @@ class _Planner:
             return None
 
         def accept(row: Row) -> bool:
-            if been_there(task, row) is not None:
+            if been_there(task, row) is not None or self._is_tail(ranking, task, row, group):
                 return False
-            if task is not None and task.tries and self._elsewhere_first(ranking, task, row):
-                return False
-            return not self._is_tail(ranking, row, group)
+            return task is None or not self._elsewhere_first(ranking, task, row, group)
 
         return accept
 
-    def _elsewhere_first(self, ranking: Ranking, task: Task, row: Row) -> bool:
-        """After a failure on this machine another one is tried, if any other could take it now."""
-        if task.tries[-1].node != row.number:
+    def _elsewhere_first(self, ranking: Ranking, task: Task, row: Row, group: Group) -> bool:
+        """After a failure on this machine another one is tried, if any other would take it now."""
+        if not task.tries or task.tries[-1].node != row.number:
             return False
-        for other in ranking.in_order(self._board.rows, 2):
-            if other is not row and been_there(task, other) is None:
-                return True
-        return False
 
-    def _is_tail(self, ranking: Ranking, row: Row, group: Group) -> bool:
+        def accept(other: Row) -> bool:
+            return (
+                other is not row and been_there(task, other) is None and not self._is_tail(ranking, task, other, group)
+            )
+
+        return ranking.best(self._board.rows, accept) is not None
+
+    def _is_tail(self, ranking: Ranking, task: Task | None, row: Row, group: Group) -> bool:
         if ranking.wish.expected(row) <= ranking.wish.best_ms:
             return False
+        if task is not None and (task.refused_by or task.memory_floor):
+            return False  # the faster machines may be closed to it
         return self._tails.better_wait(ranking.wish, ranking.codes, row, self._left_in(group), self._most - self._left)
 
     def _left_in(self, group: Group) -> int:
@@ -250,6 +253,7 @@ class _Planner:
         why = self._why(ranking, job, row, inputs)
         place = _Place(job.id, row.number, slot, why)
         if place in self._placed:
+            self._placed[place] = self._placed.pop(place)  # the last one given stands last
             self._placed[place][0].append(index)
         else:
             score = value if slot else self._value(ranking.wish, row, inputs)
@@ -297,26 +301,37 @@ class _Planner:
             self._give_up.append(task.id)
             return
         free = bool(ranking.in_order(self._board.rows, 1))
-        if free and task is not None and (task.refused_by or task.memory_floor or task.tries):
+        marked = task is not None and bool(task.refused_by or task.memory_floor or task.tries)
+        if marked and (free or self._board.queue(ranking).in_order(self._board.rows, 1)):
+            self._alone(ranking, job, task)
             return
         code = Code.FASTER_SOON if free else Code.FULL
         if len(ranking.codes) == len(self._board.rows):
             code = Code.TOO_SMALL if Code.TOO_SMALL in ranking.codes.values() else Code.GONE
         self._blocked[id_of(group)] = Blocked(job.id, code)
-        if code is Code.FULL and self._reservations and self._state.age(job.id) >= RESERVE_AT_AGE:
-            self._reserve(ranking, job)
+        if code is Code.FULL:
+            self._reserve(ranking, job, task)
+
+    def _alone(self, ranking: Ranking, job: Job, task: Task | None) -> None:
+        """Its group finds room, but only where this very task may not go."""
+        if ranking.best(self._board.rows, lambda row: been_there(task, row) is None) is None:
+            self._reserve(ranking, job, task)
 
     def _nobody_left(self, ranking: Ranking, task: Task) -> bool:
         """Every machine that could ever take it has said: not here."""
         return all(number in task.refused_by or ranking.codes.get(number) in LASTING for number in self._board.rows)
 
-    def _reserve(self, ranking: Ranking, job: Job) -> None:
+    def _reserve(self, ranking: Ranking, job: Job, task: Task | None) -> None:
         """Keep the machine that needs to free least, so that what is small cannot starve what is big."""
+        if not self._reservations or self._state.age(job.id) < RESERVE_AT_AGE:
+            return
         wish = ranking.wish
         best: tuple[int, NodeNumber] | None = None
         for row in self._board.rows.values():
-            if row.number in ranking.codes or row.reserved_for is not None:
+            if row.number in ranking.codes or row.reserved_for is not None or been_there(task, row) is not None:
                 continue
+            if row.seen.memory_free is not None and row.seen.memory_free + row.use.memory < wish.memory:
+                continue  # what others use there does not end with our tasks
             missing = max(
                 1000 * (wish.cpu - row.free_cpu) // row.total_cpu,
                 1000 * (wish.memory - row.free_memory) // row.total_memory,
@@ -330,9 +345,10 @@ class _Planner:
     # -- the plan ------------------------------------------------------------------------------------------------------
 
     def result(self) -> Plan:
+        """In the order of the last given, slots first: the room that they take is not there for what queues."""
         batches = tuple(
             Batch(place.node, place.job, spans_of(sorted(indices)), place.slot, place.why, score)
-            for place, (indices, score) in self._placed.items()
+            for place, (indices, score) in sorted(self._placed.items(), key=lambda one: not one[0].slot)
         )
         recall = () if self._more else self._recalls()
         return Plan(batches, tuple(self._whys), tuple(self._give_up), recall, tuple(self._blocked.values()), self._more)

@@ -3,19 +3,19 @@
 Each part of the wish is loosened alone: fewer cpus, less memory, fewer GPUs, or one condition left out. A change that
 lets it start now beats one that lets it start at all; then the smaller change wins.
 
-Promises: the change was tried with the filters that decide, on the data that decide; None when no single change helps.
+Promises: a change that starts it now was tried by the planner itself, any other with the filters that decide; None when
+no single change helps.
 Never: suggests to ask for nothing: at least a hundredth of a cpu and a megabyte stay.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
-
-import msgspec
 
 from odyssey.ids import NodeNumber
 from odyssey.model import Task
-from odyssey.resources import Resources, show_cpus, show_size
+from odyssey.resources import show_cpus, show_size
 from odyssey.scheduler.board import Board, Row, Wish
+from odyssey.scheduler.draft import replace
 from odyssey.scheduler.feasible import been_there, closed, has_room
 from odyssey.scheduler.snapshot import Snapshot
 from odyssey.spec import Want
@@ -24,6 +24,7 @@ _MIB: Final = 1 << 20
 _DROPPED: Final = 400  # what leaving a condition out counts as, in thousandths of the wish
 _CONDITIONS: Final = ("needs", "on", "avoid", "os", "arch", "gpu_memory")
 _OPTIONS: Final = {"gpu_memory": "--gpu-mem"}
+_TRIALS: Final = 8
 
 
 class Change(NamedTuple):
@@ -34,63 +35,72 @@ class Change(NamedTuple):
     cost: int  # how much of the wish is given up, in thousandths
 
 
-def best_change(snapshot: Snapshot, board: Board, wish: Wish, task: Task | None) -> Change | None:
+def best_change(
+    snapshot: Snapshot, board: Board, wish: Wish, task: Task | None, trial: Callable[[Want], NodeNumber | None]
+) -> Change | None:
+    """`trial` is the planner: where a job that wants this would start now."""
     rows = [row for row in board.rows.values() if been_there(task, row) is None]
-    changes = [
-        *_dropping(snapshot, board, wish, rows),
-        *_shrinking(wish, rows, now=True),
-        *_shrinking(wish, rows, now=False),
-    ]
-    possible = _fits_somewhere(wish, rows)
-    if possible:  # it only has to wait: a change is worth naming if it saves the waiting
-        changes = [change for change in changes if change.now]
-    return min(changes, key=lambda change: (not change.now, change.cost, change.node, change.option), default=None)
+    changes = [*_dropping(snapshot, board, wish, rows), *_shrinking(wish, rows)]
+    for change, want in _tried(change for change in changes if change[0].now):
+        node = trial(want)
+        if node is not None:
+            return change._replace(node=node)
+    if any(closed(wish, row) is None for row in rows):
+        return None  # it only has to wait: a change is worth naming if it saves the waiting
+    possible = [change._replace(now=False) for change, _ in changes]
+    return min(possible, key=_smallest, default=None)
 
 
-def _fits_somewhere(wish: Wish, rows: list[Row]) -> bool:
-    return any(closed(wish, row) is None for row in rows)
+def _smallest(change: Change) -> tuple[int, int, str]:
+    return change.cost, change.node, change.option
 
 
-def _with(board: Board, snapshot: Snapshot, wish: Wish, **fields: object) -> Wish:
-    return board.wish(snapshot, wish.user, msgspec.structs.replace(wish.want, **fields))
+def _tried(changes: Iterable[tuple[Change, Want]]) -> list[tuple[Change, Want]]:
+    """The smallest few, each option once: a trial is a plan."""
+    once: dict[str, tuple[Change, Want]] = {}
+    for change, want in sorted(changes, key=lambda one: _smallest(one[0])):
+        once.setdefault(change.option, (change, want))
+    return list(once.values())[:_TRIALS]
 
 
-def _dropping(snapshot: Snapshot, board: Board, wish: Wish, rows: list[Row]) -> Iterator[Change]:
+def _dropping(snapshot: Snapshot, board: Board, wish: Wish, rows: list[Row]) -> Iterator[tuple[Change, Want]]:
     nothing = Want(wish.want.need)
     for name in _CONDITIONS:
         if getattr(wish.want, name) == getattr(nothing, name):
             continue
-        loose = _with(board, snapshot, wish, **{name: getattr(nothing, name)})
+        want = replace(wish.want, **{name: getattr(nothing, name)})
+        loose = board.wish(snapshot, wish.user, want)
         option = _OPTIONS.get(name, f"--{name}")
         for row in rows:
             if closed(loose, row) is None:
-                yield Change(option, True, row.number, has_room(loose, row), _DROPPED)
+                yield Change(option, True, row.number, _free(loose, row), _DROPPED), want
 
 
-def _shrinking(wish: Wish, rows: list[Row], now: bool) -> Iterator[Change]:
+def _shrinking(wish: Wish, rows: list[Row]) -> Iterator[tuple[Change, Want]]:
     """Ask for what the machine has (free now, or in all) of one dimension, if everything else fits."""
     need = wish.want.need
     for name, least in (("cpu_milli", 10), ("memory", _MIB), ("gpus", 0)):
         wanted = getattr(need, name)
         for row in rows:
-            has = _available(row, name, now)
-            if name == "memory":
-                has -= has % _MIB
-            if not least <= has < wanted:
-                continue
-            smaller = Wish(wish.user, msgspec.structs.replace(wish.want, need=_less(need, name, has)), 1)
-            if closed(smaller, row) is None and (has_room(smaller, row) or not now):
-                yield Change(_typed(name, has), False, row.number, now, 1000 * (wanted - has) // wanted)
+            for has in sorted(set(_available(row, name))):
+                if not least <= has < wanted:
+                    continue
+                want = replace(wish.want, need=replace(need, **{name: has}))
+                smaller = Wish(wish.user, want, 1)
+                if closed(smaller, row) is None:
+                    cost = 1000 * (wanted - has) // wanted
+                    yield Change(_typed(name, has), False, row.number, _free(smaller, row), cost), want
 
 
-def _available(row: Row, name: str, now: bool) -> int:
-    free = {"cpu_milli": row.free_cpu, "memory": row.free_memory, "gpus": row.free_gpus}
-    total = {"cpu_milli": row.total_cpu, "memory": row.total_memory, "gpus": row.total_gpus}
-    return (free if now else total)[name]
+def _free(wish: Wish, row: Row) -> bool:
+    return row.reserved_for is None and has_room(wish, row)
 
 
-def _less(need: Resources, name: str, amount: int) -> Resources:
-    return msgspec.structs.replace(need, **{name: amount})
+def _available(row: Row, name: str) -> tuple[int, int]:
+    """Free now, and in all; memory in whole megabytes, as people write it."""
+    if name == "memory":
+        return row.free_memory - row.free_memory % _MIB, row.total_memory - row.total_memory % _MIB
+    return (row.free_cpu, row.total_cpu) if name == "cpu_milli" else (row.free_gpus, row.total_gpus)
 
 
 def _typed(name: str, amount: int) -> str:

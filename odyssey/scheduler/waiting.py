@@ -94,6 +94,19 @@ class Waiting:
         if group is not None:
             self._reorder(group, job, add=False)
 
+    def branched(self, user: UserId) -> "Waiting":
+        """A copy in which this person's jobs can be put and dropped without moving them here; the rest is shared."""
+        copy = Waiting()
+        copy.ready = self.ready
+        copy.lanes = {other: lanes for other, lanes in self.lanes.items() if other != user}
+        copy._groups = {key: group for key, group in self._groups.items() if key.user != user}
+        copy._group_of = {job: group for job, group in self._group_of.items() if group.key.user != user}
+        for lane in self.lanes.get(user, {}).values():
+            for _, group in lane:
+                for job in group.jobs:
+                    copy.put(JobId(job), group.key)
+        return copy
+
     def layout(self) -> dict[str, object]:
         """The whole index as plain data, to compare two of them."""
         lanes = {
