@@ -9,6 +9,7 @@ Never: lets anyone wait for ever: who gets nothing uses nothing, and comes to th
 """
 
 from heapq import heapify, heapreplace
+from math import isqrt
 from typing import Final
 
 from odyssey.ids import UserId
@@ -18,6 +19,8 @@ HORIZON_MS: Final = 600_000  # what is held now counts as ten minutes of use
 HALF_LIFE_MS: Final = 24 * 3_600_000
 DECAY_EVERY_MS: Final = 600_000
 _PPM: Final = 1_000_000
+_BITS: Final = 32  # of a half-life
+_ONE: Final = 1 << 60
 
 
 def burden(state: State, user: UserId) -> int:
@@ -53,7 +56,12 @@ class Turns:
 
 
 def keep_ppm(passed_ms: int) -> int:
-    """The part of a usage that is left after some time, by halvings and a straight line between them."""
+    """The part of a usage that is left after some time: by whole halvings, then by the square root of one half where
+    half of a half-life is left over, by the fourth root where a quarter is, and so on."""
     halvings, rest = divmod(passed_ms, HALF_LIFE_MS)
-    whole = _PPM >> halvings
-    return whole - whole * rest // (2 * HALF_LIFE_MS)
+    left, root = _ONE >> halvings, _ONE // 2
+    for _ in range(_BITS):
+        root, rest = isqrt(root * _ONE), 2 * rest
+        if rest >= HALF_LIFE_MS:
+            left, rest = left * root // _ONE, rest - HALF_LIFE_MS
+    return left * _PPM // _ONE

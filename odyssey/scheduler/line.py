@@ -53,44 +53,47 @@ def task_indices(state: State, job: Job) -> Iterator[int]:
 
 
 class LaneLine:
-    """One priority: groups by rank, then by the job they are at."""
+    """One priority: groups by what their job gained by waiting, by rank, and by that job."""
 
     __slots__ = ("_active", "_newest", "_rest", "_state", "priority")
 
     def __init__(self, state: State, priority: int, lane: Lane, rank: Callable[[Group], int] | None) -> None:
         self._state, self.priority = state, priority
-        self._active: list[tuple[int, JobId, Cursor]] = []
+        self._active: list[tuple[int, int, JobId, Cursor]] = []
         self._newest: Cursor | None = None  # while it stands at its first job, all of `rest` comes after it
         self._rest: Iterator[tuple[int, Group]] = iter(lane)
         if rank is None:
             self._pull()
             return
         for head, group in lane:
-            heappush(self._active, (rank(group), JobId(head), Cursor(state, group, JobId(head), rank(group))))
+            self._push(Cursor(state, group, JobId(head), rank(group)))
         self._rest = iter(())
 
+    def _push(self, cursor: Cursor) -> None:
+        heappush(self._active, (-self._state.age(cursor.job.id), cursor.rank, cursor.job.id, cursor))
+
     def _pull(self) -> None:
+        """Without a rank the older job is first, and the lane has groups in that order."""
         following = next(self._rest, None)
         self._newest = None
         if following is not None:
-            head, group = JobId(following[0]), following[1]
-            self._newest = Cursor(self._state, group, head, 0)
-            heappush(self._active, (0, head, self._newest))
+            self._newest = Cursor(self._state, following[1], JobId(following[0]), 0)
+            self._push(self._newest)
 
     def first(self) -> Cursor | None:
-        return self._active[0][2] if self._active else None
+        return self._active[0][-1] if self._active else None
 
     def next_job(self) -> None:
         """The first cursor's job has nothing more: go on with the oldest job left, of whatever group."""
-        rank, _, cursor = heappop(self._active)
+        cursor = heappop(self._active)[-1]
         if cursor.advance(self._state):
-            heappush(self._active, (rank, cursor.job.id, cursor))
+            self._push(cursor)
         if cursor is self._newest:
             self._pull()
 
     def drop_first(self) -> None:
         """The first cursor's group found no room: none of its jobs will."""
-        if heappop(self._active)[2] is self._newest:
+        if heappop(self._active)[-1] is self._newest:
             self._pull()
 
 

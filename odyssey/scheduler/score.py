@@ -1,8 +1,8 @@
 """How good is this machine for this task? A plain sum of visible terms, each with a weight that people can change.
 
-Every term is a whole number from 0 to 1000 (locality: from -8000, a point for each MiB that would have to move), 500
-where the machine has not told. A score is the sum of weight times term. Nothing else decides: no hidden bonus, no order
-of evaluation.
+Every term is a whole number from 0 to 1000, 500 where the machine has not told. Two count down from 0: locality a point
+for each MiB that would have to move, as far as -8000, and turn a point for each machine whose turn is earlier. A score
+is the sum of weight times term. Nothing else decides: no hidden bonus, no order of evaluation.
 
 Promises: exact integers; `total` and `parts` are the same sum, once as a number and once spelled out.
 Never: excludes a machine (that is `feasible`'s) or changes its answer with the order of the machines.
@@ -22,6 +22,8 @@ _HOUR_MS: Final = 3_600_000
 _MIB: Final = 1 << 20
 _FURTHEST: Final = -8000
 
+_OWNER: Final = {None: UNKNOWN, OwnerState.FREE: 1000, OwnerState.IN_USE: 0, OwnerState.PAUSED: 0}
+
 Weights = Mapping[str, int]
 
 
@@ -34,7 +36,7 @@ def reliability(row: "Row") -> int:
 
 def owner(row: "Row") -> int:
     """Work disturbs an owner at the keyboard, and their return disturbs the work."""
-    return {None: UNKNOWN, OwnerState.FREE: 1000, OwnerState.IN_USE: 0, OwnerState.PAUSED: 0}[row.seen.owner]
+    return _OWNER[row.seen.owner]
 
 
 def power(row: "Row") -> int:
@@ -43,7 +45,7 @@ def power(row: "Row") -> int:
 
 def stay(row: "Row") -> int:
     """Expected to stay an hour or more is as good as it gets."""
-    return UNKNOWN if row.seen.stay_ms is None else min(1000, 1000 * row.seen.stay_ms // _HOUR_MS)
+    return UNKNOWN if row.seen.stay_ms is None else max(0, min(1000, 1000 * row.seen.stay_ms // _HOUR_MS))
 
 
 def turn(row: "Row") -> int:
@@ -101,7 +103,12 @@ def parts(weights: Weights, wish: "Wish", row: "Row", inputs: Mapping[bytes, int
 
 def fixed(weights: Weights, row: "Row") -> int:
     """The machine's own share of every score on it."""
-    return sum(weights[name] * term(row) for name, term in MACHINE_TERMS.items() if weights.get(name))
+    total = 0
+    for name, term in MACHINE_TERMS.items():
+        weight = weights.get(name)
+        if weight:
+            total += weight * term(row)
+    return total
 
 
 def total_of(weights: Weights) -> Callable[["Wish", "Row"], int]:
