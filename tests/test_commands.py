@@ -19,6 +19,7 @@ from odyssey.model import Cause, Outcome
 from odyssey.resources import Resources
 from odyssey.scheduler.apply import TRANSITIONS
 from odyssey.spec import Want
+from tests.scheduler.arbitrary import entries
 
 TAGS = {
     1: "SubmitJobs",
@@ -94,46 +95,6 @@ def test_every_command_is_frozen_and_strict(kind: type[Command]) -> None:
 
 
 # ---- written and read ------------------------------------------------------------------------------------------------
-
-small = st.integers(-(1 << 40), 1 << 40)
-names = st.text(max_size=8)
-data = st.binary(max_size=20)
-amounts = st.integers(0, 1 << 53)
-resources = st.builds(Resources, amounts, amounts, amounts, amounts)
-pairs = st.lists(st.tuples(names, names), max_size=2).map(tuple)
-st.register_type_strategy(Resources, resources)
-
-LEAVES: dict[Any, st.SearchStrategy[Any]] = {
-    int: small,
-    str: names,
-    bytes: data,
-    bool: st.booleans(),
-    Cause: st.sampled_from(Cause),
-    Outcome: st.sampled_from(Outcome),
-    Resources: resources,
-}
-
-
-def values(hint: Any) -> st.SearchStrategy[Any]:
-    """Anything a field of this type may hold."""
-    hint = getattr(hint, "__supertype__", hint)
-    if hint in LEAVES:
-        return LEAVES[hint]
-    if typing.get_origin(hint) is tuple:
-        inner = typing.get_args(hint)
-        if inner[-1] is ...:
-            return st.lists(values(inner[0]), max_size=2).map(tuple)
-        return st.tuples(*(values(part) for part in inner))
-    return records(hint)
-
-
-def records(kind: type[Any]) -> st.SearchStrategy[Any]:
-    hints = typing.get_type_hints(kind)
-    return st.builds(kind, *(values(hints[name]) for name in kind.__struct_fields__))
-
-
-def entries(kind: type[Command]) -> st.SearchStrategy[Entry]:
-    return st.builds(Entry, small, small, small, small, records(kind))
 
 
 @each_kind

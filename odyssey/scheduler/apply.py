@@ -71,6 +71,8 @@ def _apply_one(state: State, entry: c.Entry) -> list[Event]:
         events = TRANSITIONS[type(entry.command)](draft, entry, entry.command)
     except Refused as refusal:
         draft, events = Draft(state, head), [refused(entry, refusal)]
+    except MemoryError:
+        raise  # this machine's luck, which the others do not share: no answer of the log, so it must not go on here
     except Exception as bug:  # noqa: BLE001 - a bug must not stop the log: the entry changes nothing and says why
         draft, events = Draft(state, head), [CommandFailed(entry.index, f"{type(bug).__name__}: {bug}"[:500])]
     draft.commit()
@@ -101,7 +103,8 @@ def check(head: Head, entry: c.Entry) -> None:
         )
     fence = getattr(entry.command, "fence", None)
     if fence is not None and (fence.generation, fence.term) != (entry.generation, entry.term):
-        raise Refused("fenced", f"an order of term {fence.term} in an entry of term {entry.term}")
+        decided, now = f"{fence.generation}.{fence.term}", f"{entry.generation}.{entry.term}"
+        raise Refused("fenced", f"an order of term {decided} in an entry of term {now}")
 
 
 def refused(entry: c.Entry, refusal: Refused) -> Event:

@@ -26,10 +26,10 @@ from tests.scheduler.acts import (
 )
 
 
-def full(*cpus: float, **machine: float) -> tuple[Mesh, NodeNumber, list[JobId]]:
+def full(*cpus: float) -> tuple[Mesh, NodeNumber, list[JobId]]:
     """A machine of two cpus: the first job fills it, those of the given cpus stand in its backlog."""
     mesh = Mesh()
-    node = mesh.machine(cpus=2, **machine)
+    node = mesh.machine(cpus=2)
     first = mesh.submit(cpus=2, count=1)
     mesh.assign(first, node)
     waiting = [mesh.submit(cpus=each) for each in cpus]
