@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from bench.builders import GIB, MIB, Mesh, learned, spec, want
 from bench.harness import MS, Effort, Figure, Result, Samples, bench, cost, paired, timed
+from odyssey.commands import Report, ReportAttempts
+from odyssey.model import Outcome
 from odyssey.scheduler.board import Board
 from odyssey.scheduler.plan import Plan, plan
 from odyssey.spec import Want
@@ -173,6 +175,31 @@ def one_task(effort: Effort) -> Iterator[Result]:
     yield figure("cold", Board)
     yield figure("warm", lambda: kept)
     yield figure("warm, after a new beat of every machine", lambda: kept, beats=True)
+
+
+@bench("plan.hopeless")
+def hopeless(effort: Effort) -> Iterator[Result]:
+    """A thousand tasks ran out of memory on the biggest machine: each must be passed over, and that in every plan."""
+    mesh = Mesh()
+    mesh.machines(MACHINES)
+    biggest = max(mesh.state.nodes.values(), key=lambda node: node.total.memory).number
+    job = mesh.submit(spec(0, want(0.01, MIB), count=THOUSAND))
+    mesh.assign(job, 0, THOUSAND, biggest)
+    ran_out = tuple(Report(attempt, task, Outcome.OOM) for _, attempt, task in mesh.running())
+    mesh.do(ReportAttempts(biggest, ran_out))
+    board = Board()
+
+    def once() -> float:
+        mesh.submit(spec(0, want()))
+        made, passed = planned(mesh, board)
+        assert made.assigned == 1
+        mesh.carry_out(made)
+        mesh.finish(mesh.running())
+        return passed
+
+    samples = paired(once, partial(passes, 1), effort.repeats(5))
+    name = f"plan 1 task beside {THOUSAND:,} that no machine has the memory for"
+    yield cost(name, "ms", samples, MS, FLAT_RAW, TARGET_MS)
 
 
 # -- a long queue ------------------------------------------------------------------------------------------------------
