@@ -17,6 +17,7 @@ from odyssey.scheduler.feasible import Code
 
 MAX_BYTES: Final = 512
 TOP: Final = 5
+_MOST_MOVED: Final = (1 << 63) - 1
 
 
 class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -53,6 +54,7 @@ def encode(
         Candidate(one.node, sum(one.parts.values()), tuple(one.parts.get(name, 0) for name in terms)) for one in weighed
     )
     counts = tuple(sorted((int(code), count) for code, count in excluded.items()))
+    moved = min(moved, _MOST_MOVED)
     for kept in range(min(TOP, len(top)), -1, -1):  # a foreign policy may have many terms: fewer machines then
         encoded = _ENCODER.encode(Decision(policy, terms, top[:kept], counts, expected_ms, moved))
         if len(encoded) <= MAX_BYTES:

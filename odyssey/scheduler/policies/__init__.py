@@ -30,10 +30,11 @@ def installed(
             continue
         try:
             candidate = point.load()
+            sound = isinstance(candidate, Policy) and candidate.name == point.name
         except Exception as error:  # noqa: BLE001 - whatever another package does, it must not stop the mesh
             broken[point.name] = f"{type(error).__name__}: {error}"
             continue
-        if isinstance(candidate, Policy) and candidate.name == point.name:
+        if sound:
             policies[point.name] = candidate
         else:
             broken[point.name] = "it is not a Policy with this name"
