@@ -19,7 +19,7 @@ class Ranked(NamedTuple):
 
 
 class Flip(NamedTuple):
-    """The runner-up would have won if this term had counted for at most so many percent of what it did."""
+    """The runner-up would have been ahead if this term had counted for at most so many percent of what it did."""
 
     term: str
     percent: int
@@ -46,7 +46,7 @@ def placement(attempt: Attempt | Try) -> Placement | None:
     ranked = _ranked(decision)
     chosen = next((one for one in ranked if one.node == attempt.node), None)
     other = next((one for one in ranked if one.node != attempt.node), None)
-    compared = chosen is not None and other is not None and chosen.score >= other.score
+    compared = chosen is not None and other is not None and _ahead(chosen, other)
     return Placement(
         attempt.node,
         attempt.score,
@@ -68,15 +68,21 @@ def _ranked(decision: Decision) -> tuple[Ranked, ...]:
     )
 
 
+def _ahead(one: Ranked, other: Ranked) -> bool:
+    """Of equal scores the machine with the lower number wins."""
+    return (-one.score, one.node) < (-other.score, other.node)
+
+
 def flip(chosen: Ranked, other: Ranked) -> Flip | None:
-    """The term that decided: the one whose weight would have had to change least for the other to win."""
+    """The term that decided: the one whose weight would have had to change least for the other to be ahead."""
     margin = chosen.score - other.score
+    tie_loses = int(chosen.node < other.node)
     best: Flip | None = None
     for term in sorted({*chosen.parts, *other.parts}):
         lead = chosen.parts.get(term, 0) - other.parts.get(term, 0)
-        if lead <= 0 or lead < margin:
+        if lead <= 0:
             continue
-        percent = 100 * (lead - margin) // lead
-        if best is None or percent > best.percent:
+        percent = (100 * (lead - margin) - tie_loses) // lead
+        if percent >= 0 and (best is None or percent > best.percent):
             best = Flip(term, percent)
     return best
