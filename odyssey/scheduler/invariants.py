@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from odyssey.ids import AttemptId, JobId, NodeNumber, TaskId, index_of, job_of, show_task
-from odyssey.model import ENDED, Job, Outcome, Task, TaskState, Use
+from odyssey.model import ENDED, MAX_TRIES_KEPT, Job, Outcome, Task, TaskState, Use
 from odyssey.scheduler.dump import rebuilt
 from odyssey.scheduler.state import MAX_AGE, MAX_CLIENTS, MAX_LEARNED, State
 
@@ -25,7 +25,8 @@ def violations(state: State) -> list[str]:
             return [f"task {show_task(task_id)} is filed under another's number"]
         records.setdefault(job_of(task_id), []).append(task)
     found = [text for job in state.jobs.values() for text in _job(state, job, records.pop(job.id, []))]
-    found += [f"tasks of job {job}, which does not exist" for job in records]
+    if records:
+        return found + [f"tasks of job {job}, which does not exist" for job in records]
     found += _attempts(state)
     found += _head(state)
     return found or list(_indexes(state))
@@ -90,8 +91,10 @@ def _task(job: Job, task: Task) -> Iterator[str]:
     if not 0 <= index_of(task.id) < job.spec.count:
         yield f"task {name}: outside the array"
     results = [one for one in task.tries if one.outcome is Outcome.EXITED and one.code == 0]
-    if task.state is T.DONE and not results and task.tries_total <= len(task.tries):
+    if task.state is T.DONE and not results:
         yield f"task {name}: done without a result"
+    if len(task.tries) != min(task.tries_total, MAX_TRIES_KEPT):
+        yield f"task {name}: {len(task.tries)} tries on record of {task.tries_total}"
     if len({one.attempt for one in task.tries} | {one.id for one in task.attempts}) != len(task.tries) + len(
         task.attempts
     ):
