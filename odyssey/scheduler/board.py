@@ -15,7 +15,7 @@ from typing import Final
 from odyssey.ids import JobId, NodeNumber, UserId
 from odyssey.model import Health, Node, Use
 from odyssey.scheduler import score
-from odyssey.scheduler.feasible import Code, closed, has_room, is_open
+from odyssey.scheduler.feasible import Code, has_room, is_open, why_closed
 from odyssey.scheduler.policies.protocol import Policy
 from odyssey.scheduler.snapshot import NodeState, OwnerState, Seen, Snapshot
 from odyssey.scheduler.state import ANY_NODE, State
@@ -24,6 +24,7 @@ from odyssey.spec import Want
 NO_USE: Final = Use()
 NO_HEALTH: Final = Health()
 GONE: Final = Seen(state=NodeState.GONE)
+NOTHING: Final[frozenset[bytes]] = frozenset()
 _FINE_BITS: Final = 4  # learned times count in steps of about 6 %: less is noise and not worth a new order
 _A_ROUND: Final = 1 << 20
 
@@ -43,6 +44,7 @@ class Row:
         "given",
         "health",
         "labels",
+        "looks",
         "node",
         "number",
         "open",
@@ -70,16 +72,23 @@ class Row:
         self.turn = 0
         self.fixed = 0  # its own share of every score on it
 
+        self.looks: tuple[object, ...] = ()  # what rankings were told of it last
+
     def load(self, node: Node, use: Use, seen: Seen, health: Health) -> None:
-        self.node, self.use, self.seen, self.health = node, use, seen, health
-        self.labels = dict(node.labels)
+        if not self.stamp or node is not self.node:
+            self._load_facts(node)
+        self.use, self.seen, self.health = use, seen, health
         self.state = seen.state
         self.open = is_open(node.removed, node.draining, seen.state, seen.owner)
         self.owner_present = seen.owner is OwnerState.IN_USE
         self.reliability = health.reliability
+        self.recount()
+
+    def _load_facts(self, node: Node) -> None:
+        self.node = node
+        self.labels = dict(node.labels)
         self.total_cpu, self.total_memory = max(1, node.total.cpu_milli), max(1, node.total.memory)
         self.total_gpus, self.total_disk = node.total.gpus, node.total.disk
-        self.recount()
 
     def recount(self) -> None:
         use, seen = self.use, self.seen
@@ -96,7 +105,7 @@ class Row:
         self.given = 0
         self.planned = False
 
-    def looks(self) -> tuple[object, ...]:
+    def look(self) -> tuple[object, ...]:
         """All that a ranking's opinion of the machine hangs on, besides its facts."""
         return (
             self.fixed,
@@ -209,9 +218,9 @@ class Ranking:
         heap = []
         codes.clear()
         for number, row in rows.items():
-            reason = closed(wish, row)
-            if reason is not None:
-                codes[number] = reason.code
+            code = why_closed(wish, row)
+            if code is not None:
+                codes[number] = code
             elif admits(wish, row):
                 heap.append((-value(wish, row), number, row.stamp))
         heapify(heap)
@@ -223,9 +232,9 @@ class Ranking:
         if read == len(log):
             return
         for row in dict.fromkeys(log[read:]):
-            reason = closed(self.wish, row)
-            if reason is not None:
-                self.codes[row.number] = reason.code
+            code = why_closed(self.wish, row)
+            if code is not None:
+                self.codes[row.number] = code
                 continue
             self.codes.pop(row.number, None)
             if row.reserved_for is None and self._admits(self.wish, row):
@@ -280,6 +289,7 @@ class Board:
         self._policy: object = None
         self._weights: Mapping[str, int] = {}
         self._total: Callable[[Wish, Row], int] = score.total_of({})
+        self._fixed: Callable[[Row], int] = score.fixed_of({})
 
     # -- machines ------------------------------------------------------------------------------------------------------
 
@@ -316,7 +326,8 @@ class Board:
 
     def _follow(self, policy: Policy, weights: Mapping[str, int]) -> None:
         if policy is not self._policy or weights != self._weights:
-            self._policy, self._weights, self._total = policy, weights, policy.total(weights)
+            self._policy, self._weights = policy, weights
+            self._total, self._fixed = policy.total(weights), score.fixed_of(weights)
             self.rows.clear()
             self.holders.clear()
 
@@ -328,17 +339,16 @@ class Board:
         self._facts_changed = True
 
     def _refresh(self, row: Row, node: Node, use: Use, seen: Seen, health: Health) -> None:
-        before: frozenset[bytes] = frozenset()
-        looks: tuple[object, ...] = ()
-        if row.stamp:
-            before, looks = row.seen.blobs, row.looks()
-            self._facts_changed |= row.node is not node
+        before = row.seen.blobs if row.stamp else NOTHING
         if seen.blobs is not before:
             self._hold(row.number, before, seen.blobs)
+        self._facts_changed |= bool(row.stamp) and row.node is not node
         row.load(node, use, seen, health)
-        row.fixed = score.fixed(self._weights, row)
+        row.fixed = self._fixed(row)
         row.reserved_for = None
-        if row.looks() != looks:
+        looks = row.look()
+        if looks != row.looks:
+            row.looks = looks
             self.touch(row)
 
     def _hold(self, number: NodeNumber, before: frozenset[bytes], after: frozenset[bytes]) -> None:
@@ -356,12 +366,17 @@ class Board:
             row = self.rows[number]
             if row.turn != position:
                 row.turn = position
-                row.fixed = score.fixed(self._weights, row)
-                self.touch(row)
+                row.fixed = self._fixed(row)
+                self._touch_for_now(row)
 
     def touch(self, row: Row) -> None:
         row.stamp += 1
         self.log.append(row)
+
+    def _touch_for_now(self, row: Row) -> None:
+        """What a plan does to a machine; the next plan looks at it anew, whatever it finds."""
+        row.looks = ()
+        self.touch(row)
 
     def forget(self) -> None:
         self.best_speed = max((row.node.speed for row in self.rows.values()), default=1)
@@ -427,12 +442,12 @@ class Board:
         row.give(wish, slot)
         if "turn" in self._weights:
             row.turn += _A_ROUND
-            row.fixed = score.fixed(self._weights, row)
-        self.touch(row)
+            row.fixed = self._fixed(row)
+        self._touch_for_now(row)
 
     def reserve(self, row: Row, job: JobId) -> None:
         row.reserved_for = job
-        self.touch(row)
+        self._touch_for_now(row)
 
     def holding(self, inputs: Mapping[bytes, int]) -> Iterator[Row]:
         numbers = sorted({number for digest in inputs for number in self.holders.get(digest, ())})

@@ -56,59 +56,71 @@ class Reason(NamedTuple):
 
 
 _ABSENT = {
-    NodeState.GONE: Reason(Code.GONE),
-    NodeState.SILENT: Reason(Code.SILENT),
-    NodeState.ASLEEP: Reason(Code.ASLEEP),
+    NodeState.GONE: Code.GONE,
+    NodeState.SILENT: Code.SILENT,
+    NodeState.ASLEEP: Code.ASLEEP,
 }
 
 
 def closed(wish: "Wish", row: "Row") -> Reason | None:
     """Reasons that do not depend on what else runs."""
+    code = why_closed(wish, row)
+    return None if code is None else _told(code, wish, row)
+
+
+def why_closed(wish: "Wish", row: "Row") -> Code | None:
+    """The same without the details: this is asked for every machine and every want."""
     node = row.node
-    want = wish.want
     if node.owner != wish.user and not node.shared:
-        return Reason(Code.NOT_YOURS, detail=node.owner)
-    if wish.picky and (reason := _unfit(wish, row)) is not None:
-        return reason
+        return Code.NOT_YOURS
+    if wish.picky and (code := _unfit(wish, row)) is not None:
+        return code
     if (
         wish.cpu > row.total_cpu
         or wish.memory > row.total_memory
         or wish.gpus > row.total_gpus
         or wish.disk > row.total_disk
     ):
-        return Reason(Code.TOO_SMALL, want.need.lacks(node.total))
+        return Code.TOO_SMALL
     if not row.open:
         return _unavailable(row)
     if row.owner_present and node.owner != wish.user:
-        return Reason(Code.OWNER_PRESENT, detail=node.owner)
+        return Code.OWNER_PRESENT
     return None
 
 
-def _unfit(wish: "Wish", row: "Row") -> Reason | None:
+def _unfit(wish: "Wish", row: "Row") -> Code | None:
     want, node = wish.want, row.node
     if want.on and node.name not in want.on:
-        return Reason(Code.NOT_NAMED, detail=", ".join(want.on))
+        return Code.NOT_NAMED
     if node.name in want.avoid:
-        return Reason(Code.AVOIDED)
+        return Code.AVOIDED
     if want.os and want.os != node.os:
-        return Reason(Code.OS, detail=node.os)
+        return Code.OS
     if want.arch and want.arch != node.arch:
-        return Reason(Code.ARCH, detail=node.arch)
+        return Code.ARCH
     if want.needs and not matches(want.needs, row.labels):
-        return Reason(Code.NEEDS, detail=want.needs)
-    if want.gpu_memory > node.gpu_memory:
-        return Reason(Code.GPU_MEMORY, (("gpu_memory", want.gpu_memory - node.gpu_memory),))
-    return None
+        return Code.NEEDS
+    return Code.GPU_MEMORY if want.gpu_memory > node.gpu_memory else None
 
 
-def _unavailable(row: "Row") -> Reason:
+def _unavailable(row: "Row") -> Code:
     if row.node.removed:
-        return Reason(Code.REMOVED)
+        return Code.REMOVED
     if row.state is not NodeState.UP:
         return _ABSENT[row.state]
-    if row.node.draining:
-        return Reason(Code.DRAINING)
-    return Reason(Code.PAUSED, detail=row.node.owner)
+    return Code.DRAINING if row.node.draining else Code.PAUSED
+
+
+def _told(code: Code, wish: "Wish", row: "Row") -> Reason:
+    want, node = wish.want, row.node
+    if code is Code.TOO_SMALL:
+        return Reason(code, want.need.lacks(node.total))
+    if code is Code.GPU_MEMORY:
+        return Reason(code, (("gpu_memory", want.gpu_memory - node.gpu_memory),))
+    details = {Code.NOT_NAMED: ", ".join(want.on), Code.OS: node.os, Code.ARCH: node.arch, Code.NEEDS: want.needs}
+    owners = (Code.NOT_YOURS, Code.OWNER_PRESENT, Code.PAUSED)
+    return Reason(code, detail=node.owner if code in owners else details.get(code, ""))
 
 
 def is_open(removed: bool, draining: bool, state: NodeState, owner: OwnerState | None) -> bool:

@@ -103,12 +103,20 @@ def parts(weights: Weights, wish: "Wish", row: "Row", inputs: Mapping[bytes, int
 
 def fixed(weights: Weights, row: "Row") -> int:
     """The machine's own share of every score on it."""
-    total = 0
-    for name, term in MACHINE_TERMS.items():
-        weight = weights.get(name)
-        if weight:
-            total += weight * term(row)
-    return total
+    return fixed_of(weights)(row)
+
+
+def fixed_of(weights: Weights) -> Callable[["Row"], int]:
+    """The same, made ready for these weights: it is asked for every machine at every beat."""
+    heavy = [(weights[name], term) for name, term in MACHINE_TERMS.items() if weights.get(name)]
+
+    def fixed_share(row: "Row") -> int:
+        share = 0
+        for weight, term in heavy:
+            share += weight * term(row)
+        return share
+
+    return fixed_share
 
 
 def total_of(weights: Weights) -> Callable[["Wish", "Row"], int]:

@@ -11,7 +11,7 @@ Never: applies where a run time is unknown.
 
 from collections.abc import Container, Iterator, Mapping
 from heapq import heapify, heapreplace
-from typing import Final
+from typing import Final, NamedTuple
 
 from odyssey.ids import AttemptId, NodeNumber, TaskId, job_of
 from odyssey.scheduler.board import Row, Wish
@@ -27,6 +27,7 @@ class Tails:
     def __init__(self, snapshot: Snapshot, rows: Mapping[NodeNumber, Row]) -> None:
         self._snapshot, self._rows = snapshot, rows
         self._most: dict[tuple[Wish, int], int] = {}
+        self._ends: dict[NodeNumber, Ends] = {}
         self._exact: dict[tuple[Wish, int], tuple[int, int]] = {}  # count, and after how many placements it was made
 
     def better_wait(self, wish: Wish, closed: Container[NodeNumber], slow: Row, left: int, placed: int) -> bool:
@@ -56,27 +57,45 @@ class Tails:
         count = 0
         for row in self._faster(wish, closed, limit):
             needed = wish.expected(row)
-            for free_at in slots_free_at(self._snapshot, wish, row):
+            for free_at in slots_free_at(wish, row, self._ends_on(row)):
                 if free_at is not None and free_at < limit:
                     count += (limit - free_at) // needed
         return count
 
+    def _ends_on(self, row: Row) -> "Ends":
+        ends = self._ends.get(row.number)
+        if ends is None:
+            ends = self._ends[row.number] = ends_on(self._snapshot, row)
+        return ends
 
-def slots_free_at(snapshot: Snapshot, wish: Wish, row: Row) -> list[int | None]:
-    """For each slot that this wish could use on the machine: in how many ms it is free; None when nobody knows. What
-    this plan has given to the machine counts as if it were like this, and what queues there goes first."""
-    free, most = min(row.free_cpu // max(1, wish.cpu), row.free_memory // max(1, wish.memory)), wish.slots(row)
+
+class Ends(NamedTuple):
+    """How long what a machine holds will still take, in the order it was given; None where nobody knows."""
+
+    running: tuple[int | None, ...]
+    queued: tuple[int | None, ...]
+
+
+def ends_on(snapshot: Snapshot, row: Row) -> Ends:
     running: list[int | None] = []
     queued: list[int | None] = []
     for attempt, task in sorted(snapshot.state.held.get(row.number, {}).items()):
         (queued if attempt in row.use.backlog else running).append(remaining_ms(snapshot, row, attempt, task))
-    running += [wish.expected(row)] * row.given
-    queued += [wish.expected(row)] * (row.backlog - len(row.use.backlog))
+    return Ends(tuple(running), tuple(queued))
+
+
+def slots_free_at(wish: Wish, row: Row, ends: Ends) -> list[int | None]:
+    """For each slot that this wish could use on the machine: in how many ms it is free; None when nobody knows. What
+    this plan has given to the machine counts as if it were like this, and what queues there goes first."""
+    free, most = min(row.free_cpu // max(1, wish.cpu), row.free_memory // max(1, wish.memory)), wish.slots(row)
+    running = (*ends.running, *[wish.expected(row)] * row.given)
+    queued = (*ends.queued, *[wish.expected(row)] * (row.backlog - len(row.use.backlog)))
     slots = [0] * max(0, min(free, most))
-    slots += [_NEVER if left is None else left for left in running][: most - len(slots)]
-    heapify(slots)
-    for needed in queued if slots else ():
-        heapreplace(slots, _NEVER if needed is None else min(_NEVER, slots[0] + needed))
+    slots += [_NEVER if left is None else left for left in running[: most - len(slots)]]
+    if queued and slots:
+        heapify(slots)
+        for needed in queued:
+            heapreplace(slots, _NEVER if needed is None else min(_NEVER, slots[0] + needed))
     return [at if at < _NEVER else None for at in sorted(slots)]
 
 

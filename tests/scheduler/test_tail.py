@@ -11,7 +11,7 @@ from odyssey.scheduler.dump import dump, load
 from odyssey.scheduler.plan import Plan, plan, policy_of
 from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.snapshot import Seen
-from odyssey.scheduler.tail import Tails, remaining_ms, slots_free_at
+from odyssey.scheduler.tail import Tails, ends_on, remaining_ms, slots_free_at
 from odyssey.spec import Want
 from tests.builders import ANNA, GIB, Mesh, a_spec, need
 from tests.scheduler.asking import changed, given, taught
@@ -122,7 +122,8 @@ def slots(mesh: Mesh, want: Want, elapsed: dict[AttemptId, int] | None = None) -
     snapshot = mesh.snapshot({FAST: Seen(elapsed_ms=running)})
     board = Board()
     board.sync(snapshot, *policy_of(snapshot, BUILT_IN))
-    found = slots_free_at(snapshot, board.wish(snapshot, ANNA, want), board.rows[FAST])
+    row = board.rows[FAST]
+    found = slots_free_at(board.wish(snapshot, ANNA, want), row, ends_on(snapshot, row))
     return [None if at is None else at // 1000 for at in found]
 
 
