@@ -1,6 +1,7 @@
 """`python -m bench [NAME…] [--json FILE] [--quick] [--check]`: measure, print a table, write the figures down.
 
-Promises: a line as soon as its figure is known; the JSON holds all that the table shows, and the machine it was run on.
+Promises: a line as soon as its figure is known; each measurement has a fresh process, so that none inherits the heap of
+another; the JSON holds all that the table shows, and the machine it was run on.
 Never: fails because something was slow, unless `--check` says so. What must be equal and is not always fails.
 """
 
@@ -14,9 +15,9 @@ from time import perf_counter
 
 import msgspec
 
-from bench.harness import REGISTER, Check, Effort, Figure, Result, chosen, heading, line
+from bench.harness import REGISTER, Check, Effort, Figure, Result, chosen, heading, line, measured
 
-AREAS = ("plan", "apply", "memory", "log", "wire", "replay")
+AREAS = ("plan", "apply", "memory", "log", "wire", "replay", "lab")
 
 
 def main() -> int:
@@ -31,8 +32,8 @@ def main() -> int:
     print(f"{_machine()['python']}, gc on as in production; raw and real by turns, medians\n\n{heading()}", flush=True)
     results: list[Result] = []
     begin = perf_counter()
-    for work in benches.values():
-        for result in work(Effort(options.quick)):
+    for name in benches:
+        for result in measured(name, Effort(options.quick)):
             print(line(result), flush=True)
             results.append(result)
     print(f"\n{len(results)} results in {perf_counter() - begin:.0f} s, written to {options.json}")

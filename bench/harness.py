@@ -10,11 +10,14 @@ Never: drops a measurement because it looks odd.
 """
 
 import gc
+import importlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from multiprocessing.connection import Connection
 from statistics import median
 from time import perf_counter
 from typing import Final, NamedTuple
@@ -145,8 +148,33 @@ def size(name: str, real: float, raw: float, raw_is: str, target: float | None =
     return Figure(name, "B", real, real, real, 1, raw, raw_is, ratio, target, note=note)
 
 
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+
+def measured(name: str, effort: Effort) -> Iterator[Result]:
+    """The results of one measurement, each as soon as it is there, from a process of its own."""
+    here, there = multiprocessing.Pipe(duplex=False)
+    child = multiprocessing.get_context("spawn").Process(target=_measure, args=(name, effort, there))
+    child.start()
+    there.close()
+    while True:
+        try:
+            yield here.recv()
+        except EOFError:
+            break
+    child.join()
+    if child.exitcode:
+        raise SystemExit(f"error: the measurement {name} failed")
+
+
+def _measure(name: str, effort: Effort, out: Connection) -> None:
+    importlib.import_module(f"bench.{name.partition('.')[0]}")
+    for result in REGISTER[name](effort):
+        out.send(result)
+
+
 def in_own_process(module: str, arguments: Iterable[str], env: Mapping[str, str] | None = None) -> dict[str, object]:
-    """What `python -m module …` prints as JSON: for figures that need a fresh interpreter."""
+    """What `python -m module …` prints as JSON: for what needs an interpreter of a certain kind."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         env={**os.environ, **(env or {})},

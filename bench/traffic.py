@@ -49,15 +49,8 @@ from odyssey.scheduler.runs import spans_of
 from odyssey.spec import JobSpec, Want
 
 KEPT: Final = 500  # ended jobs
-ENDS: Final = (
-    *(Outcome.EXITED,) * 12,
-    Outcome.SIGNALLED,
-    Outcome.TIMEOUT,
-    Outcome.OOM,
-    Outcome.EVICTED,
-    Outcome.NOT_HERE,
-    Outcome.REJECTED,
-)
+_RARE: Final = tuple(one for one in Outcome if one not in (Outcome.EXITED, Outcome.CANCELLED, Outcome.LOST))
+ENDS: Final = (*(Outcome.EXITED,) * 12, *_RARE)
 
 
 class Traffic:
