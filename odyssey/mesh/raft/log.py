@@ -1,29 +1,33 @@
 """The log of one member in memory: what follows its last snapshot, and how far it is on disk.
 
-Promises: indexes are consecutive; what is committed is never cut.
-Never: writes. It knows what must be written and hands it out once.
+Promises: indexes are consecutive; what is committed is never cut; a config counts as soon and as long as its entry is
+there.
+Never: writes. It knows what must be written and hands it out.
 """
+
+from collections.abc import Sequence
 
 from odyssey import wire
 from odyssey.mesh.raft.types import Config, Kind, LogEntry, Snapshot
 
 
 class CutsCommitted(Exception):
-    """Somebody wants to replace an entry that is committed."""
+    """A leader has something else where we know what is committed: its log has gone back."""
 
 
 class Log:
     __slots__ = ("_configs", "_entries", "commit", "handed", "snapshot", "stable")
 
-    def __init__(self, snapshot: Snapshot, entries: list[LogEntry], commit: int) -> None:
+    def __init__(self, snapshot: Snapshot, entries: Sequence[LogEntry], commit: int) -> None:
         self.snapshot = snapshot
-        self._entries = list(entries)
+        self._entries: list[LogEntry] = []
+        self._configs = [(snapshot.index, snapshot.config)]
+        self._extend(entries)
         self.commit = max(commit, snapshot.index)
         self.stable = self.last  # what is on disk
         self.handed = snapshot.index  # what was given out to be applied
-        self._configs: list[tuple[int, Config]] = [(snapshot.index, snapshot.config)]
-        for entry in self._entries:
-            self._note_config(entry)
+        if self.commit > self.last:
+            raise ValueError(f"the log ends at {self.last}, but {self.commit} entries were committed")
 
     @property
     def last(self) -> int:
@@ -35,12 +39,16 @@ class Log:
 
     @property
     def config(self) -> Config:
-        """The newest in the log, committed or not: a change counts from the moment it is appended."""
+        """The newest in the log, committed or not."""
         return self._configs[-1][1]
 
     @property
     def config_index(self) -> int:
         return self._configs[-1][0]
+
+    def config_at(self, index: int) -> Config:
+        """The one a snapshot of this index must carry."""
+        return [config for at, config in self._configs if at <= index][-1]
 
     def term(self, index: int) -> int | None:
         """The term of an entry; None when it is not held here."""
@@ -61,23 +69,48 @@ class Log:
         return tuple(taken)
 
     def append(self, entry: LogEntry) -> None:
-        if entry.index != self.last + 1:
-            raise ValueError(f"entry {entry.index} cannot follow {self.last}")
-        self._entries.append(entry)
-        self._note_config(entry)
+        self._extend((entry,))
 
-    def merge(self, entries: tuple[LogEntry, ...]) -> None:
-        """Take over a leader's entries: equal ones stay, from the first that differs on all is replaced."""
+    def _extend(self, entries: Sequence[LogEntry]) -> None:
+        if entries and (entries[0].index, entries[-1].index) != (self.last + 1, self.last + len(entries)):
+            raise ValueError(f"entries {entries[0].index} to {entries[-1].index} cannot follow {self.last}")
+        self._entries += entries
+        self._configs += [(new.index, wire.decode(new.data, Config)) for new in entries if new.kind is Kind.CONFIG]
+
+    def commit_to(self, index: int) -> None:
+        self.commit = max(self.commit, index)
+
+    # -- following a leader --------------------------------------------------------------------------------------------
+
+    def merge(self, prev_index: int, prev_term: int, entries: Sequence[LogEntry]) -> int | None:
+        """Take over a leader's entries: equal ones stay, from the first that differs on all is replaced.
+
+        Gives the last index that is surely equal, or None if the entries do not fit on what is here. What a snapshot
+        covers is committed, and every leader holds what is committed.
+        """
+        if prev_index >= self.snapshot.index and self.term(prev_index) != prev_term:
+            if prev_index <= self.commit:
+                raise CutsCommitted(f"entry {prev_index} is committed, and not of term {prev_term}")
+            return None
         for position, entry in enumerate(entries):
-            if entry.index <= self.last and self.term(entry.index) == entry.term:
-                continue
-            if entry.index <= self.snapshot.index:
+            if entry.index < self.snapshot.index or self.term(entry.index) == entry.term:
                 continue
             if entry.index <= self.last:
                 self._cut(entry.index)
-            for new in entries[position:]:
-                self.append(new)
-            return
+            self._extend(entries[position:])
+            break
+        return max(prev_index + len(entries), self.commit)
+
+    def hint(self, prev_index: int, prev_term: int) -> int:
+        """What a leader may try instead of `prev_index`: before all of our term that did not fit.
+
+        So a long tail of another term costs one round, not one for each entry; at worst some entries come twice.
+        """
+        other = self.term(prev_index)
+        hint = min(prev_index - 1, self.last)
+        while hint > self.commit and ((term := self.term(hint) or 0) > prev_term or term == other):
+            hint -= 1
+        return hint
 
     def _cut(self, index: int) -> None:
         if index <= self.commit:
@@ -86,11 +119,10 @@ class Log:
         self._configs = [known for known in self._configs if known[0] < index]
         self.stable = min(self.stable, index - 1)
 
-    def _note_config(self, entry: LogEntry) -> None:
-        if entry.kind is Kind.CONFIG:
-            self._configs.append((entry.index, wire.decode(entry.data, Config)))
-
     # -- to disk, to be applied ----------------------------------------------------------------------------------------
+
+    def all(self) -> tuple[LogEntry, ...]:
+        return tuple(self._entries)
 
     def unstable(self) -> tuple[LogEntry, ...]:
         return tuple(self._entries[self.stable - self.snapshot.index :])
@@ -112,26 +144,24 @@ class Log:
 
     def compact(self, snapshot: Snapshot) -> None:
         """Forget what a snapshot of one's own covers. What stays is on disk as before."""
-        term = self.term(snapshot.index)
-        if snapshot.index > self.handed or term is None:
+        if not self.snapshot.index < snapshot.index <= self.handed:
             return
-        del self._entries[: snapshot.index - self.snapshot.index]
-        self._rebase(snapshot)
+        if (snapshot.term, snapshot.config) != (self.term(snapshot.index), self.config_at(snapshot.index)):
+            raise ValueError(f"the snapshot does not carry the term and config of entry {snapshot.index}")
+        self._begin_at(snapshot)
 
     def install(self, snapshot: Snapshot) -> None:
-        """Start over from a leader's snapshot; entries that follow it stay if they belong to it."""
-        if self.term(snapshot.index) == snapshot.term:
-            del self._entries[: snapshot.index - self.snapshot.index]
-        else:
-            self._entries.clear()
-            self.stable = snapshot.index
-        self._rebase(snapshot)
-        self.stable = max(self.stable, snapshot.index)
-        self.commit = max(self.commit, snapshot.index)
-        self.handed = max(self.handed, snapshot.index)
+        """Start over from a leader's snapshot; entries that follow it stay if they belong to it.
 
-    def _rebase(self, snapshot: Snapshot) -> None:
+        On disk may be another branch, so all that stays counts as not written yet.
+        """
+        if self.term(snapshot.index) != snapshot.term:
+            self._entries.clear()
+            self._configs.clear()
+        self._begin_at(snapshot)
+        self.stable = self.commit = self.handed = snapshot.index
+
+    def _begin_at(self, snapshot: Snapshot) -> None:
+        del self._entries[: snapshot.index - self.snapshot.index]
         self._configs = [(snapshot.index, snapshot.config), *(c for c in self._configs if c[0] > snapshot.index)]
-        if not self._entries:
-            self._configs = self._configs[:1]
         self.snapshot = snapshot

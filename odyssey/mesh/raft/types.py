@@ -80,6 +80,7 @@ class VoteRequest(Message, frozen=True, tag="vote-request"):
 
 
 class VoteReply(Message, frozen=True, tag="vote-reply"):
+    candidate: Member  # by its store too: a late vote for a machine's old self must not make its new self a leader
     granted: bool
     pre: bool = False
 
@@ -103,6 +104,7 @@ class AppendReply(Message, frozen=True, tag="append-reply"):
 
 class Heartbeat(Message, frozen=True, tag="heartbeat"):
     commit: int
+    commit_term: int  # who holds this entry, and not another one there, holds all that is committed
     round: int
 
 
@@ -137,7 +139,7 @@ class Write(NamedTuple):
     number: int
     hard: HardState
     entries: tuple[LogEntry, ...]  # replace everything from the first one's index on
-    snapshot: Snapshot | None  # replaces everything up to its index, or all of the log if that does not reach it
+    snapshot: Snapshot | None  # replaces all of the log on disk; `entries` are then all that follows it
 
 
 class Outgoing(NamedTuple):
@@ -146,7 +148,10 @@ class Outgoing(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """Write `write`, tell the core when it is done; send `messages` now; apply `committed` in order."""
+    """Write `write`, tell the core when it is done; send `messages` now; apply `committed` in order.
+
+    `fetch` is repeated until `install` was called, or until it is wanted no more.
+    """
 
     write: Write | None = None
     messages: tuple[Outgoing, ...] = ()
