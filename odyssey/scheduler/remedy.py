@@ -1,7 +1,7 @@
 """The one change that helps most: what to ask for instead, so that a waiting job could start.
 
-Each part of the wish is loosened alone: fewer cpus, less memory, fewer GPUs, or one condition left out. A change that
-lets it start now beats one that lets it start at all; then the smaller change wins.
+Each part of the wish is loosened alone: fewer cpus, less memory, fewer or smaller GPUs, or one condition left out. A
+change that lets it start now beats one that lets it start at all; then the smaller change wins.
 
 Promises: a change that starts it now was tried by the planner itself, any other with the filters that decide; None when
 no single change helps.
@@ -22,8 +22,10 @@ from odyssey.spec import Want
 
 _MIB: Final = 1 << 20
 _DROPPED: Final = 400  # what leaving a condition out counts as, in thousandths of the wish
+_ALL: Final = 1000
 _CONDITIONS: Final = ("needs", "on", "avoid", "os", "arch", "gpu_memory")
-_OPTIONS: Final = {"gpu_memory": "--gpu-mem"}
+_OPTIONS: Final = {"gpu_memory": "--gpu-mem", "memory": "--mem"}
+_LEAST: Final = {"cpu_milli": 10, "memory": _MIB, "gpus": 0, "gpu_memory": _MIB}
 _TRIALS: Final = 8
 
 
@@ -73,37 +75,56 @@ def _dropping(snapshot: Snapshot, board: Board, wish: Wish, rows: list[Row]) -> 
         option = _OPTIONS.get(name, f"--{name}")
         for row in rows:
             if closed(loose, row) is None:
-                yield Change(option, True, row.number, _free(loose, row), _DROPPED), want
+                cost = _ALL if name == "gpu_memory" else _DROPPED
+                yield Change(option, True, row.number, _free(loose, row), cost), want
 
 
 def _shrinking(wish: Wish, rows: list[Row]) -> Iterator[tuple[Change, Want]]:
     """Ask for what the machine has (free now, or in all) of one dimension, if everything else fits."""
-    need = wish.want.need
-    for name, least in (("cpu_milli", 10), ("memory", _MIB), ("gpus", 0)):
-        wanted = getattr(need, name)
+    for name, least in _LEAST.items():
+        wanted = _asked(wish.want, name)
         for row in rows:
             for has in sorted(set(_available(row, name))):
                 if not least <= has < wanted:
                     continue
-                want = replace(wish.want, need=replace(need, **{name: has}))
+                want = _asking(wish.want, name, has)
                 smaller = Wish(wish.user, want, 1)
                 if closed(smaller, row) is None:
-                    cost = 1000 * (wanted - has) // wanted
+                    cost = _ALL * (wanted - has) // wanted
                     yield Change(_typed(name, has), False, row.number, _free(smaller, row), cost), want
+
+
+def _asked(want: Want, name: str) -> int:
+    amount: int = want.gpu_memory if name == "gpu_memory" else getattr(want.need, name)
+    return amount
+
+
+def _asking(want: Want, name: str, amount: int) -> Want:
+    if name == "gpu_memory":
+        return replace(want, gpu_memory=amount)
+    return replace(want, need=replace(want.need, **{name: amount}))
 
 
 def _free(wish: Wish, row: Row) -> bool:
     return row.reserved_for is None and has_room(wish, row)
 
 
-def _available(row: Row, name: str) -> tuple[int, int]:
+def _available(row: Row, name: str) -> tuple[int, ...]:
     """Free now, and in all; memory in whole megabytes, as people write it."""
-    if name == "memory":
-        return row.free_memory - row.free_memory % _MIB, row.total_memory - row.total_memory % _MIB
-    return (row.free_cpu, row.total_cpu) if name == "cpu_milli" else (row.free_gpus, row.total_gpus)
+    match name:
+        case "cpu_milli":
+            return row.free_cpu, row.total_cpu
+        case "gpus":
+            return row.free_gpus, row.total_gpus
+        case "memory":
+            return row.free_memory - row.free_memory % _MIB, row.total_memory - row.total_memory % _MIB
+    return (row.node.gpu_memory - row.node.gpu_memory % _MIB,)
 
 
 def _typed(name: str, amount: int) -> str:
-    if name == "cpu_milli":
-        return f"--cpus {show_cpus(amount)}"
-    return f"--mem {show_size(amount)}" if name == "memory" else f"--gpus {amount}"
+    match name:
+        case "cpu_milli":
+            return f"--cpus {show_cpus(amount)}"
+        case "gpus":
+            return f"--gpus {amount}"
+    return f"{_OPTIONS[name]} {show_size(amount)}"

@@ -22,13 +22,14 @@ _PLAIN: Final = {
     Code.ASLEEP: "asleep",
     Code.DRAINING: "finishing: takes nothing new",
     Code.NOT_HERE: "the command was not found there",
+    Code.MEMORY_FLOOR: "it ran out of memory on a machine of this size",
     Code.RESERVED: "kept free for a task that has waited longer",
     Code.FASTER_SOON: "a faster machine is free before this one would be done",
 }
 _WITH_DETAIL: Final = {
     Code.OS: "runs {}",
     Code.ARCH: "is {}",
-    Code.NEEDS: "does not have {}",
+    Code.NEEDS: "does not meet --needs {}",
     Code.NOT_NAMED: "is not {}, as --on asks",
     Code.NOT_YOURS: "takes only {}'s own work",
     Code.PAUSED: "paused by {}",
@@ -81,7 +82,9 @@ def waiting(snapshot: Snapshot, answer: Waiting) -> list[str]:
     lines = [overall(answer)]
     lines += [verdict(one) for one in answer.verdicts]
     names = {number: node.name for number, node in snapshot.state.nodes.items()}
-    if answer.earliest_ms and answer.where is not None:
+    if answer.ahead:
+        lines.append(f"{answer.ahead} task{'s' * (answer.ahead != 1)} like it come{'s' * (answer.ahead == 1)} first")
+    elif answer.earliest_ms and answer.where is not None:
         lines.append(f"starts in about {show_duration_rounded(answer.earliest_ms)} on {names[answer.where]}")
     if answer.change is not None:
         lines.append(change(answer.change, names[answer.change.node]))
@@ -123,7 +126,7 @@ def placement(snapshot: Snapshot, answer: Placement) -> list[str]:
     ]
     if answer.runner_up is not None and answer.flip is not None and answer.margin is not None:
         lines.append(
-            f"{name(answer.runner_up)} was {points(answer.margin)} behind; it would have won if "
+            f"{name(answer.runner_up)} was {points(answer.margin)} behind; it would have been ahead if "
             f"{answer.flip.term} counted at most {answer.flip.percent} % of what it does"
         )
     return lines
@@ -131,5 +134,5 @@ def placement(snapshot: Snapshot, answer: Placement) -> list[str]:
 
 def points(score: int) -> str:
     """Scores are kept in thousandths."""
-    sign, rest = ("-", -score) if score < 0 else ("", score)
-    return f"{sign}{rest // 1000}.{rest % 1000 // 100}"
+    tenths = abs(score) // 100
+    return f"{'-' * (score < 0 < tenths)}{tenths // 10}.{tenths % 10}"

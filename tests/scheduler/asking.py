@@ -1,13 +1,18 @@
-"""What tests of the deciding half ask again and again: who got how many, and what the mesh knows of a command.
+"""What tests of the deciding half ask again and again: who got how many, what the mesh knows of a command.
 
 Never: decides anything itself; run times are learned from reports, as in life.
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from odyssey.commands import Facts, UpdateNode
 from odyssey.ids import JobId, NodeNumber
+from odyssey.resources import parse_count, parse_cpus, parse_size
+from odyssey.scheduler.draft import replace
 from odyssey.scheduler.plan import Plan
+from odyssey.scheduler.remedy import Change
+from odyssey.spec import JobSpec, Want
 from tests.builders import Mesh
 
 
@@ -37,3 +42,23 @@ def changed(mesh: Mesh, node: int, **changes: object) -> None:
     known = mesh.node(node)
     facts = {name: getattr(known, name) for name in Facts.__struct_fields__}
     mesh.do(UpdateNode(NodeNumber(node), Facts(**{**facts, **changes})))
+
+
+def typed(spec: JobSpec, change: Change) -> JobSpec:
+    """The job as a person would submit it who does what the change says."""
+    want, nothing = spec.want, Want(spec.want.need)
+    option, _, value = change.option.partition(" ")
+    if change.drop:
+        name = {"--gpu-mem": "gpu_memory"}.get(option, option.removeprefix("--"))
+        return replace(spec, want=replace(want, **{name: getattr(nothing, name)}))
+    if option == "--gpu-mem":
+        return replace(spec, want=replace(want, gpu_memory=parse_size(value)))
+    parse, name = _AMOUNTS[option]
+    return replace(spec, want=replace(want, need=replace(want.need, **{name: parse(value)})))
+
+
+_AMOUNTS: dict[str, tuple[Callable[[str], int], str]] = {
+    "--cpus": (parse_cpus, "cpu_milli"),
+    "--mem": (parse_size, "memory"),
+    "--gpus": (parse_count, "gpus"),
+}

@@ -52,7 +52,7 @@ WANTS = (
     Want(need(1, 2 * GIB), key="quick", needs="has:ffmpeg"),
     Want(need(1), on=("pc-1", "pc-2")),
     Want(need(1), key="steady", avoid=("pc-1",)),
-    Want(need(1, GIB, gpus=1), gpu_memory=GIB),
+    Want(need(1, GIB, gpus=1), gpu_memory=2 * GIB),
     Want(need(1), arch="arm64"),
     Want(need(64)),
 )

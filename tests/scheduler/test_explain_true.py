@@ -5,7 +5,6 @@ submit that follows it, and the one change that is named has the effect that is 
 """
 
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 
@@ -13,16 +12,15 @@ from odyssey.clock import SeededEntropy
 from odyssey.commands import Entry, SubmitJobs
 from odyssey.ids import ClientId, JobId, NodeNumber
 from odyssey.model import TaskState
-from odyssey.resources import parse_count, parse_cpus, parse_size
 from odyssey.scheduler.apply import apply
 from odyssey.scheduler.draft import replace
 from odyssey.scheduler.dump import dump, load, state_hash
 from odyssey.scheduler.explain import Waiting, Why, dry_run, waiting
 from odyssey.scheduler.plan import Plan, plan
 from odyssey.scheduler.policies import BUILT_IN
-from odyssey.scheduler.remedy import Change
 from odyssey.scheduler.snapshot import Snapshot
-from odyssey.spec import JobSpec, Want
+from odyssey.spec import JobSpec
+from tests.scheduler.asking import typed
 from tests.scheduler.life import Life
 
 
@@ -77,25 +75,6 @@ def one_verdict_each(snapshot: Snapshot, answer: Waiting) -> None:
             assert not free
 
 
-OPTIONS: dict[str, tuple[Callable[[str], int], str]] = {
-    "--cpus": (parse_cpus, "cpu_milli"),
-    "--mem": (parse_size, "memory"),
-    "--gpus": (parse_count, "gpus"),
-}
-
-
-def tried(spec: JobSpec, change: Change) -> JobSpec:
-    """As a person would type it."""
-    option, _, value = change.option.partition(" ")
-    want, plain = spec.want, Want(spec.want.need)
-    if change.drop:
-        name = {"--gpu-mem": "gpu_memory"}.get(option, option.removeprefix("--"))
-        return replace(spec, want=replace(want, **{name: getattr(plain, name)}))
-    parse, field = OPTIONS[option]
-    parsed = parse(value)
-    return replace(spec, want=replace(want, need=replace(want.need, **{field: parsed})))
-
-
 def a_dry_run_comes_true(life: Life, snapshot: Snapshot) -> list[str]:
     """In a copy of the mesh: asked, tried with the change that is named, submitted, planned."""
     spec = replace(life.spec(), held=False)
@@ -105,7 +84,7 @@ def a_dry_run_comes_true(life: Life, snapshot: Snapshot) -> list[str]:
     assert answer.waiting is not None
     told = answer.waiting
     if told.change is not None:
-        again = dry_run(snapshot, tried(spec, told.change)).waiting
+        again = dry_run(snapshot, typed(spec, told.change)).waiting
         assert again is not None
         if told.change.now:
             assert again.why is Why.NEXT
