@@ -29,7 +29,10 @@ def main() -> int:
         print(f"error: there is no measurement called {', '.join(unknown)}", file=sys.stderr)
         print(f"hint: there are {', '.join(REGISTER)}", file=sys.stderr)
         return 2
-    print(f"{_machine()['python']}, gc on as in production; raw and real by turns, medians\n\n{heading()}", flush=True)
+    print(
+        f"{_machine()['python']}, cpu time, gc on as in production, raw and real by turns, medians\n\n{heading()}",
+        flush=True,
+    )
     results: list[Result] = []
     begin = perf_counter()
     for name in benches:

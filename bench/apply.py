@@ -10,13 +10,12 @@ Never: measures decoding: that is `replay`'s and `wire`'s.
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from statistics import quantiles
-from time import perf_counter
 from typing import Final
 
 import msgspec
 
 from bench.builders import FENCE, WALL_MS, WHY, Mesh, client, entry, report, spec, want
-from bench.harness import MS, US, Effort, Figure, Result, Samples, bench, cost, paired, rate, timed
+from bench.harness import MS, US, Effort, Figure, Result, Samples, bench, cost, now, paired, rate, timed
 from bench.live import BATCH, LIVE, MACHINES, SPEC, Writer, live_mesh
 from odyssey.commands import CancelTasks, Command, Entry, LoseAttempts, ReportAttempts
 from odyssey.events import AssignmentDropped, CommandFailed, CommandRefused, Event, ReportIgnored
@@ -133,9 +132,9 @@ def single(effort: Effort) -> Iterator[Result]:
 
 def _one_by_one(mesh: Mesh, entries: list[Entry]) -> Iterator[float]:
     for one in entries:
-        begin = perf_counter()
+        begin = now()
         apply(mesh.state, [one])
-        yield perf_counter() - begin
+        yield now() - begin
 
 
 def _single(name: str, samples: Samples, target: float | None) -> Figure:

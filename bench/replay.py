@@ -14,13 +14,26 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from typing import Final
 
 import msgspec
 
 from bench.builders import Mesh
-from bench.harness import MS, Check, Effort, Figure, Result, Samples, bench, cost, in_own_process, paired, rate, timed
+from bench.harness import (
+    MS,
+    Check,
+    Effort,
+    Figure,
+    Result,
+    Samples,
+    bench,
+    cost,
+    in_own_process,
+    now,
+    paired,
+    rate,
+    timed,
+)
 from bench.live import LIVE, live_mesh
 from bench.traffic import Traffic
 from odyssey import wire
@@ -149,10 +162,10 @@ def _longest_step(effort: Effort, mesh: Mesh) -> Figure:
 
 
 def _steps(state: State) -> Iterator[float]:
-    begin = perf_counter()
+    begin = now()
     for _ in dump(state):
-        yield perf_counter() - begin
-        begin = perf_counter()
+        yield now() - begin
+        begin = now()
 
 
 if __name__ == "__main__":
