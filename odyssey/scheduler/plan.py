@@ -32,6 +32,7 @@ from odyssey.scheduler.waiting import Group
 MOST: Final = 1000  # assignments of one plan: keeps an entry small and a leader responsive
 NEW_RANKINGS: Final = 64  # likewise: wishes looked at for the first time
 RESERVE_AT_AGE: Final = 1  # points of ageing, ten minutes each
+_FOR_ROOM: Final = frozenset({Code.FULL, Code.FASTER_SOON})  # what else is blocked has no use for a free machine
 _COUNTED: Final = 20_000  # of a group's waiting tasks; more is never a tail
 
 
@@ -356,20 +357,21 @@ class _Planner:
     def _recalls(self) -> tuple[Held, ...]:
         """Backlog that would be done sooner on a machine with room that nothing waits for, or that must leave."""
         held: list[Held] = []
+        wanted = any(one.code in _FOR_ROOM for one in self._blocked.values())
         for row in self._board.rows.values():
             for position, attempt in enumerate(row.use.backlog):
                 task = self._state.tasks[self._state.held[row.number][attempt]]
                 mine = next(one for one in task.attempts if one.id == attempt)
-                if not mine.recalled and not mine.stopping and self._better_elsewhere(task, row, position):
+                if not mine.recalled and not mine.stopping and self._better_elsewhere(task, row, position, wanted):
                     held.append((attempt, task.id))
         return tuple(held)
 
-    def _better_elsewhere(self, task: Task, holder: Row, position: int) -> bool:
+    def _better_elsewhere(self, task: Task, holder: Row, position: int, wanted: bool) -> bool:
         if holder.state is not NodeState.UP:
             return False  # it cannot be asked; if it is lost, the task moves as lost
         if not holder.open:
             return True
-        if self._blocked:
+        if wanted:
             return False
         spec = self._state.jobs[job_of(task.id)].spec
         ranking = self._board.ranking(self._snapshot, spec.user, spec.want)
