@@ -1,5 +1,8 @@
 """One person's queue while a plan is made: which job is next, and which of its tasks.
 
+Where the policy waits for faster machines, a command that nobody has run yet sends one task ahead of the others, as a
+scout: the sooner it is known how long it takes, the better the rest is placed. Only the first few groups are asked.
+
 Effective priority (the job's own and what it gained by waiting) goes first, then the policy's rank if it has one, then
 age. A group that found no room is left out for the rest of the plan, with all its jobs.
 
@@ -9,6 +12,7 @@ Never: chooses machines.
 
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
+from typing import Final
 
 from odyssey.ids import JobId, UserId
 from odyssey.model import Job, TaskState
@@ -16,6 +20,11 @@ from odyssey.scheduler.state import State
 from odyssey.scheduler.waiting import Group, Lane
 
 WAITING = TaskState.WAITING
+SCOUTS: Final = 16  # groups of a lane that are asked whether they are untried
+_AHEAD: Final = -1  # a scout's rank
+
+Rank = Callable[[Group], int]
+Scout = Callable[[Group], bool]
 
 
 class Cursor:
@@ -55,15 +64,16 @@ def task_indices(state: State, job: Job) -> Iterator[int]:
 class LaneLine:
     """One priority: groups by what their job gained by waiting, by rank, and by that job."""
 
-    __slots__ = ("_active", "_newest", "_rest", "_state", "priority")
+    __slots__ = ("_active", "_newest", "_rest", "_scout", "_state", "priority")
 
-    def __init__(self, state: State, priority: int, lane: Lane, rank: Callable[[Group], int] | None) -> None:
-        self._state, self.priority = state, priority
+    def __init__(self, state: State, priority: int, lane: Lane, rank: Rank | None, scout: Scout | None = None) -> None:
+        self._state, self.priority, self._scout = state, priority, scout
         self._active: list[tuple[int, int, JobId, Cursor]] = []
         self._newest: Cursor | None = None  # while it stands at its first job, all of `rest` comes after it
         self._rest: Iterator[tuple[int, Group]] = iter(lane)
         if rank is None:
-            self._pull()
+            for _ in range(SCOUTS if scout is not None else 1):
+                self._pull()
             return
         for head, group in lane:
             self._push(Cursor(state, group, JobId(head), rank(group)))
@@ -77,11 +87,20 @@ class LaneLine:
         following = next(self._rest, None)
         self._newest = None
         if following is not None:
-            self._newest = Cursor(self._state, following[1], JobId(following[0]), 0)
+            ahead = self._scout is not None and self._scout(following[1])
+            self._newest = Cursor(self._state, following[1], JobId(following[0]), _AHEAD if ahead else 0)
             self._push(self._newest)
 
     def first(self) -> Cursor | None:
         return self._active[0][-1] if self._active else None
+
+    def scouted(self) -> None:
+        """One task of the first group is placed: the rest of it takes its own place."""
+        cursor = self._active[0][-1]
+        if cursor.rank == _AHEAD:
+            heappop(self._active)
+            cursor.rank = 0
+            self._push(cursor)
 
     def next_job(self) -> None:
         """The first cursor's job has nothing more: go on with the oldest job left, of whatever group."""
@@ -102,10 +121,12 @@ class Line:
 
     __slots__ = ("_lanes", "_state")
 
-    def __init__(self, state: State, user: UserId, rank: Callable[[Group], int] | None) -> None:
+    def __init__(self, state: State, user: UserId, rank: Rank | None, scout: Scout | None = None) -> None:
         self._state = state
         lanes = state.waiting.lanes[user]
-        self._lanes = [LaneLine(state, priority, lanes[priority], rank) for priority in sorted(lanes, reverse=True)]
+        self._lanes = [
+            LaneLine(state, priority, lanes[priority], rank, scout) for priority in sorted(lanes, reverse=True)
+        ]
 
     def first(self) -> LaneLine | None:
         """The lane whose first job has the highest effective priority; equals by rank, then by age of the job."""

@@ -118,11 +118,12 @@ class _Planner:
     def run(self) -> None:
         turns = Turns(self._state)
         rank = self._rank if self._policy.ranks else None
+        scout = self._is_untried if self._policy.waits else None
         while turns and not self._more:
             user = turns.first()
             line = self._lines.get(user)
             if line is None:
-                line = self._lines[user] = Line(self._state, user, rank)
+                line = self._lines[user] = Line(self._state, user, rank, scout)
             lane = line.first()
             if lane is None:
                 turns.drop_first()
@@ -135,8 +136,12 @@ class _Planner:
                 continue
             if self._place(cursor, index):
                 turns.charge_first(cursor.group.key.want.need.cpu_milli)
+                lane.scouted()
             elif id_of(cursor.group) in self._blocked:
                 lane.drop_first()
+
+    def _is_untried(self, group: Group) -> bool:
+        return self._tails.untried(group.key.want.key)
 
     def _rank(self, group: Group) -> int:
         return self._policy.rank(self._board.wish(self._snapshot, group.key.user, group.key.want))
@@ -181,8 +186,7 @@ class _Planner:
 
     def _accept(self, ranking: Ranking, task: Task | None, group: Group) -> Callable[[Row], bool] | None:
         """What this very task has against a machine that suits its group; None when there is nothing to ask."""
-        wish = ranking.wish
-        if task is None and wish.best_ms == 0:
+        if task is None and not self._policy.waits:
             return None
 
         def accept(row: Row) -> bool:
@@ -205,11 +209,12 @@ class _Planner:
         return ranking.best(self._board.rows, accept) is not None
 
     def _is_tail(self, ranking: Ranking, task: Task | None, row: Row, group: Group) -> bool:
-        if ranking.wish.expected(row) <= ranking.wish.best_ms:
+        if not self._policy.waits:
             return False
         if task is not None and (task.refused_by or task.memory_floor):
             return False  # the faster machines may be closed to it
-        return self._tails.better_wait(ranking.wish, ranking.codes, row, self._left_in(group), self._most - self._left)
+        placed = self._most - self._left
+        return self._tails.better_wait(ranking.wish, ranking.codes, row, lambda: self._left_in(group), placed)
 
     def _left_in(self, group: Group) -> int:
         left = self._waiting_left.get(id_of(group))
@@ -263,6 +268,7 @@ class _Planner:
         if group is not None and id_of(group) in self._waiting_left:
             self._waiting_left[id_of(group)] -= 1
         self._board.give(row, ranking.wish, slot)
+        self._tails.given(ranking.wish, row)
         self._left -= 1
 
     def _why(self, ranking: Ranking, job: Job, row: Row, inputs: Mapping[bytes, int]) -> int:

@@ -24,7 +24,7 @@ _PLAIN: Final = {
     Code.NOT_HERE: "the command was not found there",
     Code.MEMORY_FLOOR: "it ran out of memory on a machine of this size",
     Code.RESERVED: "kept free for a task that has waited longer",
-    Code.FASTER_SOON: "a faster machine is free before this one would be done",
+    Code.FASTER_SOON: "left to a faster machine, which is done sooner",
 }
 _WITH_DETAIL: Final = {
     Code.OS: "runs {}",
@@ -41,7 +41,7 @@ _WHY: Final = {
     Why.IMPOSSIBLE: "no machine can run it as it is",
     Why.ABSENT: "the machines that could run it are not available",
     Why.FULL: "all machines that can run it are busy",
-    Why.FASTER_SOON: "a faster machine is free before the free one would be done",
+    Why.FASTER_SOON: "it is left to a faster machine, which is done sooner than the free one",
     Why.NEXT: "it starts now",
     Why.NOT_WAITING: "it does not wait",
 }

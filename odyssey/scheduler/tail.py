@@ -1,15 +1,18 @@
-"""When not to use a free machine: the tail of an array must not end on the slowest one.
+"""When not to use a free machine: what a slow one would hold up is left to a faster one.
 
 With many tasks left, every machine helps. With few left, a slow machine that takes one of them may hold the whole job
 up, though a faster machine, busy now, would have done it earlier. The rule counts how many of these tasks the faster
 machines can finish before the slow one would finish its single one; are there no more left than that, they wait.
 
+While nobody knows how long a command takes, it does not start on a machine less than half as fast as one that is at it:
+even if the faster one first has to end a whole run of it, it is done with the next before the slow one would be.
+
 Promises: never makes a task wait for a machine whose tasks overrun without end: what overruns counts as longer and
 longer, until the slow machine is the better choice.
-Never: applies where a run time is unknown.
+Never: applies to jobs without a command's name: nothing can be learned of them.
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from heapq import heapify, heapreplace
 from typing import Final, NamedTuple
 
@@ -18,6 +21,7 @@ from odyssey.scheduler.board import Row, Wish
 from odyssey.scheduler.snapshot import Snapshot
 from odyssey.scheduler.state import ANY_NODE
 
+HALF: Final = 2  # times as fast
 _NEVER: Final = 1 << 62
 
 
@@ -28,11 +32,17 @@ class Tails:
         self._snapshot, self._rows = snapshot, rows
         self._most: dict[tuple[Wish, int], int] = {}
         self._ends: dict[NodeNumber, Ends] = {}
+        self._speeds: dict[str, int] | None = None  # of the fastest machine at each command, once somebody asks
+        self._given: dict[str, int] = {}  # the same for what this plan has given
         self._exact: dict[tuple[Wish, int], tuple[int, int]] = {}  # count, and after how many placements it was made
 
-    def better_wait(self, wish: Wish, closed: Container[NodeNumber], slow: Row, left: int, placed: int) -> bool:
-        """Whether the `left` tasks of this wish are all done elsewhere before `slow` would finish one of them."""
+    def better_wait(
+        self, wish: Wish, closed: Container[NodeNumber], slow: Row, count_left: Callable[[], int], placed: int
+    ) -> bool:
+        """Whether all tasks of this wish that are left are done elsewhere before `slow` would finish one of them."""
         limit = wish.expected(slow)
+        if not limit:
+            return self._at_it(wish.want.key) > HALF * slow.node.speed
         if limit <= wish.best_ms:
             return False
         most = self._most.get((wish, limit))
@@ -40,12 +50,37 @@ class Tails:
             most = self._most[wish, limit] = sum(
                 wish.slots(row) * (limit // wish.expected(row)) for row in self._faster(wish, closed, limit)
             )
+        left = count_left()
         if left > most:
             return False
         known = self._exact.get((wish, limit))
         if known is None or known[0] - (placed - known[1]) < left <= known[0]:  # what was placed since may matter
             known = self._exact[wish, limit] = (self._done(wish, closed, limit), placed)
         return left <= known[0]
+
+    # -- commands that nobody has run yet ------------------------------------------------------------------------------
+
+    def untried(self, key: str) -> bool:
+        """Nothing is known of it, and nobody is at it."""
+        return bool(key) and (key, ANY_NODE) not in self._snapshot.state.learned and not self._at_it(key)
+
+    def given(self, wish: Wish, row: Row) -> None:
+        """The plan has given a task to a machine."""
+        note_speed(self._given, wish.want.key, row)
+
+    def _at_it(self, key: str) -> int:
+        """The speed of the fastest machine that is at this command now; 0 if none is."""
+        if not key:
+            return 0
+        if self._speeds is None:
+            self._speeds = {}
+            jobs, held = self._snapshot.state.jobs, self._snapshot.state.held
+            for row in self._rows.values():
+                for task in held.get(row.number, {}).values():
+                    note_speed(self._speeds, jobs[job_of(task)].spec.want.key, row)
+        return max(self._speeds.get(key, 0), self._given.get(key, 0))
+
+    # -- commands with known run times ---------------------------------------------------------------------------------
 
     def _faster(self, wish: Wish, closed: Container[NodeNumber], limit: int) -> Iterator[Row]:
         for row in self._rows.values():
@@ -67,6 +102,10 @@ class Tails:
         if ends is None:
             ends = self._ends[row.number] = ends_on(self._snapshot, row)
         return ends
+
+
+def note_speed(speeds: dict[str, int], key: str, row: Row) -> None:
+    speeds[key] = max(speeds.get(key, 0), row.node.speed)
 
 
 class Ends(NamedTuple):

@@ -23,6 +23,7 @@ class Alphabet(NamedTuple):
     name: str = "alphabet"
     weights: Mapping[str, int] = {}
     ranks: bool = True
+    waits: bool = False
 
     def rank(self, wish: Wish) -> int:
         return -wish.cpu
@@ -41,7 +42,7 @@ NOT_A_POLICY = "weighted"
 class Broken:
     """Has all that a policy has, and fails when it is looked at."""
 
-    name, ranks = "explodes", False
+    name, ranks, waits = "explodes", False, False
     rank, total, parts = Alphabet.rank, Alphabet.total, Alphabet.parts
 
     @property

@@ -84,9 +84,40 @@ def test_nobody_waits_for_a_machine_that_is_closed_or_whose_work_is_unknown(mesh
     assert given(planned(mesh)) == {(other, SLOW): 1}
 
 
-def test_an_unknown_command_never_waits(mesh: Mesh) -> None:
+# -- commands that nobody has run yet ----------------------------------------------------------------------------------
+
+
+def test_a_command_nobody_knows_is_left_to_a_machine_more_than_twice_as_fast_that_is_at_it(mesh: Mesh) -> None:
     job = mesh.submit(key="never seen", count=4)
+    assert given(planned(mesh)) == {(job, FAST): 2}
+    mesh.carry_out(planned(mesh))
+    assert given(planned(mesh)) == {}
+
+
+def test_half_as_fast_is_fast_enough(mesh: Mesh) -> None:
+    half = mesh.machine("pc-3", cpus=2, speed=mesh.node(FAST).speed // 2)
+    job = mesh.submit(key="never seen", count=6)
+    assert given(planned(mesh)) == {(job, FAST): 2, (job, half): 2}
+
+
+def test_a_command_without_a_name_is_never_left_to_others(mesh: Mesh) -> None:
+    job = mesh.submit(key="", count=4)
     assert given(planned(mesh)) == {(job, FAST): 2, (job, SLOW): 2}
+
+
+def test_a_slow_machine_tries_what_no_faster_one_is_at(mesh: Mesh) -> None:
+    mesh.submit(count=2, on=("pc-1",))
+    mesh.carry_out(planned(mesh))
+    job = mesh.submit(key="never seen", count=4)
+    assert given(planned(mesh)) == {(job, SLOW): 2}
+
+
+def test_each_new_command_sends_a_scout_to_a_fast_machine_first(mesh: Mesh) -> None:
+    first, second = mesh.submit(key="new", count=4), mesh.submit(key="newer", count=4)
+    assert given(planned(mesh)) == {(first, FAST): 1, (second, FAST): 1}
+
+
+# -- what the rule counts ----------------------------------------------------------------------------------------------
 
 
 def test_a_machine_kept_free_for_another_task_is_not_waited_for(mesh: Mesh) -> None:
@@ -95,9 +126,9 @@ def test_a_machine_kept_free_for_another_task_is_not_waited_for(mesh: Mesh) -> N
     board = Board()
     board.sync(snapshot, *policy_of(snapshot, BUILT_IN))
     wish = board.wish(snapshot, ANNA, a_spec(key="cook").want)
-    assert Tails(snapshot, board.rows).better_wait(wish, (), board.rows[SLOW], 4, 0)
+    assert Tails(snapshot, board.rows).better_wait(wish, (), board.rows[SLOW], lambda: 4, 0)
     board.reserve(board.rows[FAST], job)
-    assert not Tails(snapshot, board.rows).better_wait(wish, (), board.rows[SLOW], 4, 0)
+    assert not Tails(snapshot, board.rows).better_wait(wish, (), board.rows[SLOW], lambda: 4, 0)
 
 
 def test_what_the_plan_itself_gave_is_counted_again(mesh: Mesh) -> None:
@@ -107,10 +138,10 @@ def test_what_the_plan_itself_gave_is_counted_again(mesh: Mesh) -> None:
     board.sync(snapshot, *policy_of(snapshot, BUILT_IN))
     wish = board.wish(snapshot, ANNA, a_spec(key="cook").want)
     tails = Tails(snapshot, board.rows)
-    assert tails.better_wait(wish, (), board.rows[SLOW], 20, 0)
+    assert tails.better_wait(wish, (), board.rows[SLOW], lambda: 20, 0)
     board.give(board.rows[FAST], wish, slot=True)
-    assert not tails.better_wait(wish, (), board.rows[SLOW], 20, 1)
-    assert tails.better_wait(wish, (), board.rows[SLOW], 19, 1)
+    assert not tails.better_wait(wish, (), board.rows[SLOW], lambda: 20, 1)
+    assert tails.better_wait(wish, (), board.rows[SLOW], lambda: 19, 1)
 
 
 # -- when a slot is free -----------------------------------------------------------------------------------------------

@@ -30,6 +30,11 @@ class Policy(Protocol):
         """Whether `rank` says anything: if not, the oldest job is first and nothing needs sorting."""
         ...
 
+    @property
+    def waits(self) -> bool:
+        """Whether a task may be kept from a free machine because a faster one is done with it sooner."""
+        ...
+
     def rank(self, wish: "Wish") -> int:
         """Among one person's jobs of one priority: lower is first, equals go by age."""
         ...
@@ -49,6 +54,7 @@ class WeightedSum(NamedTuple):
     name: str
     weights: Mapping[str, int]
     ranks: bool = False  # shortest first
+    waits: bool = False  # for a faster machine that is done sooner
 
     def rank(self, wish: "Wish") -> int:
         return wish.anywhere_ms or LAST

@@ -9,4 +9,4 @@ from typing import Final
 from odyssey.scheduler.policies.protocol import WeightedSum
 from odyssey.scheduler.policies.weighted import POLICY as WEIGHTED
 
-POLICY: Final = WeightedSum("sjf", WEIGHTED.weights, ranks=True)
+POLICY: Final = WeightedSum("sjf", WEIGHTED.weights, ranks=True, waits=True)

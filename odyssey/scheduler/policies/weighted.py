@@ -11,4 +11,5 @@ from odyssey.scheduler.policies.protocol import WeightedSum
 POLICY: Final = WeightedSum(
     "weighted",
     {"room": 20, "speed": 60, "reliability": 20, "locality": 10, "owner": 10, "power": 10, "stay": 10},
+    waits=True,
 )
