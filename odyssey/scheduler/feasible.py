@@ -43,7 +43,7 @@ class Code(enum.IntEnum):
     # now
     FULL = 18
     RESERVED = 19  # kept for a task that has waited longer
-    FASTER_SOON = 20  # a faster machine is free before this one would be done
+    FASTER_SOON = 20  # left to a faster machine, which is done sooner
 
 
 LASTING = frozenset(code for code in Code if code <= Code.REMOVED)  # waiting alone will not change these

@@ -133,7 +133,7 @@ def test_a_job_that_starts() -> None:
         (Waiting(JobId(9), Why.PARENTS, (JobId(7), JobId(8))), "it waits for jobs 7, 8"),
         (Waiting(JobId(9), Why.BACKOFF, backoff_ms=4200), "it failed and is tried again after a pause of about 4.2s"),
         (Waiting(JobId(9), Why.NO_MACHINES), "the mesh has no machine yet"),
-        (Waiting(JobId(9), Why.FASTER_SOON), "a faster machine is free before the free one would be done"),
+        (Waiting(JobId(9), Why.FASTER_SOON), "it is left to a faster machine, which is done sooner than the free one"),
         (Waiting(JobId(9), Why.NOT_WAITING), "it does not wait"),
     ],
 )
