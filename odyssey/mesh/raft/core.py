@@ -108,7 +108,7 @@ class Core:
         self._heartbeat()
         return self._round
 
-    def propose(self, data: bytes, kind: Kind = Kind.COMMAND, urgent: bool = False) -> int:
+    def propose(self, data: bytes, urgent: bool = False) -> int:
         """The index the entry gets; whether it is ever committed shows later. What is urgent always finds room."""
         self._need_leader()
         if self.transferring is not None:
@@ -116,7 +116,7 @@ class Core:
         full = len(self._proposed) >= MAX_PROPOSALS or self._proposed_bytes + len(data) > MAX_PROPOSED_BYTES
         if full and not urgent:
             raise Busy(f"{len(self._proposed)} proposals are outstanding")
-        index = self._append(kind, data)
+        index = self._append(Kind.COMMAND, data)
         self._proposed.append((index, len(data)))
         self._proposed_bytes += len(data)
         return index
@@ -340,7 +340,8 @@ class Core:
             self._elapsed = 0
             if self.role is Role.PRE_CANDIDATE:
                 self._become_follower(self.term, None)
-        self._promise(request.sender, VoteReply(self.term, self.me, request.sender, granted))
+        reply = VoteReply(self.term, self.me, request.sender, granted)
+        (self._promise if granted else self._answer)(request.sender, reply)
 
     def _on_vote_reply(self, reply: VoteReply) -> None:
         wanted = Role.PRE_CANDIDATE if reply.pre else Role.CANDIDATE
