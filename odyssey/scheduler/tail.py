@@ -32,8 +32,9 @@ class Tails:
         self._snapshot, self._rows = snapshot, rows
         self._most: dict[tuple[Wish, int], int] = {}
         self._ends: dict[NodeNumber, Ends] = {}
-        self._speeds: dict[str, int] | None = None  # of the fastest machine at each command, once somebody asks
-        self._given: dict[str, int] = {}  # the same for what this plan has given
+        self._at: dict[str, dict[NodeNumber, Row]] = {}  # machines at each command, once somebody asks
+        self._looked = False
+        self._fastest: dict[Wish, tuple[int, int]] = {}  # speed, and of how many machines at it that was the highest
         self._exact: dict[tuple[Wish, int], tuple[int, int]] = {}  # count, and after how many placements it was made
 
     def better_wait(
@@ -42,7 +43,7 @@ class Tails:
         """Whether all tasks of this wish that are left are done elsewhere before `slow` would finish one of them."""
         limit = wish.expected(slow)
         if not limit:
-            return self._at_it(wish.want.key) > HALF * slow.node.speed
+            return self._speed_at_it(wish, closed) > HALF * slow.node.speed
         if limit <= wish.best_ms:
             return False
         most = self._most.get((wish, limit))
@@ -66,19 +67,27 @@ class Tails:
 
     def given(self, wish: Wish, row: Row) -> None:
         """The plan has given a task to a machine."""
-        note_speed(self._given, wish.want.key, row)
+        self._at.setdefault(wish.want.key, {})[row.number] = row
 
-    def _at_it(self, key: str) -> int:
-        """The speed of the fastest machine that is at this command now; 0 if none is."""
+    def _speed_at_it(self, wish: Wish, closed: Container[NodeNumber]) -> int:
+        """Of the fastest machine that is at this command now and open to this wish; 0 if none is."""
+        rows = self._at_it(wish.want.key)
+        known = self._fastest.get(wish)
+        if known is None or known[1] != len(rows):
+            speeds = (row.node.speed for number, row in rows.items() if number not in closed)
+            known = self._fastest[wish] = (max(speeds, default=0), len(rows))
+        return known[0]
+
+    def _at_it(self, key: str) -> Mapping[NodeNumber, Row]:
         if not key:
-            return 0
-        if self._speeds is None:
-            self._speeds = {}
+            return {}
+        if not self._looked:
+            self._looked = True
             jobs, held = self._snapshot.state.jobs, self._snapshot.state.held
             for row in self._rows.values():
                 for task in held.get(row.number, {}).values():
-                    note_speed(self._speeds, jobs[job_of(task)].spec.want.key, row)
-        return max(self._speeds.get(key, 0), self._given.get(key, 0))
+                    self._at.setdefault(jobs[job_of(task)].spec.want.key, {})[row.number] = row
+        return self._at.get(key, {})
 
     # -- commands with known run times ---------------------------------------------------------------------------------
 
@@ -102,10 +111,6 @@ class Tails:
         if ends is None:
             ends = self._ends[row.number] = ends_on(self._snapshot, row)
         return ends
-
-
-def note_speed(speeds: dict[str, int], key: str, row: Row) -> None:
-    speeds[key] = max(speeds.get(key, 0), row.node.speed)
 
 
 class Ends(NamedTuple):

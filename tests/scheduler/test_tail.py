@@ -10,7 +10,7 @@ from odyssey.scheduler.board import Board
 from odyssey.scheduler.dump import dump, load
 from odyssey.scheduler.plan import Plan, plan, policy_of
 from odyssey.scheduler.policies import BUILT_IN
-from odyssey.scheduler.snapshot import Seen
+from odyssey.scheduler.snapshot import NodeState, Seen
 from odyssey.scheduler.tail import Tails, ends_on, remaining_ms, slots_free_at
 from odyssey.spec import Want
 from tests.builders import ANNA, GIB, Mesh, a_spec, need
@@ -110,6 +110,16 @@ def test_a_slow_machine_tries_what_no_faster_one_is_at(mesh: Mesh) -> None:
     mesh.carry_out(planned(mesh))
     job = mesh.submit(key="never seen", count=4)
     assert given(planned(mesh)) == {(job, SLOW): 2}
+
+
+def test_a_machine_that_is_closed_to_a_job_is_not_waited_for_whatever_it_is_at(mesh: Mesh) -> None:
+    """Not named, or another person's own: nobody would ever start the job there."""
+    mesh.machine(owner="ben", cpus=2, speed=50_000)
+    for node, user in ((1, "anna"), (3, "ben")):
+        mesh.assign(mesh.submit(key="python", user=user), node)
+    job = mesh.submit(key="python", avoid=("pc-1",))
+    assert given(planned(mesh)) == {(job, SLOW): 1}
+    assert given(planned(mesh, {FAST: Seen(state=NodeState.GONE)})) == {(job, SLOW): 1}
 
 
 def test_each_new_command_sends_a_scout_to_a_fast_machine_first(mesh: Mesh) -> None:
