@@ -128,6 +128,8 @@ class Cluster:
             machine.core.written(write.number)
 
     def _show(self, machine: Machine) -> None:
+        if self.tell is silence:
+            return
         shown = f"{role(machine.core)}, term {machine.core.term}"
         if shown != machine.shown:
             machine.shown = shown
