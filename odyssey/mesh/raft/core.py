@@ -21,7 +21,7 @@ from typing import Final
 from odyssey import wire
 from odyssey.clock import Entropy
 from odyssey.mesh.raft.log import CutsCommitted, Log
-from odyssey.mesh.raft.members import is_majority, quorum_value, why_unsafe
+from odyssey.mesh.raft.members import is_majority, quorum_value, verdict, why_unsafe
 from odyssey.mesh.raft.outbox import Outbox
 from odyssey.mesh.raft.peers import Peer
 from odyssey.mesh.raft.types import (
@@ -237,16 +237,13 @@ class Core:
                 (self._send if pre else self._promise)(voter, request)
 
     def _count_votes(self) -> None:
-        voters = self.config.voters
-        granted = sum(1 for voter in voters if self._votes.get(voter) is True)
-        refused = sum(1 for voter in voters if self._votes.get(voter) is False)
-        if is_majority(granted, len(voters)):
-            if self.role is Role.PRE_CANDIDATE:
-                self._campaign(pre=False)
-            else:
-                self._become_leader()
-        elif not is_majority(len(voters) - refused, len(voters)):
+        won = verdict(self._votes, self.config.voters)
+        if won is False:
             self._become_follower(self.term, None)
+        elif won and self.role is Role.PRE_CANDIDATE:
+            self._campaign(pre=False)
+        elif won:
+            self._become_leader()
 
     def _become_leader(self) -> None:
         self.role, self.leader = Role.LEADER, self.me

@@ -7,9 +7,9 @@ Promises: pure functions of what they are given.
 Never: asks who is alive. That is the roles' question.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from odyssey.mesh.raft.types import Config
+from odyssey.mesh.raft.types import Config, Member
 
 
 def is_majority(count: int, voters: int) -> bool:
@@ -20,6 +20,14 @@ def quorum_value(values: Iterable[int]) -> int:
     """The highest value that a majority has reached."""
     ordered = sorted(values, reverse=True)
     return ordered[len(ordered) // 2] if ordered else 0
+
+
+def verdict(votes: Mapping[Member, bool], voters: Collection[Member]) -> bool | None:
+    """Whether an election is won; None while it is open. Only voters count, whoever else may have answered."""
+    answers = [votes[voter] for voter in voters if voter in votes]
+    if is_majority(answers.count(True), len(voters)):
+        return True
+    return None if is_majority(len(voters) - answers.count(False), len(voters)) else False
 
 
 def why_unsafe(now: Config, wanted: Config) -> str:
