@@ -6,6 +6,10 @@ Never: waits, or looks at the real world.
 from __future__ import annotations
 
 from odyssey.clock import Clock
+from tests.memory_disk import Disk
+from tests.memory_store import MemoryStore, create_memory_store, open_memory_store
+
+__all__ = ["Disk", "FakeClock", "MemoryStore", "create_memory_store", "open_memory_store"]
 
 
 class FakeClock(Clock):

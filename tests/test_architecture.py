@@ -141,6 +141,10 @@ def using_docker(source: str) -> list[str]:
     return importing(source, ("docker",))
 
 
+def using_sqlite(source: str) -> list[str]:
+    return importing(source, ("sqlite3", "_sqlite3"))
+
+
 def printing(source: str) -> list[str]:
     echoes = [
         f"{node.lineno}: uses click.{node.attr}"
@@ -258,6 +262,13 @@ RULES = (
         but_not=("exec/container.py",),
         refused=("import docker", "from docker.errors import NotFound"),
         allowed=("from odyssey.exec import container",),
+    ),
+    Rule(
+        "sqlite3 stays in one module",
+        using_sqlite,
+        but_not=("mesh/sqlite.py",),
+        refused=("import sqlite3", "from sqlite3 import connect", "import sqlite3.dbapi2"),
+        allowed=("from odyssey.mesh.sqlite import Database", "from odyssey.mesh import sqlite_store"),
     ),
     Rule(
         "only the output module prints",

@@ -1,0 +1,674 @@
+"""What every store promises, kept by the one on SQLite and by the one in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from odyssey.clock import SeededEntropy
+from odyssey.errors import lines
+from odyssey.ids import NodeId
+from odyssey.mesh.raft.types import Config, HardState, Kind, LogEntry, Snapshot
+from odyssey.mesh.store import (
+    OWN,
+    Broken,
+    Damaged,
+    DamagedSegment,
+    DiskFull,
+    Foreign,
+    Generation,
+    ImpossibleWrite,
+    InUse,
+    NewerFormat,
+    NoStore,
+    RolledBack,
+    Settings,
+    SnapshotGone,
+    Store,
+    StoreExists,
+)
+from tests.contracts.shaky_disk import installed, probe
+from tests.contracts.store_rigs import (
+    GENERATION,
+    ME,
+    MESH,
+    NODE,
+    OTHER,
+    MemoryRig,
+    Rig,
+    SqliteRig,
+    a_snapshot,
+    a_write,
+    entries,
+    entry,
+    slices,
+)
+
+View = tuple[HardState, Snapshot, list[LogEntry]]
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def rig(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    if request.param == "memory":
+        yield MemoryRig(SeededEntropy(1))
+        return
+    probe(tmp_path)
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    with installed() as disk:
+        rig = SqliteRig(tmp_path / "home", disk, SeededEntropy(1))
+        yield rig
+        rig.close()
+
+
+def view(store: Store) -> View:
+    loaded = store.load()
+    return loaded.hard, loaded.snapshot, loaded.entries
+
+
+def reopened(rig: Rig, store: Store) -> Store:
+    store.close()
+    return rig.open()
+
+
+def both(rig: Rig, store: Store) -> Iterator[Store]:
+    """Now, and after a restart."""
+    yield store
+    yield reopened(rig, store)
+
+
+# -- a new one ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_store_is_empty(rig: Rig) -> None:
+    store = rig.create()
+    assert view(store) == (HardState(), Snapshot(), [])
+    assert store.load().kept_from == 1
+
+
+def test_a_store_knows_whose_it_is(rig: Rig) -> None:
+    store = rig.create()
+    first = store.identity
+    assert (first.mesh, first.node, first.generation) == (MESH, NODE, GENERATION)
+    assert len(first.store) == 16
+    assert reopened(rig, store).identity == first
+
+
+def test_who_founds_a_mesh_is_its_first_voter(rig: Rig) -> None:
+    store = rig.create(founds=True)
+    founder = Snapshot(config=Config((store.identity.member,)))
+    for opened in both(rig, store):
+        assert view(opened) == (HardState(), founder, [])
+
+
+def test_an_emptied_store_is_another_member(rig: Rig) -> None:
+    store = rig.create()
+    first = store.identity.member
+    store.close()
+    rig.set_aside()
+    assert rig.create().identity.member != first
+
+
+def test_where_nothing_is_there_is_no_store(rig: Rig) -> None:
+    with pytest.raises(NoStore):
+        rig.open()
+
+
+def test_a_store_is_never_made_over_another(rig: Rig) -> None:
+    rig.create().close()
+    with pytest.raises(StoreExists):
+        rig.create()
+
+
+def test_a_generation_only_follows(rig: Rig) -> None:
+    store = rig.create()
+    next_one = Generation(2, b"h" * 16)
+    store.adopt(next_one)
+    with pytest.raises(ImpossibleWrite):
+        store.adopt(GENERATION)
+    assert reopened(rig, store).identity.generation == next_one
+
+
+# -- the log -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_written_is_there_after_a_restart(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(entry(1, 1, b"", Kind.START), entry(2, 1, b"\0\xff"), vote=ME))
+    store.write(a_write(entry(3, 2, b"x" * 100_000, Kind.CONFIG), term=2, commit=2, vote=OTHER))
+    expected = [entry(1, 1, b"", Kind.START), entry(2, 1, b"\0\xff"), entry(3, 2, b"x" * 100_000, Kind.CONFIG)]
+    assert view(store) == view(reopened(rig, store)) == (HardState(2, OTHER, 2), Snapshot(), expected)
+
+
+def test_kinds_come_back_as_kinds(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*(entry(index, kind=kind) for index, kind in enumerate(Kind, 1))))
+    loaded = reopened(rig, store).load().entries
+    assert [type(one.kind) for one in loaded] == [Kind] * len(Kind)
+
+
+def test_entries_replace_all_from_the_first_one_on(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=4))
+    store.write(a_write(*entries(6, 7, term=2), term=2, commit=4))
+    expected = [*entries(1, 5), *entries(6, 7, term=2)]
+    assert store.load().entries == reopened(rig, store).load().entries == expected
+
+
+def test_how_far_is_committed_may_be_told_late(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=7))
+    store.write(a_write(commit=3, term=2))
+    assert store.load().hard == HardState(2, None, 7)
+
+
+def test_committed_entries_may_be_told_again(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=4))
+    store.write(a_write(*entries(3, 5), *entries(6, 6, term=2), term=2, commit=5))
+    assert store.load().entries == [*entries(1, 5), *entries(6, 6, term=2)]
+    store.write(a_write(*entries(3, 5), term=2, commit=5))
+    assert reopened(rig, store).load().entries == [*entries(1, 5)]
+
+
+IMPOSSIBLE: dict[str, Callable[[Store], object]] = {
+    "another committed entry": lambda s: s.write(a_write(*entries(4, 9, term=2), term=2)),
+    "the same term, other bytes": lambda s: s.write(a_write(entry(4, 1, b"other"), *entries(5, 9))),
+    "cuts what is committed": lambda s: s.write(a_write(*entries(2, 3))),
+    "a gap": lambda s: s.write(a_write(*entries(11, 12))),
+    "a gap within": lambda s: s.write(a_write(entry(10), entry(12))),
+    "covered by the snapshot": lambda s: s.write(a_write(*entries(2, 9))),
+    "terms go back": lambda s: s.write(a_write(entry(10, 2), entry(11, 1), term=2)),
+    "older than the one before": lambda s: s.write(a_write(entry(10, 0))),
+    "ahead of the hard state": lambda s: s.write(a_write(entry(10, 2))),
+    "term goes back": lambda s: s.write(a_write(term=0)),
+    "a second vote": lambda s: s.write(a_write(vote=OTHER)),
+    "the vote forgotten": lambda s: s.write(a_write()),
+    "commit beyond the log": lambda s: s.write(a_write(vote=ME, commit=10)),
+    "a snapshot not staged": lambda s: s.write(a_write(vote=ME, commit=20, snapshot=a_snapshot(20, 1, slices("x")))),
+    "an older snapshot": lambda s: s.write(a_write(vote=ME, snapshot=a_snapshot(2, 1, slices("x")))),
+    "a snapshot of another entry": lambda s: s.write(a_write(term=2, snapshot=a_snapshot(4, 2, slices("x")))),
+    "a snapshot that loses entries": lambda s: s.write(a_write(vote=ME, snapshot=a_snapshot(4, 1, slices("x")))),
+    "own snapshot beyond the log": lambda s: s.save_snapshot(a_snapshot(10, 1, slices("x")), 1, slices("x")),
+    "own snapshot of another term": lambda s: s.save_snapshot(a_snapshot(5, 2, slices("x")), 1, slices("x")),
+    "own snapshot over a newer": lambda s: s.save_snapshot(a_snapshot(3, 1, slices("x")), 1, slices("x")),
+    "own snapshot, other bytes": lambda s: s.save_snapshot(a_snapshot(5, 1, slices("x")), 1, slices("y")),
+    "own snapshot of nothing": lambda s: s.save_snapshot(a_snapshot(5, 1, []), 1),
+    "slices with a gap": lambda s: s.stage(b"d", 1, slices("x")),
+    "a segment, other bytes": lambda s: s.put_segment(sha256(b"one").digest(), b"other"),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_what_would_break_a_promise_is_refused_and_changes_nothing(rig: Rig, case: str) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=5, vote=ME))
+    store.save_snapshot(a_snapshot(3, 1, slices("first")), 1, slices("first"))
+    before = view(store)
+    with pytest.raises(ImpossibleWrite):
+        IMPOSSIBLE[case](store)
+    assert view(store) == before
+    store.write(a_write(entry(10), vote=ME))
+    assert view(reopened(rig, store)) == (before[0], before[1], [*before[2], entry(10)])
+
+
+# -- snapshots ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_of_ones_own_takes_the_place_of_entries(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=6))
+    snapshot = a_snapshot(6, 1, slices("six"))
+    store.save_snapshot(snapshot, 7, iter(slices("six")))
+    for opened in both(rig, store):
+        assert view(opened) == (HardState(1, None, 6), snapshot, [*entries(7, 9)])
+        assert list(opened.snapshot_slices(snapshot.digest)) == slices("six")
+        assert list(opened.snapshot_slices(snapshot.digest, 3)) == slices("six")[3:]
+        assert opened.entries(1, 99) == [*entries(7, 9)]
+
+
+def test_a_snapshot_proves_that_its_entries_were_committed(rig: Rig) -> None:
+    """How far is committed is written lazily; the snapshot is made of what was applied."""
+    store = rig.create()
+    store.write(a_write(*entries(1, 9)))
+    store.save_snapshot(a_snapshot(6, 1, slices("six")), 7, slices("six"))
+    store.write(a_write(commit=4))
+    assert reopened(rig, store).load().hard.commit == 6
+
+
+def test_older_entries_stay_for_those_who_lag(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=9))
+    store.save_snapshot(a_snapshot(6, 1, slices("six")), 4, slices("six"))
+    for opened in both(rig, store):
+        assert opened.load().kept_from == 4
+        assert opened.load().entries == [*entries(7, 9)]
+        assert opened.entries(0, 8) == [*entries(4, 8)]
+        assert opened.entries(5, 5) == [*entries(5, 5)]
+        assert opened.entries(3, 2) == []
+        store = opened
+    store.save_snapshot(a_snapshot(9, 1, slices("nine")), 99, slices("nine"))
+    assert store.load().kept_from == 10
+    assert store.entries(1, 99) == []
+
+
+def test_a_dump_can_be_laid_by_in_steps_between_writes(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 3), commit=3))
+    pieces = slices("three")
+    for number, piece in enumerate(pieces[:-1]):
+        staged = store.stage(OWN, number, [piece])
+        assert (staged.slices, staged.size) == (number + 1, 3000 * (number + 1))
+        store.write(a_write(entry(4 + number), commit=3))
+    store.save_snapshot(a_snapshot(3, 1, pieces), 4, pieces[-1:])
+    assert list(store.snapshot_slices(a_snapshot(3, 1, pieces).digest)) == pieces
+    assert store.staged(OWN).slices == 0
+
+
+def test_half_a_dump_of_ones_own_does_not_outlive_a_restart(rig: Rig) -> None:
+    store = rig.create()
+    store.stage(OWN, 0, slices("half"))
+    assert reopened(rig, store).staged(OWN).slices == 0
+
+
+def test_a_leaders_snapshot_replaces_the_whole_log(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=3))
+    pieces, snapshot = slices("twenty"), a_snapshot(20, 2, slices("twenty"))
+    assert store.stage(snapshot.digest, 0, pieces).digest == snapshot.digest
+    store.write(a_write(*entries(21, 22, term=3), term=3, commit=20, snapshot=snapshot))
+    for opened in both(rig, store):
+        assert view(opened) == (HardState(3, None, 20), snapshot, [*entries(21, 22, term=3)])
+        assert list(opened.snapshot_slices(snapshot.digest)) == pieces
+        assert opened.load().kept_from == 21
+        assert opened.staged(snapshot.digest).slices == 0
+
+
+def test_a_leaders_snapshot_within_the_log_leaves_only_what_is_told_with_it(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=3))
+    snapshot = a_snapshot(5, 1, slices("five"))
+    store.stage(snapshot.digest, 0, slices("five"))
+    store.write(a_write(*entries(6, 7), commit=5, snapshot=snapshot))
+    assert view(reopened(rig, store)) == (HardState(1, None, 5), snapshot, [*entries(6, 7)])
+
+
+def test_a_transfer_goes_on_after_a_restart(rig: Rig) -> None:
+    store = rig.create()
+    pieces, snapshot = slices("big"), a_snapshot(7, 1, slices("big"))
+    store.stage(snapshot.digest, 0, pieces[:2])
+    store = reopened(rig, store)
+    assert store.staged(snapshot.digest).slices == 2
+    store.stage(snapshot.digest, 1, pieces[1:4])  # a chunk that came twice
+    assert store.stage(snapshot.digest, 0, pieces) == store.staged(snapshot.digest)
+    store.write(a_write(commit=7, snapshot=snapshot))
+    assert list(store.snapshot_slices(snapshot.digest)) == pieces
+
+
+def test_wrong_bytes_can_be_dropped_and_sent_again(rig: Rig) -> None:
+    store = rig.create()
+    snapshot = a_snapshot(7, 1, slices("right"))
+    assert store.stage(snapshot.digest, 0, slices("wrong")).digest != snapshot.digest
+    with pytest.raises(ImpossibleWrite):
+        store.write(a_write(commit=7, snapshot=snapshot))
+    store.unstage(snapshot.digest)
+    store.stage(snapshot.digest, 0, slices("right"))
+    store.write(a_write(commit=7, snapshot=snapshot))
+    assert store.load().snapshot == snapshot
+
+
+def test_several_transfers_do_not_mix(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 3), commit=3))
+    one, two = a_snapshot(7, 1, slices("one")), a_snapshot(8, 1, slices("two"))
+    for number in range(5):
+        store.stage(one.digest, number, slices("one")[number : number + 1])
+        store.stage(two.digest, number, slices("two")[number : number + 1])
+        store.stage(OWN, number, slices("own")[number : number + 1])
+    store.save_snapshot(a_snapshot(3, 1, slices("own")), 4)
+    store.unstage(one.digest)
+    store.write(a_write(commit=8, snapshot=two))
+    assert list(store.snapshot_slices(two.digest)) == slices("two")
+
+
+def test_a_reader_of_a_snapshot_is_told_when_a_newer_one_took_its_place(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=9))
+    old = a_snapshot(5, 1, slices("five"))
+    with pytest.raises(SnapshotGone):
+        store.snapshot_slices(old.digest)
+    store.save_snapshot(old, 1, slices("five"))
+    reader = store.snapshot_slices(old.digest)
+    next(reader)
+    store.write(a_write(entry(10), commit=9))
+    next(reader)
+    store.save_snapshot(a_snapshot(9, 1, slices("nine")), 1, slices("nine"))
+    with pytest.raises(SnapshotGone):
+        list(reader)
+
+
+# -- segments ----------------------------------------------------------------------------------------------------------
+
+
+def test_segments_come_and_go(rig: Rig) -> None:
+    store = rig.create()
+    one, two = sha256(b"one").digest(), sha256(b"").digest()
+    store.put_segment(one, b"one")
+    store.put_segment(two, b"")
+    store.put_segment(one, b"one")
+    for opened in both(rig, store):
+        assert opened.segments() == {one, two}
+        assert (opened.segment(one), opened.segment(two), opened.segment(b"?")) == (b"one", b"", None)
+        assert opened.has_segment(one)
+        store = opened
+    store.drop_segment(one)
+    assert not store.has_segment(one)
+    assert reopened(rig, store).segments() == {two}
+
+
+# -- room --------------------------------------------------------------------------------------------------------------
+
+
+def test_it_says_what_its_log_weighs(rig: Rig) -> None:
+    store = rig.create(Settings(guard=7, ballast=4096))
+    store.write(a_write(*(entry(index, data=b"x" * 10) for index in range(1, 10)), commit=6))
+    assert store.room()[1:] == (7, 4096, 90, 0, 0)
+    store.write(a_write(*(entry(index, 2, b"y" * 10) for index in range(8, 9)), term=2))
+    assert store.room().tail == 80
+    snapshot = a_snapshot(6, 1, slices("six"))
+    store.save_snapshot(snapshot, 4, slices("six"))
+    for opened in both(rig, store):
+        assert opened.room()[3:] == (20, 30, snapshot.size)
+        assert not opened.room().low
+
+
+def test_the_guard_is_a_number_of_bytes(rig: Rig) -> None:
+    assert rig.create(Settings(guard=1 << 60, ballast=0)).room().low
+
+
+# -- whose file it is --------------------------------------------------------------------------------------------------
+
+
+def test_another_meshs_or_machines_store_is_refused(rig: Rig) -> None:
+    rig.create().close()
+    with pytest.raises(Foreign, match="mesh"):
+        rig.open(mesh=b"x" * 16)
+    with pytest.raises(Foreign, match="machine"):
+        rig.open(node=NodeId("z" * 26))
+    rig.open()
+
+
+def test_a_newer_format_is_refused(rig: Rig) -> None:
+    rig.create().close()
+    rig.make_newer()
+    with pytest.raises(NewerFormat) as caught:
+        rig.open()
+    assert "upgrade" in (lines(caught.value)[1] or "")
+
+
+def test_two_daemons_do_not_share_a_store(rig: Rig) -> None:
+    store = rig.create()
+    with pytest.raises(InUse):
+        rig.open()
+    with pytest.raises(InUse):
+        rig.set_aside()
+    store.write(a_write(entry(1)))
+    assert reopened(rig, store).load().entries == [entry(1)]
+
+
+# -- disks -------------------------------------------------------------------------------------------------------------
+
+
+def deeds() -> list[Callable[[Store], object]]:
+    """One of each kind, with a leader's snapshot and one's own."""
+    own, led = a_snapshot(6, 1, slices("six")), a_snapshot(20, 2, slices("twenty"))
+    return [
+        lambda s: s.write(a_write(*entries(1, 4), vote=ME)),
+        lambda s: s.write(a_write(*entries(5, 9), vote=ME, commit=4)),
+        lambda s: s.write(a_write(*entries(7, 8, term=2), term=2, commit=4)),
+        lambda s: s.write(a_write(term=2, vote=OTHER, commit=7)),
+        lambda s: s.save_snapshot(own, 3, slices("six")),
+        lambda s: s.write(a_write(entry(9, 2, b"z" * 20_000), term=2, vote=OTHER, commit=8)),
+        lambda s: s.stage(led.digest, 0, slices("twenty")),
+        lambda s: s.write(a_write(*entries(21, 23, term=2), term=2, vote=OTHER, commit=20, snapshot=led)),
+        lambda s: s.write(a_write(*entries(22, 22, term=3), term=3, commit=20)),
+        lambda s: s.adopt(Generation(2, b"n" * 16)),
+    ]
+
+
+def states(rig: Rig) -> tuple[list[View], int]:
+    """What there is to see before the first deed and after each, and how many steps of the disk they take."""
+    store = rig.create()
+    begin, seen = rig.steps, [view(store)]
+    for deed in deeds():
+        deed(store)
+        seen.append(view(store))
+    return seen, rig.steps - begin
+
+
+def carried_out(store: Store) -> int:
+    """How many deeds were done before the power went."""
+    for done, deed in enumerate(deeds()):
+        try:
+            deed(store)
+        except Broken:
+            return done
+    raise AssertionError("the power did not go")
+
+
+@pytest.fixture
+def small_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the write-ahead log is copied into the file every few changes."""
+    monkeypatch.setattr("odyssey.mesh.sqlite._WAL_BYTES", 40_000)
+
+
+def fresh(rig: Rig) -> Rig:
+    return rig.again() if isinstance(rig, SqliteRig) else MemoryRig(SeededEntropy(1))
+
+
+@pytest.mark.usefixtures("small_log")
+def test_a_power_cut_at_any_step_loses_nothing_acknowledged_and_mixes_nothing(rig: Rig) -> None:
+    expected, steps = states(rig)
+    assert steps > 15
+    for cut in range(steps):
+        rig = fresh(rig)
+        store = rig.create()
+        rig.cut_after(cut)
+        done = carried_out(store)
+        rig.power_cycle(SeededEntropy(cut))
+        found = view(rig.open())
+        assert found in (expected[done], expected[done + 1]), f"cut at step {cut}, in deed {done}"
+
+
+def test_a_power_cut_while_it_is_made_leaves_none_or_an_empty_one(rig: Rig) -> None:
+    begin = rig.steps
+    rig.create()
+    outcomes = set()
+    for cut in range(rig.steps - begin):
+        rig = fresh(rig)
+        rig.cut_after(cut)
+        with suppress(Broken):  # SQLite does not mind when it cannot delete its empty log
+            rig.create()
+        rig.power_cycle(SeededEntropy(cut))
+        try:
+            store = rig.open()
+        except NoStore:
+            store = rig.create()
+            outcomes.add("none")
+        else:
+            outcomes.add("empty")
+        assert view(store) == (HardState(), Snapshot(), [])
+    assert outcomes == {"none", "empty"}
+
+
+def test_after_a_failed_sync_nothing_is_written_or_tried_again(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 3), commit=2))
+    rig.fail(True)
+    with pytest.raises(Broken):
+        store.write(a_write(entry(4)))
+    steps = rig.steps
+    rig.fail(False)
+    for _ in range(2):
+        with pytest.raises(Broken, match="earlier"):
+            store.write(a_write(entry(4)))
+    with pytest.raises(Broken):
+        store.save_snapshot(a_snapshot(2, 1, slices("two")), 3, slices("two"))
+    assert rig.steps == steps
+    assert store.load().entries[:3] == [*entries(1, 3)]
+    store = reopened(rig, store)
+    assert store.load().entries in ([*entries(1, 3)], [*entries(1, 4)])
+    store.write(a_write(*entries(4, 5)))
+
+
+def test_after_a_failed_sync_and_a_power_cut_what_was_acknowledged_is_there(rig: Rig) -> None:
+    for seed in range(6):
+        rig = fresh(rig)
+        store = rig.create()
+        store.write(a_write(*entries(1, 3), commit=2))
+        rig.fail(True)
+        with pytest.raises(Broken):
+            store.write(a_write(entry(4)))
+        rig.power_cycle(SeededEntropy(seed))
+        assert rig.open().load().entries in ([*entries(1, 3)], [*entries(1, 4)])
+
+
+def test_a_full_disk_gives_back_its_ballast_and_nothing_is_lost(rig: Rig) -> None:
+    settings = Settings(guard=0, ballast=8192)
+    store = rig.create(settings)
+    store.write(a_write(*entries(1, 3), commit=2))
+    rig.fill(True)
+    with pytest.raises(DiskFull) as caught:
+        store.write(a_write(entry(4, data=b"x" * 50_000)))
+    assert "free" in (caught.value.hint or "")
+    assert store.room().ballast == 0
+    rig.fill(False)
+    with pytest.raises(Broken):
+        store.write(a_write(entry(4)))
+    store.close()
+    store = rig.open(settings=settings)
+    assert store.room().ballast == 8192
+    assert store.load().entries == [*entries(1, 3)]
+    store.save_snapshot(a_snapshot(2, 1, slices("two")), 3, slices("two"))
+    store.write(a_write(entry(4)))
+
+
+def test_a_slow_disk_is_waited_for_once_a_write(rig: Rig) -> None:
+    """With 20 ms a sync, the size of a batch alone decides: 64 entries a write are 3,200 a second."""
+    store = rig.create()
+    store.write(a_write(entry(1)))
+    before, index = rig.syncs, 1
+    for _ in range(20):
+        store.write(a_write(*entries(index + 1, index + 64), commit=index))
+        index += 64
+    assert (rig.syncs - before) * 20 == 20 * 20
+
+
+@pytest.mark.parametrize("needle", [b"entry 7 of term 1", b"six, slice 3: ", MESH])
+def test_rot_is_found_before_anything_is_used(rig: Rig, needle: bytes) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=9))
+    store.save_snapshot(a_snapshot(6, 1, slices("six")), 7, slices("six"))
+    store.close()
+    rig.rot(needle)
+    for _ in range(2):
+        with pytest.raises((Damaged, Foreign)):
+            rig.open()
+
+
+def test_a_torn_page_is_found_before_anything_is_used(rig: Rig) -> None:
+    store = rig.create()
+    for index in range(1, 40):
+        store.write(a_write(*(entry(index * 8 + at, data=b"x" * 100) for at in range(-7, 1))))
+    store.write(a_write(entry(313, data=b"torn " * 30)))
+    store.close()
+    rig.tear(b"torn " * 30)
+    with pytest.raises(Damaged):
+        rig.open()
+
+
+def test_rot_in_a_segment_costs_that_segment_only(rig: Rig) -> None:
+    store = rig.create()
+    one, two = b"first segment", b"second segment"
+    for data in (one, two):
+        store.put_segment(sha256(data).digest(), data)
+    store.close()
+    rig.rot_history(one)
+    store = rig.open()
+    with pytest.raises(DamagedSegment):
+        store.segment(sha256(one).digest())
+    assert store.segment(sha256(two).digest()) == two
+    store.drop_segment(sha256(one).digest())
+    store.put_segment(sha256(one).digest(), one)
+    assert reopened(rig, store).segment(sha256(one).digest()) == one
+
+
+def test_an_older_copy_put_back_is_found(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 3), vote=ME))
+    store.close()
+    copy = rig.copy()
+    store = rig.open()
+    store.write(a_write(term=2, vote=OTHER))
+    store.close()
+    rig.put_back(copy)
+    for _ in range(2):
+        with pytest.raises(RolledBack):
+            rig.open()
+
+
+def test_a_copy_put_back_with_its_mark_is_not_found(rig: Rig) -> None:
+    """The honest limit: as when a virtual machine goes back to an older image."""
+    store = rig.create()
+    store.write(a_write(*entries(1, 3), vote=ME))
+    store.close()
+    copy = rig.copy()
+    store = rig.open()
+    store.write(a_write(term=2, vote=OTHER))
+    store.close()
+    rig.put_back(copy, with_mark=True)
+    assert rig.open().load().hard == HardState(1, ME, 0)
+
+
+def test_a_crash_between_a_change_and_its_mark_is_harmless(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 3)))
+    store.close()
+    old = rig.copy()
+    store = rig.open()
+    store.write(a_write(entry(4)))
+    store.close()
+    rig.put_back(old, with_mark=True)
+    new = rig.open()
+    new.write(a_write(entry(4)))
+    assert new.load().entries == [*entries(1, 4)]
+
+
+def test_what_is_set_aside_makes_room_for_a_new_one(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 9), commit=9))
+    segment = sha256(b"history").digest()
+    store.put_segment(segment, b"history")
+    store.close()
+    rig.rot(b"entry 7 of term 1")
+    with pytest.raises(Damaged):
+        rig.open()
+    rig.set_aside()
+    with pytest.raises(NoStore):
+        rig.open()
+    store = rig.create()
+    assert view(store) == (HardState(), Snapshot(), [])
+    assert store.segments() == {segment}
+
+
+def test_a_configuration_comes_back_with_its_snapshot(rig: Rig) -> None:
+    store = rig.create()
+    store.write(a_write(*entries(1, 3), commit=3))
+    config = Config((ME,), (OTHER,))
+    snapshot = a_snapshot(3, 1, slices("three"))
+    snapshot = Snapshot(3, 1, config, snapshot.digest, snapshot.size)
+    store.save_snapshot(snapshot, 4, slices("three"))
+    assert reopened(rig, store).load().snapshot.config == config
