@@ -3,7 +3,7 @@
 import pytest
 
 from odyssey.commands import ArchiveJobs, CancelTasks, DropSegments, HoldJob, ReleaseJob, RetryTasks, SetPriority, Span
-from odyssey.events import JobsArchived, SegmentsDropped
+from odyssey.events import CommandRefused, JobsArchived, SegmentsDropped
 from odyssey.ids import JobId, job_of
 from odyssey.model import Segment
 from odyssey.scheduler.dump import dump, load, state_hash
@@ -56,7 +56,9 @@ def test_one_job_that_is_not_over_keeps_all_of_them_here() -> None:
 @pytest.mark.parametrize("jobs", [(1, 5), (0, 2), (-3, 2), (4, 5), (2, 1 << 60)])
 def test_one_number_without_a_job_keeps_all_of_them_here(jobs: Span) -> None:
     mesh = ended(3)
-    assert refusal(changes_nothing(mesh, archive(mesh, jobs))) == "not-ended"
+    (event,) = changes_nothing(mesh, archive(mesh, jobs))
+    assert isinstance(event, CommandRefused)
+    assert (event.code, event.text) == ("not-ended", f"there are no jobs {jobs[0]} to {jobs[1] - 1}")
 
 
 def test_numbers_that_a_recovery_passed_over_are_no_jobs() -> None:

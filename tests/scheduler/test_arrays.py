@@ -9,7 +9,7 @@ from odyssey.ids import MAX_TASKS, JobId, NodeNumber
 from odyssey.model import Ending, JobState, Run, TaskState
 from odyssey.scheduler.dump import dump, load, state_hash
 from odyssey.scheduler.invariants import violations
-from tests.builders import Mesh
+from tests.builders import Mesh, a_spec
 from tests.scheduler.acts import cancel, dropped, give, lose, refusal, retry, state, states, use
 
 MANY = 100_000
@@ -100,6 +100,16 @@ def test_a_task_far_beyond_the_end_is_never_taken_for_one_of_another_job(beyond:
     for job in range(1, 9):
         assert dropped(give(mesh, job, small, (beyond, beyond + 2))) == {"not-waiting": ((beyond, beyond + 2),)}
     assert use(mesh, small).slots == 0
+
+
+def test_right_behind_the_largest_array_begins_another_job() -> None:
+    mesh = Mesh()
+    node = mesh.machine()
+    array = mesh.submit(a_spec(), a_spec(count=MAX_TASKS), a_spec(count=2)) + 1
+    mesh.assign(array + 1, node)
+    lose(mesh, array + 1)
+    assert dropped(give(mesh, array, node, (MAX_TASKS, MAX_TASKS + 1))) != {}
+    assert states(mesh, array + 1) == "WW"
 
 
 def test_the_largest_array_works_to_its_last_task() -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from odyssey.commands import CancelTasks, GiveUpTasks, HoldJob
+from odyssey.commands import AssignTasks, Batch, CancelTasks, GiveUpTasks, HoldJob, Report, ReportAttempts
 from odyssey.events import TasksEnded
 from odyssey.ids import JobId, NodeNumber, task_id
-from odyssey.model import Cause, Ending, Outcome, TaskState, Try
+from odyssey.model import Cause, Ending, Learned, Outcome, TaskState, Try
 from odyssey.scheduler.invariants import violations
 from tests.builders import Mesh, kinds
 from tests.scheduler.acts import (
@@ -50,6 +50,25 @@ def test_it_takes_the_place_of_the_loss_in_history() -> None:
         late.assigned_ms,
     )
     assert mesh.task(job).tries_total == 1
+
+
+def test_what_was_known_of_the_attempt_stays_known() -> None:
+    mesh = Mesh()
+    node = mesh.machine()
+    job = mesh.submit()
+    mesh.do(AssignTasks(mesh.fence, (Batch(node, job, ((0, 1),), score=77),), (b"because",)))
+    lose(mesh, job)
+    tell(mesh, mesh.task(job).tries[-1], task_id(job, 0))
+    assert (mesh.task(job).tries[-1].score, mesh.task(job).tries[-1].why) == (77, b"because")
+
+
+def test_a_late_run_is_charged_and_learned_from_once() -> None:
+    mesh, job, node, late = lost(key="ffmpeg")
+    told = Report(late.attempt, task_id(job, 0), Outcome.EXITED, run_ms=3_000)
+    for _ in range(2):
+        mesh.do(ReportAttempts(node, (told,)))
+        assert list(mesh.state.usage.values()) == [3_000]
+        assert mesh.state.learned["ffmpeg", node] == Learned(1, 3_000)
 
 
 def test_it_counts_exactly_once() -> None:

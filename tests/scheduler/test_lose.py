@@ -2,7 +2,7 @@
 
 import pytest
 
-from odyssey.commands import LoseAttempts, RemoveNode
+from odyssey.commands import AssignTasks, Batch, LoseAttempts, RemoveNode
 from odyssey.events import AttemptEnded, TaskRequeued
 from odyssey.ids import AttemptId, NodeNumber, TaskId, task_id
 from odyssey.model import POISON_LIMIT, Cause, Ending, Health, Outcome
@@ -32,11 +32,14 @@ def test_what_is_lost_waits_again_at_once_and_its_room_is_free(cause: Cause) -> 
 
 def test_the_loss_is_in_the_tasks_history() -> None:
     mesh, job, node = running()
+    lose(mesh, job)
+    mesh.do(AssignTasks(mesh.fence, (Batch(node, mesh.job(job).id, ((0, 1),), score=77),), (b"because",)))
     attempt = mesh.task(job).attempts[0]
     lose(mesh, job)
-    (one,) = mesh.task(job).tries
-    assert (one.attempt, one.node, one.outcome) == (attempt.id, node, Outcome.LOST)
-    assert (one.assigned_ms, one.ended_ms) == (attempt.assigned_ms, mesh.entries[-1].wall_ms)
+    one = mesh.task(job).tries[-1]
+    assert (one.attempt, one.node, one.outcome, one.code) == (attempt.id, node, Outcome.LOST, 0)
+    assert (one.assigned_ms, one.started_ms, one.ended_ms) == (attempt.assigned_ms, 0, mesh.entries[-1].wall_ms)
+    assert (one.score, one.why) == (77, b"because")
 
 
 def test_many_attempts_of_many_machines_are_lost_in_one_order() -> None:

@@ -158,9 +158,9 @@ def test_what_everyone_used_fades() -> None:
     for user in ("anna", "ben"):
         job = mesh.submit(user=user)
         mesh.assign(job, node)
-        mesh.report(job, run_ms=1_001)
+        mesh.report(job, run_ms=20_000_001)
     assert mesh.do(DecayUsage(mesh.fence, 500_000)) == [UsageDecayed(mesh.state.head.index, 500_000)]
-    assert list(mesh.state.usage.values()) == [500, 500]
+    assert list(mesh.state.usage.values()) == [10_000_000, 10_000_000]
     mesh.do(DecayUsage(mesh.fence, 0))
     assert set(mesh.state.usage.values()) == {0}
 
