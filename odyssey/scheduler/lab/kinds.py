@@ -28,7 +28,16 @@ from typing import Final
 from odyssey.clock import SeededEntropy
 from odyssey.ids import UserId
 from odyssey.scheduler.lab.draws import between, exponential, log_between, pareto
-from odyssey.scheduler.lab.machines import MINUTE_MS, Machine, cores, with_leavers, with_owners
+from odyssey.scheduler.lab.machines import (
+    DESKTOP,
+    LAPTOP,
+    MINUTE_MS,
+    Machine,
+    cores,
+    draw_machine,
+    with_leavers,
+    with_owners,
+)
 from odyssey.scheduler.lab.workload import (
     ANNA,
     USERS,
@@ -189,15 +198,18 @@ def _horizon(sketch: Sketch) -> int:
 
 
 def _contrary(entropy: SeededEntropy, count: int) -> Sketch:
-    """Every machine does the command as if its speed were the mirror image of the measured one."""
-    machines = mesh_of(entropy, count or 8)
+    """The slowest machine by measure does this command four times as fast as the fastest. One array tries every
+    machine, and those that follow leave a choice."""
+    owned = [draw_machine(entropy, entropy.choose((LAPTOP, DESKTOP)), number, ANNA) for number in range(count or 8)]
+    machines, last = tuple(owned), len(owned) - 1
     tool = tools(entropy, 1, machines)[0]._replace(cpus=1)
     order = sorted(machines, key=lambda machine: machine.speed)
-    mirror = {slow.name: fast.speed for slow, fast in zip(order, reversed(order), strict=True)}
-    affinity = {(tool.key, one.name): 1000 * one.speed // mirror[one.name] for one in machines}
-    sizes = [max(2, cores(machines) // 4)] * 16
-    parts = [array(entropy, number * 4 * MINUTE_MS, ANNA, tool, size) for number, size in enumerate(sizes)]
-    return Sketch(machines, parts, budget(machines, len(parts) * 4 * MINUTE_MS, 15), affinity)
+    really = {one.name: round(2000 * 4 ** (-rank / last)) for rank, one in enumerate(order)}
+    affinity = {(tool.key, one.name): 1000 * one.speed // really[one.name] for one in machines}
+    gap, small = 4 * MINUTE_MS, max(2, cores(machines) // 4)
+    parts = [array(entropy, 0, ANNA, tool, 3 * cores(machines))]
+    parts += [array(entropy, number * gap, ANNA, tool, small) for number in range(3, 9)]
+    return Sketch(machines, parts, budget(machines, 9 * gap, 40), affinity)
 
 
 def _stream(entropy: SeededEntropy, count: int) -> Sketch:
