@@ -1,7 +1,7 @@
 """The record of a decision is small, adds up, and says the same when it is read."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from odyssey.ids import NodeNumber
@@ -50,6 +50,8 @@ def test_with_the_usual_terms_the_five_best_are_always_kept(weighed: list[Weighe
     assert [candidate.node for candidate in read.top] == [one.node for one in few[:TOP]]
 
 
+@example("p" * 300, [f"a term of many words {number}" for number in range(60)], {})
+@example("weighted", [f"term {number}" for number in range(16)], {})
 @given(st.text(max_size=300), st.lists(st.text(max_size=60), max_size=60), EXCLUDED)
 def test_a_foreign_policy_with_many_terms_keeps_fewer_machines(
     policy: str, names: list[str], excluded: dict[Code, int]

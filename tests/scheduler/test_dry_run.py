@@ -9,10 +9,10 @@ from odyssey.commands import SetPolicy
 from odyssey.ids import JobId, NodeNumber
 from odyssey.scheduler.dump import state_hash
 from odyssey.scheduler.explain import Waiting, Why, dry_run, waiting
-from odyssey.scheduler.plan import NEW_RANKINGS, plan
+from odyssey.scheduler.plan import MOST, NEW_RANKINGS, plan
 from odyssey.scheduler.policies.protocol import WeightedSum
 from odyssey.spec import JobSpec
-from tests.builders import Mesh, a_spec
+from tests.builders import GIB, Mesh, a_spec
 from tests.scheduler.asking import chosen
 
 PC1, PC2 = NodeNumber(1), NodeNumber(2)
@@ -84,6 +84,17 @@ def test_a_question_looks_at_more_wishes_than_one_plan_does() -> None:
     assert answer is not None
     assert answer.why is Why.NEXT
     assert tried(mesh, a_spec(cpus=2)).why is Why.FULL
+
+
+def test_what_a_plan_does_not_come_to_is_next_while_there_is_room() -> None:
+    mesh = Mesh()
+    mesh.machines(20, cpus=64, memory=64 * GIB)
+    mesh.submit(count=MOST)
+    assert tried(mesh, a_spec(priority=-1)).why is Why.NEXT
+    mesh.submit(count=280)
+    assert tried(mesh, a_spec(priority=-1)).why is Why.NEXT  # so it seems now: there is room, and more to plan
+    mesh.carry_out(plan(mesh.snapshot()))
+    assert tried(mesh, a_spec(priority=-1)).why is Why.FULL
 
 
 def test_a_policy_of_another_package_is_asked_as_the_planner_asks_it() -> None:

@@ -6,7 +6,7 @@ The line reads only as far as it is asked and never sorts jobs; the naive order 
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from odyssey.commands import AgeQueue, HoldJob
@@ -74,7 +74,7 @@ def waiting_tasks(mesh: Mesh, job: Job) -> list[int]:
 # -- a queue of any history --------------------------------------------------------------------------------------------
 
 JOBS = st.tuples(st.just("job"), st.integers(-1, 1), st.integers(0, 3), st.integers(1, 3))
-ACTS = st.lists(JOBS | JOBS | st.sampled_from(["age", "try", "hold"]), max_size=25)
+ACTS = st.lists(JOBS | JOBS | st.sampled_from(["age", "try", "hold"]), min_size=8, max_size=25)
 
 
 def queue(acts: list[tuple[str, int, int, int] | str]) -> Mesh:
@@ -100,6 +100,7 @@ def queue(acts: list[tuple[str, int, int, int] | str]) -> Mesh:
 
 
 @pytest.mark.parametrize("rank", [None, by_key])
+@settings(max_examples=150)
 @given(acts=ACTS)
 def test_the_line_is_the_order_of_a_plain_sort(rank: Rank, acts: list[tuple[str, int, int, int] | str]) -> None:
     mesh = queue(acts)
@@ -108,7 +109,8 @@ def test_the_line_is_the_order_of_a_plain_sort(rank: Rank, acts: list[tuple[str,
 
 
 @pytest.mark.parametrize("rank", [None, by_key])
-@given(acts=ACTS, dropped=st.frozensets(st.integers(1, 25)))
+@settings(max_examples=150)
+@given(acts=ACTS, dropped=st.frozensets(st.integers(1, 8), min_size=2))
 def test_a_group_without_room_leaves_the_line_with_all_its_jobs(
     rank: Rank, acts: list[tuple[str, int, int, int] | str], dropped: frozenset[int]
 ) -> None:

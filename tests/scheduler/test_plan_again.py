@@ -159,6 +159,11 @@ def test_a_job_that_only_waits_for_a_machine_is_never_given_up(trio: Mesh) -> No
     trio.submit(cpus=64)
     trio.submit(needs="has:unicorn")
     assert planned(trio).give_up == ()
+    job = tried(trio, Outcome.EXITED, at=1, cpus=3)
+    for node in (1, 2, 3):
+        changed(trio, node, total=need(2))
+    made = planned(trio)
+    assert (made.give_up, job in {one.job for one in made.blocked}) == ((), True)
 
 
 def test_the_other_tasks_of_a_job_do_not_wait_for_the_one_that_was_refused(trio: Mesh) -> None:

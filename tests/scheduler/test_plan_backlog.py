@@ -126,6 +126,15 @@ def test_it_stays_while_other_tasks_want_the_free_machine() -> None:
     assert (given(made), made.recall) == ({(other, PC2): 1}, ())
 
 
+def test_it_stays_while_a_bigger_task_waits_for_room() -> None:
+    mesh, _ = queued_at_one()
+    mesh.machine(cpus=2)
+    assert len(planned(mesh).recall) == 1
+    mesh.assign(mesh.submit(), 3)
+    mesh.submit(cpus=2)
+    assert planned(mesh).recall == ()
+
+
 def test_what_can_run_nowhere_keeps_nothing_from_coming_back() -> None:
     mesh, _ = queued_at_one()
     mesh.submit(cpus=64)

@@ -3,8 +3,8 @@
 import pytest
 
 from odyssey.clock import SeededEntropy
-from odyssey.commands import AssignTasks, GiveUpTasks, RecallAttempts, SetPolicy
-from odyssey.ids import AttemptId, TaskId
+from odyssey.commands import AssignTasks, DrainNode, GiveUpTasks, RecallAttempts, SetPolicy
+from odyssey.ids import AttemptId, NodeNumber, TaskId, task_id
 from odyssey.model import TaskState
 from odyssey.scheduler.board import Board
 from odyssey.scheduler.dump import dump, load
@@ -161,10 +161,17 @@ def test_machines_that_were_admitted_the_other_way_round_are_chosen_by_number() 
     mesh.machines(3)
     mesh.submit(*(a_spec(key=key) for key in "abc"))
     mesh.do(SetPolicy("round_robin"))
+    assert given(plan(mesh.snapshot())) == {(1, 1): 1, (2, 2): 1, (3, 3): 1}
+    queued = mesh.submit(count=4, cpus=4)
+    for node, index, slot in ((2, 0, True), (3, 1, True), (3, 2, False), (2, 3, False)):
+        mesh.assign(queued, node, index, slot=slot)
+    for node in (2, 3):
+        mesh.do(DrainNode(NodeNumber(node), draining=True))
     other = load(dump(mesh.state))
     other.nodes = {number: other.nodes[number] for number in sorted(other.nodes, reverse=True)}
     other.jobs = {number: other.jobs[number] for number in sorted(other.jobs, reverse=True)}
     assert list(other.nodes) == [3, 2, 1] != list(mesh.state.nodes)
     seen = mesh.snapshot().seen
-    assert plan(Snapshot(other, seen)) == plan(mesh.snapshot())
-    assert given(plan(mesh.snapshot())) == {(1, 1): 1, (2, 2): 1, (3, 3): 1}
+    made = plan(Snapshot(other, seen))
+    assert made == plan(mesh.snapshot())
+    assert [task for _, task in made.recall] == [task_id(queued, 3), task_id(queued, 2)]

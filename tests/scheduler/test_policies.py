@@ -53,6 +53,10 @@ class Broken:
 EXPLODES = Broken()
 
 
+class Impostors:
+    weighted, round_robin, sjf, pack = (Alphabet(name) for name in ("weighted", "round_robin", "sjf", "pack"))
+
+
 def of_this_file(name: str, attribute: str) -> EntryPoint:
     return EntryPoint(name, f"{__name__}:{attribute}", GROUP)
 
@@ -116,8 +120,7 @@ def test_a_broken_one_is_reported_and_the_others_stay(name: str, value: str, why
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_built_in_name_cannot_be_taken(name: str) -> None:
-    policies, _ = found(of_this_file(name, "POLICY"), of_this_file(name, "NO_SUCH"))
-    assert policies == dict(BUILT_IN)
+    assert found(of_this_file(name, f"Impostors.{name}"), of_this_file(name, "NO_SUCH")) == (dict(BUILT_IN), {})
 
 
 # -- used --------------------------------------------------------------------------------------------------------------

@@ -102,6 +102,9 @@ def test_machines_that_are_away_are_no_help_now() -> None:
     assert said(a_mesh(), a_spec(on=("pc-1",)), asleep) == ("--on", 2, True)
     both = {**asleep, NodeNumber(2): Seen(owner=OwnerState.PAUSED)}
     assert said(a_mesh(), a_spec(on=("pc-1",)), both) is None
+    mesh = a_mesh()
+    mesh.assign(mesh.submit(cpus=4), 2)
+    assert said(mesh, a_spec(cpus=8), asleep) is None
 
 
 def test_a_machine_that_a_task_was_refused_by_is_not_named() -> None:
@@ -116,6 +119,10 @@ def test_a_machine_that_a_task_was_refused_by_is_not_named() -> None:
     assert answer.why is Why.IMPOSSIBLE
     assert answer.change is not None
     assert (answer.change.option, answer.change.node, answer.change.now) == ("--on", 2, True)
+    mesh.assign(mesh.submit(cpus=8), 2)
+    again = waiting(mesh.snapshot(), job)
+    assert again is not None
+    assert again.change == Change("--on", True, NodeNumber(2), False, 400)
 
 
 def test_a_machine_kept_free_for_another_is_not_named() -> None:

@@ -99,12 +99,13 @@ def test_a_job_that_names_its_machine() -> None:
 def test_jobs_behind_others() -> None:
     mesh = Mesh()
     mesh.machine("book", cpus=2)
-    mesh.assign(mesh.submit(cpus=1), 1)
+    taught(mesh, "cook", 90_000, on=1)
+    mesh.assign(mesh.submit(cpus=1, key="cook"), 1)
     mesh.submit(cpus=2, count=3)
     second = mesh.submit(cpus=2)
     assert told(mesh, second) == [
         "all machines that can run it are busy",
-        "book: busy, 1 cpu short",
+        "book: busy, 1 cpu short, free in about 1m30s",
         "3 tasks like it come first",
         "would start now with --cpus 1 (book)",
     ]

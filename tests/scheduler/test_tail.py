@@ -5,10 +5,11 @@ Two machines, pc-1 ten times as fast as pc-2, and a command that takes 98 s on p
 
 import pytest
 
+from odyssey.commands import AgeQueue
 from odyssey.ids import AttemptId, NodeNumber
 from odyssey.scheduler.board import Board
 from odyssey.scheduler.dump import dump, load
-from odyssey.scheduler.plan import Plan, plan, policy_of
+from odyssey.scheduler.plan import TRY_AT_AGE, Plan, plan, policy_of
 from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.snapshot import NodeState, Seen
 from odyssey.scheduler.tail import Tails, ends_on, remaining_ms, slots_free_at
@@ -92,6 +93,15 @@ def test_a_command_nobody_knows_is_left_to_a_machine_more_than_twice_as_fast_tha
     assert given(planned(mesh)) == {(job, FAST): 2}
     mesh.carry_out(planned(mesh))
     assert given(planned(mesh)) == {}
+
+
+def test_a_command_nobody_knows_does_not_wait_for_ever_for_one_that_never_ends(mesh: Mesh) -> None:
+    job = mesh.submit(key="server", count=4)
+    mesh.carry_out(planned(mesh))
+    for _ in range(TRY_AT_AGE):
+        assert given(planned(mesh)) == {}
+        mesh.do(AgeQueue(mesh.fence))
+    assert given(planned(mesh)) == {(job, SLOW): 2}
 
 
 def test_half_as_fast_is_fast_enough(mesh: Mesh) -> None:
