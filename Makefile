@@ -10,10 +10,11 @@ ARGS ?=
 SOURCES := odyssey tests $(wildcard bench)
 READY := .venv/.ready
 
-.PHONY: help .venv test check format bench lock clean
+.PHONY: help .venv test mutants check format bench lock clean
 
 help:
 	@echo 'make test     run all tests, in parallel'
+	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote)'
 	@echo 'make check    format, lint, types, who imports whom, the source obeys the map'
 	@echo 'make format   format the source and repair what the linter can repair'
 	@echo 'make bench    run the benchmarks'
@@ -23,6 +24,9 @@ help:
 
 test: $(READY)
 	.venv/bin/python -m pytest -n auto $(ARGS)
+
+mutants: $(READY)
+	.venv/bin/python -m tests.mutants $(ARGS)
 
 check: $(READY)
 	.venv/bin/ruff format --check $(SOURCES)

@@ -183,13 +183,12 @@ def test_entries_of_another_branch_that_go_further_are_dropped() -> None:
     assert (one.log.last, one.log.last_term, write_of(one).entries) == (5, 2, ())
 
 
-def test_what_stays_is_written_again_for_the_disk_may_hold_another_branch() -> None:
-    """In memory the log was replaced from 2 on and holds the snapshot's last entry. On disk is nothing of that yet."""
-    one = core("1 1 1 1 1 1 1 1")
-    one.step(append("2", 2, (1, 1), entries("2 2", 2)))
+def test_what_stays_is_written_again_for_a_snapshot_replaces_all_on_disk() -> None:
+    """Also what another write brings to disk between the installing and the writing."""
+    one = fetching("1 1 1 1 1 1 1 1", index=4)
+    one.step(append("2", 3, (1, 1), entries("2 2 2 2", 2)))
     under_way = write_of(one)
-    one.step(offer("2", 2, 4, 2))
-    one.step(append("2", 2, (3, 2), entries("2 2 2", 4)))
+    one.step(append("2", 3, (5, 2), entries("3", 6)))
     assert one.install(snapshot(4, 2))
     one.written(under_way.number)
     write = write_of(one)

@@ -188,7 +188,8 @@ class Player:
 
     def drop(self, args: list[str]) -> None:
         for parcel in self.picked(args):
-            self.cluster.wire.remove(parcel)
+            if not parcel.held:
+                self.cluster.wire.remove(parcel)
 
     def hold(self, args: list[str]) -> None:
         for parcel in self.picked(args):
