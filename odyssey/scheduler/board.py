@@ -159,7 +159,7 @@ class Wish:
         self.cpu, self.memory, self.gpus, self.disk = need.cpu_milli, need.memory, need.gpus, need.disk
         self.picky = bool(want.on or want.avoid or want.needs or want.os or want.arch or want.gpu_memory)
         self.best_speed = best_speed
-        self.times: dict[NodeNumber, int] = {}
+        self.times: dict[NodeNumber, int] = {}  # on every machine, once anything is known
         self.anywhere_ms = 0  # on the reference machine; 0 while nothing is known
         self.best_ms = 0  # the shortest expected anywhere
 
@@ -171,18 +171,21 @@ class Wish:
             anywhere_ms, times = 0, {}
         else:
             anywhere_ms = coarse(anywhere.mean_ms)
-            times = {number: coarse(known.mean_ms) for number in rows if (known := learned.get((key, number)))}
+            times = {
+                number: coarse(known.mean_ms)
+                if (known := learned.get((key, number)))
+                else max(1, anywhere_ms * 1000 // row.node.speed)
+                for number, row in rows.items()
+            }
         if anywhere_ms == self.anywhere_ms and times == self.times:
             return False
         self.anywhere_ms, self.times = anywhere_ms, times
-        self.best_ms = min((self.expected(row) for row in rows.values()), default=0)
+        self.best_ms = min(times.values(), default=0)
         return True
 
     def expected(self, row: Row) -> int:
         """Run time on this machine in ms, 0 while nothing is known of the command anywhere."""
-        if not self.anywhere_ms:
-            return 0
-        return self.times.get(row.number) or max(1, self.anywhere_ms * 1000 // row.node.speed)
+        return self.times[row.number] if self.anywhere_ms else 0
 
     def slots(self, row: Row) -> int:
         """How many of these the machine takes side by side when it is empty."""
@@ -240,6 +243,11 @@ class Ranking:
             if row.reserved_for is None and self._admits(self.wish, row):
                 heappush(self._heap, (-self._value(self.wish, row), row.number, row.stamp))
         self._read = len(log)
+
+    def skip(self, cut: int) -> bool:
+        """The log lost so many from its front; False if some of them were not read."""
+        self._read -= cut
+        return self._read >= 0
 
     def best(self, rows: Mapping[NodeNumber, Row], accept: Callable[[Row], bool] | None) -> tuple[int, Row] | None:
         """The best machine that is acceptable to this very task, with its value."""
@@ -322,7 +330,7 @@ class Board:
             self._facts_changed = False
             self.forget()
         if len(self.log) > 8 * len(self.rows) + 1000:
-            self.forget()
+            self._trim()
 
     def _follow(self, policy: Policy, weights: Mapping[str, int]) -> None:
         if policy is not self._policy or weights != self._weights:
@@ -377,6 +385,17 @@ class Board:
         """What a plan does to a machine; the next plan looks at it anew, whatever it finds."""
         row.looks = ()
         self.touch(row)
+
+    def _trim(self) -> None:
+        """Shorten the log by half; rankings that have not read that far are those nobody asked for lately."""
+        cut = len(self.log) // 2
+        del self.log[:cut]
+        for key in [key for key, queue in self._queues.items() if not queue.skip(cut)]:
+            del self._queues[key]
+        for key in [key for key, ranking in self._rankings.items() if not ranking.skip(cut)]:
+            del self._rankings[key]
+            del self._learned_at[key]
+            self._queues.pop(key, None)
 
     def forget(self) -> None:
         self.best_speed = max((row.node.speed for row in self.rows.values()), default=1)

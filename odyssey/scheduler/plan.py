@@ -32,6 +32,7 @@ from odyssey.scheduler.waiting import Group
 MOST: Final = 1000  # assignments of one plan: keeps an entry small and a leader responsive
 NEW_RANKINGS: Final = 64  # likewise: wishes looked at for the first time
 RESERVE_AT_AGE: Final = 1  # points of ageing, ten minutes each
+TRY_AT_AGE: Final = 3  # a command nobody knows waits no longer than this for a faster machine's word
 _FOR_ROOM: Final = frozenset({Code.FULL, Code.FASTER_SOON})  # what else is blocked has no use for a free machine
 _COUNTED: Final = 20_000  # of a group's waiting tasks; more is never a tail
 
@@ -111,6 +112,7 @@ class _Planner:
         self._give_up: list[TaskId] = []
         self._reservations = max(1, len(board.rows) // 8)
         self._more = False
+        self._hopeless: set[tuple[object, ...]] = set()  # tasks with a past that find no room, and their like
         self._lines: dict[UserId, Line] = {}
 
     # -- the walk ------------------------------------------------------------------------------------------------------
@@ -151,6 +153,8 @@ class _Planner:
         task = self._state.tasks.get(task_id(job.id, index))
         ranking = self._ranking(group)
         if ranking is None:
+            return False
+        if task is not None and self._hopeless and _kin(group, task) in self._hopeless:
             return False
         slot = True
         found = self._best(ranking, ranking, job, task, group)
@@ -213,6 +217,8 @@ class _Planner:
             return False
         if task is not None and (task.refused_by or task.memory_floor):
             return False  # the faster machines may be closed to it
+        if not ranking.wish.best_ms and self._state.age(JobId(group.jobs.first())) >= TRY_AT_AGE:
+            return False  # whoever is at it may never end
         placed = self._most - self._left
         return self._tails.better_wait(ranking.wish, ranking.codes, row, lambda: self._left_in(group), placed)
 
@@ -311,6 +317,7 @@ class _Planner:
         marked = task is not None and bool(task.refused_by or task.memory_floor or task.tries)
         if marked and (free or self._board.queue(ranking).in_order(self._board.rows, 1)):
             self._alone(ranking, job, task)
+            self._hopeless.add(_kin(group, task))
             return
         code = Code.FASTER_SOON if free else Code.FULL
         if len(ranking.codes) == len(self._board.rows):
@@ -395,3 +402,9 @@ class _Planner:
 def id_of(group: Group) -> int:
     """Groups are compared by their oldest job: it is in one group only."""
     return group.jobs.first()
+
+
+def _kin(group: Group, task: Task | None) -> tuple[object, ...]:
+    """What a task's past rules out: who has the same is in the same place."""
+    assert task is not None
+    return id_of(group), task.refused_by, task.memory_floor, task.tries[-1].node if task.tries else 0

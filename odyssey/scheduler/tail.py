@@ -5,7 +5,8 @@ up, though a faster machine, busy now, would have done it earlier. The rule coun
 machines can finish before the slow one would finish its single one; are there no more left than that, they wait.
 
 While nobody knows how long a command takes, it does not start on a machine less than half as fast as one that is at it:
-even if the faster one first has to end a whole run of it, it is done with the next before the slow one would be.
+even if the faster one first has to end a whole run of it, it is done with the next before the slow one would be. The
+planner asks this only for the first half hour of a job: what is at it may be something that never ends.
 
 Promises: never makes a task wait for a machine whose tasks overrun without end: what overruns counts as longer and
 longer, until the slow machine is the better choice.
@@ -92,8 +93,9 @@ class Tails:
     # -- commands with known run times ---------------------------------------------------------------------------------
 
     def _faster(self, wish: Wish, closed: Container[NodeNumber], limit: int) -> Iterator[Row]:
-        for row in self._rows.values():
-            if wish.expected(row) < limit and row.number not in closed and row.reserved_for is None:
+        rows = self._rows
+        for number, needed in wish.times.items():
+            if needed < limit and number not in closed and (row := rows[number]).reserved_for is None:
                 yield row
 
     def _done(self, wish: Wish, closed: Container[NodeNumber], limit: int) -> int:
