@@ -61,14 +61,17 @@ HARD = frozenset({Outcome.LOST})
 
 
 class Life:
-    def __init__(self, entropy: Entropy, policy: str = "weighted", machines: int = 4) -> None:
+    def __init__(self, entropy: Entropy, policy: str = "weighted", machines: int = 4, steady: bool = False) -> None:
+        """A steady life: the same machines as they are, under the same policy, to the end."""
         self.draw, self.mesh = entropy, Mesh()
         self.seen: dict[NodeNumber, Seen] = {}
         self.events: list[Event] = []
         for _ in range(machines):
             self.admit()
         self.do(SetPolicy(policy))
-        self._acts = [act for act, weight in self._table().items() for _ in range(weight)]
+        unsteady = (self.drain, self.update_facts, self.admit_or_remove, self.set_policy)
+        table = {act: weight for act, weight in self._table().items() if not (steady and act in unsteady)}
+        self._acts = [act for act, weight in table.items() for _ in range(weight)]
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self.mesh.state, {number: self.seen[number] for number in self.mesh.state.nodes})
