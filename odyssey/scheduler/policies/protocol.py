@@ -40,8 +40,8 @@ class Policy(Protocol):
         ...
 
     def total(self, weights: Mapping[str, int]) -> "Callable[[Wish, Row], int]":
-        """The score of a machine for a wish, without locality; higher is better. Kept until the machine looks otherwise:
-        it may hang on the machine's facts and on what `Row.look` lists, the weighted sum of its own terms among it."""
+        """The score of a machine for a wish, without locality; higher is better. It is kept until the machine looks
+        otherwise: it may hang on the machine's facts and on what `Row.look` lists."""
         ...
 
     def parts(
