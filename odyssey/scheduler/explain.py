@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from odyssey.ids import ClientId, JobId, NodeNumber, TaskId, job_of, task_id
 from odyssey.model import NO_TASKS, Job, JobState, Run, Task, TaskState, job_state
-from odyssey.scheduler.board import Board, Row, Wish
+from odyssey.scheduler.board import Board
 from odyssey.scheduler.draft import replace
 from odyssey.scheduler.feasible import LASTING, Code, Reason, been_there, closed, full, has_room
 from odyssey.scheduler.needs import needs_fault
@@ -23,6 +23,7 @@ from odyssey.scheduler.plan import Plan, policy_of
 from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.policies.protocol import Policy
 from odyssey.scheduler.remedy import Change, best_change
+from odyssey.scheduler.rows import Row, Wish
 from odyssey.scheduler.runs import first_waiting
 from odyssey.scheduler.snapshot import Snapshot
 from odyssey.scheduler.suppose import placed, start_of, with_job

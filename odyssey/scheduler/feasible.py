@@ -16,7 +16,7 @@ from odyssey.scheduler.needs import matches
 from odyssey.scheduler.snapshot import NodeState, OwnerState
 
 if TYPE_CHECKING:
-    from odyssey.scheduler.board import Row, Wish
+    from odyssey.scheduler.rows import Row, Wish
 
 
 class Code(enum.IntEnum):

@@ -18,12 +18,14 @@ from odyssey.commands import AssignTasks, Batch, Command, Fence, GiveUpTasks, He
 from odyssey.ids import JobId, NodeNumber, TaskId, UserId, job_of, task_id
 from odyssey.model import Job, Task
 from odyssey.scheduler import decision
-from odyssey.scheduler.board import Board, Ranking, Row, Wish
+from odyssey.scheduler.board import Board
 from odyssey.scheduler.fairshare import Turns
 from odyssey.scheduler.feasible import LASTING, Code, been_there, has_room
 from odyssey.scheduler.line import Cursor, Line
 from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.policies.protocol import Policy
+from odyssey.scheduler.ranking import Ranking
+from odyssey.scheduler.rows import Row, Wish
 from odyssey.scheduler.runs import spans_of
 from odyssey.scheduler.snapshot import NodeState, Snapshot
 from odyssey.scheduler.tail import Tails

@@ -14,9 +14,10 @@ from typing import Final, NamedTuple
 from odyssey.ids import NodeNumber
 from odyssey.model import Task
 from odyssey.resources import show_cpus, show_size
-from odyssey.scheduler.board import Board, Row, Wish
+from odyssey.scheduler.board import Board
 from odyssey.scheduler.draft import replace
 from odyssey.scheduler.feasible import been_there, closed, has_room
+from odyssey.scheduler.rows import Row, Wish
 from odyssey.scheduler.snapshot import Snapshot
 from odyssey.spec import Want
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from odyssey.scheduler.snapshot import OwnerState
 
 if TYPE_CHECKING:
-    from odyssey.scheduler.board import Row, Wish
+    from odyssey.scheduler.rows import Row, Wish
 
 MAX_WEIGHT: Final = 1000
 UNKNOWN: Final = 500

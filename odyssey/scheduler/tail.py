@@ -18,7 +18,7 @@ from heapq import heapify, heapreplace
 from typing import Final, NamedTuple
 
 from odyssey.ids import AttemptId, NodeNumber, TaskId, job_of
-from odyssey.scheduler.board import Row, Wish
+from odyssey.scheduler.rows import Row, Wish
 from odyssey.scheduler.snapshot import Snapshot
 from odyssey.scheduler.state import ANY_NODE
 

@@ -13,12 +13,13 @@ from odyssey.commands import AgeQueue, DrainNode, RemoveNode
 from odyssey.ids import JobId, NodeNumber, UserId
 from odyssey.model import Outcome, Task
 from odyssey.resources import Resources
-from odyssey.scheduler.board import Board, Row, Wish
+from odyssey.scheduler.board import Board
 from odyssey.scheduler.draft import replace
 from odyssey.scheduler.explain import waiting
 from odyssey.scheduler.feasible import LASTING, Code, Reason, been_there, closed, full, has_room
 from odyssey.scheduler.plan import policy_of
 from odyssey.scheduler.policies import BUILT_IN
+from odyssey.scheduler.rows import Row, Wish
 from odyssey.scheduler.snapshot import NodeState, OwnerState, Seen
 from odyssey.spec import JobSpec, Want
 from tests.builders import ANNA, GIB, Mesh, need

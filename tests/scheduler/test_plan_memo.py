@@ -7,12 +7,16 @@ one made with a new board, and the one made from the state as another machine wo
 import pytest
 
 from odyssey.clock import SeededEntropy
+from odyssey.ids import NodeNumber
 from odyssey.scheduler.board import Board
 from odyssey.scheduler.dump import dump, load
 from odyssey.scheduler.invariants import violations
 from odyssey.scheduler.plan import orders, plan
 from odyssey.scheduler.policies import BUILT_IN
-from odyssey.scheduler.snapshot import Snapshot
+from odyssey.scheduler.snapshot import NodeState, OwnerState, Seen, Snapshot
+from odyssey.spec import Blob
+from tests.builders import GIB, Mesh
+from tests.scheduler.asking import chosen
 from tests.scheduler.life import Life, refused
 
 
@@ -49,6 +53,32 @@ def test_a_kept_board_gives_the_plan_of_a_new_one(policy: str, seed: int) -> Non
         run.step()
     assert run.placed > 30
     assert refused(run.life.events) == []
+
+
+@pytest.mark.parametrize(
+    ("plain", "news"),
+    [
+        (Seen(), Seen(owner=OwnerState.FREE)),
+        (Seen(), Seen(mains=True)),
+        (Seen(), Seen(stay_ms=7_200_000)),
+        (Seen(), Seen(blobs=frozenset({b"film"}))),
+        (Seen(cpu_free_milli=3000), Seen(cpu_free_milli=3900)),
+        (Seen(memory_free=2 * GIB), Seen(memory_free=7 * GIB)),
+        (Seen(state=NodeState.SILENT), Seen()),
+        (Seen(owner=OwnerState.PAUSED), Seen(owner=OwnerState.IN_USE)),
+    ],
+)
+def test_what_a_machine_tells_reaches_a_board_that_is_kept(plain: Seen, news: Seen) -> None:
+    """The first machine is the best, until the second tells this; when it takes it back, the first is again."""
+    mesh, board = Mesh(), Board()
+    mesh.machines(2, cpus=4)
+    mesh.submit(inputs=(Blob(b"film", GIB),))
+    first, second = NodeNumber(1), NodeNumber(2)
+    for seen, best in ((plain, [first]), (news, [second]), (plain, [first])):
+        snapshot = mesh.snapshot({first: plain, second: seen})
+        made = plan(snapshot, board)
+        assert made == plan(snapshot)
+        assert chosen(made) == best or plain.state is not NodeState.UP or plain.owner is OwnerState.PAUSED
 
 
 @pytest.mark.parametrize("policy", BUILT_IN)

@@ -8,6 +8,7 @@ from odyssey.commands import AgeQueue, SetPolicy
 from odyssey.ids import JobId, NodeNumber
 from odyssey.scheduler.board import Board
 from odyssey.scheduler.plan import Plan, plan
+from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.snapshot import OwnerState, Seen
 from tests.builders import Mesh
 from tests.scheduler.asking import chosen, given, taught
@@ -65,9 +66,10 @@ def test_round_robin_gives_a_machine_its_next_after_all_others_that_fit_had_one(
 def test_round_robin_asks_nobody_how_fast_they_are() -> None:
     mesh = a_mesh("round_robin", 1)
     mesh.machine(cpus=64, speed=100_000)
-    taught(mesh, "cook", 90_000, on=1)
-    taught(mesh, "cook", 1000, on=2)
-    job = mesh.submit(key="cook", count=4)
+    for node, run_ms in ((1, 90_000), (2, 1000)):
+        taught(mesh, "cook", run_ms, on=node)
+    assert one_by_one(mesh, 4) == [1, 2, 1, 2]
+    job = mesh.submit(key="cook", count=4, priority=1)
     assert given(planned(mesh)) == {(job, 1): 2, (job, 2): 2}
 
 
@@ -140,6 +142,20 @@ def test_shortest_job_first_learns_while_it_runs() -> None:
     taught(mesh, "never", 1, on=1)
     assert jobs(plan(mesh.snapshot(), board))[0] == never
     assert long not in jobs(plan(mesh.snapshot(), board))
+
+
+# -- who waits ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", BUILT_IN)
+@pytest.mark.parametrize("key", ["cook", "new"])
+def test_only_the_default_and_shortest_job_first_wait_for_a_faster_machine(policy: str, key: str) -> None:
+    mesh = a_mesh(policy, 1, cpus=1)
+    mesh.machine(cpus=1, speed=10_000)
+    taught(mesh, "cook", 20_000, on=2)
+    mesh.assign(mesh.submit(key=key), 2)
+    job = mesh.submit(key=key)
+    assert given(planned(mesh)) == ({} if policy in ("weighted", "sjf") else {(job, 1): 1})
 
 
 # -- pack, and the default ---------------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import pytest
 
 from odyssey.commands import SetPolicy
-from odyssey.scheduler.board import Row, Wish
 from odyssey.scheduler.decision import decode
 from odyssey.scheduler.plan import plan, policy_of
 from odyssey.scheduler.policies import BUILT_IN, GROUP, installed
 from odyssey.scheduler.policies.protocol import Policy
+from odyssey.scheduler.rows import Row, Wish
 from tests.builders import Mesh
 from tests.scheduler.asking import chosen
 

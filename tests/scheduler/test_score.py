@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from odyssey.ids import NodeId, NodeNumber, UserId
 from odyssey.model import Health, Learned, Node, Use
 from odyssey.scheduler import score
-from odyssey.scheduler.board import Row, Wish
 from odyssey.scheduler.draft import replace
 from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.policies.protocol import Policy
+from odyssey.scheduler.rows import Row, Wish
 from odyssey.scheduler.score import MACHINE_TERMS, MAX_WEIGHT, PAIR_TERMS, TERMS, UNKNOWN
 from odyssey.scheduler.snapshot import OwnerState, Seen
 from odyssey.scheduler.state import ANY_NODE, State

@@ -106,6 +106,7 @@ def test_a_command_nobody_knows_does_not_wait_for_ever_for_one_that_never_ends(m
 
 def test_half_as_fast_is_fast_enough(mesh: Mesh) -> None:
     half = mesh.machine("pc-3", cpus=2, speed=mesh.node(FAST).speed // 2)
+    mesh.machine("pc-4", cpus=2, speed=mesh.node(FAST).speed // 2 - 1)
     job = mesh.submit(key="never seen", count=6)
     assert given(planned(mesh)) == {(job, FAST): 2, (job, half): 2}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 from odyssey.scheduler import score
 
 if TYPE_CHECKING:
-    from odyssey.scheduler.board import Row, Wish
+    from odyssey.scheduler.rows import Row, Wish
 
 LAST = 1 << 62
 
