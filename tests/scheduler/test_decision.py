@@ -116,6 +116,19 @@ def test_equal_tasks_share_one_record_and_jobs_with_inputs_have_their_own() -> N
     assert sorted({(batch.job, batch.why) for batch in planned.batches}) == [(1, 0), (2, 0), (3, 1), (4, 2)]
 
 
+def test_the_machine_that_was_chosen_is_always_in_the_record() -> None:
+    """It is the slowest of seven, and has the inputs."""
+    mesh = Mesh()
+    mesh.machines(6)
+    slow = mesh.machine(speed=900)
+    mesh.submit(inputs=(Blob(b"film", GIB),))
+    made = plan(mesh.snapshot({slow: Seen(blobs=frozenset({b"film"}))}))
+    read = decode(made.whys[0])
+    assert read is not None
+    assert [candidate.node for candidate in read.top] == [slow, 1, 2, 3, 4]
+    assert made.batches[0].score == read.top[0].score
+
+
 def test_inputs_of_any_size_stop_no_plan() -> None:
     mesh = Mesh()
     mesh.machine()
