@@ -7,7 +7,7 @@ from odyssey.ids import JobId, NodeNumber
 from odyssey.model import Outcome
 from odyssey.scheduler.plan import Plan, plan
 from odyssey.scheduler.snapshot import NodeState, OwnerState, Seen
-from tests.builders import GIB, Mesh, kinds, need
+from tests.builders import GIB, Mesh, kinds
 from tests.scheduler.asking import changed, given, taught
 
 PC1, PC2 = NodeNumber(1), NodeNumber(2)
@@ -96,10 +96,8 @@ def test_a_task_that_may_not_queue_there_keeps_no_other_of_its_job_from_it() -> 
     mesh.assign(job, 1)
     mesh.report(job, outcome=Outcome.NOT_HERE)
     mesh.machine(cpus=1)
-    for node in (1, 2):
-        mesh.assign(mesh.submit(), node)
-    changed(mesh, 2, total=need(0.5))
-    made = planned(mesh)
+    mesh.assign(mesh.submit(), 1)
+    made = planned(mesh, {PC2: Seen(state=NodeState.ASLEEP)})
     assert [(batch.node, batch.spans, batch.slot) for batch in made.batches] == [(PC1, ((1, 3),), False)]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from odyssey.commands import AgeQueue, SetPolicy
 from odyssey.ids import JobId, NodeNumber
+from odyssey.model import Outcome
 from odyssey.scheduler.board import Board
 from odyssey.scheduler.plan import Plan, plan
 from odyssey.scheduler.policies import BUILT_IN
@@ -149,12 +150,16 @@ def test_shortest_job_first_learns_while_it_runs() -> None:
 
 @pytest.mark.parametrize("policy", BUILT_IN)
 @pytest.mark.parametrize("key", ["cook", "new"])
-def test_only_the_default_and_shortest_job_first_wait_for_a_faster_machine(policy: str, key: str) -> None:
+@pytest.mark.parametrize("tried", [False, True])
+def test_only_the_default_and_shortest_job_first_wait_for_a_faster_machine(policy: str, key: str, tried: bool) -> None:
     mesh = a_mesh(policy, 1, cpus=1)
     mesh.machine(cpus=1, speed=10_000)
     taught(mesh, "cook", 20_000, on=2)
-    mesh.assign(mesh.submit(key=key), 2)
     job = mesh.submit(key=key)
+    if tried:
+        mesh.assign(job, 2)
+        mesh.report(job, outcome=Outcome.EVICTED)
+    mesh.assign(mesh.submit(key=key), 2)
     assert given(planned(mesh)) == ({} if policy in ("weighted", "sjf") else {(job, 1): 1})
 
 
