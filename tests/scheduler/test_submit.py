@@ -8,6 +8,7 @@ from odyssey.commands import Command, DecayUsage, SubmitJobs
 from odyssey.events import CommandRefused, JobSubmitted
 from odyssey.ids import ClientId, JobId
 from odyssey.model import JobState, Run, TaskState, job_state
+from odyssey.scheduler.apply import before_the_next_step
 from odyssey.spec import JobSpec
 from tests.builders import Mesh, a_spec, kinds
 from tests.scheduler.acts import changes_nothing, queued, refusal, states
@@ -156,13 +157,14 @@ def test_a_recovery_of_a_mesh_without_jobs_takes_a_step_too() -> None:
     assert numbers(mesh, 2) == [10_000]
 
 
-def test_a_number_just_below_the_step_is_not_followed_by_one_that_may_have_been_given() -> None:
-    mesh = Mesh()
-    for _ in range(9):
-        mesh.submit(*[a_spec()] * 1000)
-    mesh.submit(*[a_spec()] * 999)
-    assert mesh.state.head.last_job == 9_999
-    assert numbers(mesh, 2) == [20_000]
+@pytest.mark.parametrize(
+    ("last", "following"),
+    [(0, 10_000), (3, 10_000), (9_998, 10_000), (9_999, 20_000), (10_000, 20_000), (19_999, 30_000)],
+)
+def test_the_number_after_the_last_known_one_may_have_been_given_so_it_is_passed_over(
+    last: int, following: int
+) -> None:
+    assert before_the_next_step(last) + 1 == following
 
 
 def test_a_new_term_of_the_same_generation_just_goes_on() -> None:
