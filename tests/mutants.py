@@ -256,8 +256,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     raft(
         "applied before it is on the own disk",
         "log",
-        "stop = min(self.commit, self.stable) - self.snapshot.index",
-        "stop = self.commit - self.snapshot.index",
+        "stop = min(self.commit, self.stable) + 1",
+        "stop = self.commit + 1",
         "test_commit.py::test_a_follower_hands_out_only_what_is_on_its_disk",
     ),
     raft(
@@ -452,6 +452,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "if not self.snapshot.index < snapshot.index <= self.handed:",
         "if not self.snapshot.index < snapshot.index <= self.last:",
         "test_snapshots.py::test_only_what_was_applied",
+    ),
+    raft(
+        "kept entries written again",
+        "log",
+        "return tuple(self._entries[self.snapshot.index + 1 - self._first :])",
+        "return tuple(self._entries)",
+        "test_snapshots.py::test_some_of_what_it_covers_may_be_kept_for_members_that_lag",
     ),
     # -- transfers, reads, restarts
     raft(

@@ -149,9 +149,10 @@ class Core:
         """Lead no more and start no election for a while; for a member that slept, or whose disk is full."""
         self._become_follower(self.term, None)
 
-    def compact(self, snapshot: Snapshot) -> None:
-        """The driver has saved a snapshot of what was applied, with the term and the config of its index."""
-        self.log.compact(snapshot)
+    def compact(self, snapshot: Snapshot, keep_from: int | None = None) -> None:
+        """The driver has saved a snapshot of what was applied, with the term and the config of its index. Entries from
+        `keep_from` on stay, for members that lag."""
+        self.log.compact(snapshot, keep_from)
 
     def install(self, snapshot: Snapshot) -> bool:
         """The driver holds the bytes it was asked to fetch. True: they are the state now. False: no longer wanted."""

@@ -1,5 +1,7 @@
 """The log of one member in memory: what follows its last snapshot, and how far it is on disk.
 
+Some entries before the snapshot may be kept, for members that lag: they are sent on, and nothing else.
+
 Promises: indexes are consecutive; what is committed is never cut; a config counts as soon and as long as its entry is
 there.
 Never: writes. It knows what must be written and hands it out.
@@ -16,11 +18,12 @@ class CutsCommitted(Exception):
 
 
 class Log:
-    __slots__ = ("_configs", "_entries", "commit", "handed", "snapshot", "stable")
+    __slots__ = ("_configs", "_entries", "_first", "commit", "handed", "snapshot", "stable")
 
     def __init__(self, snapshot: Snapshot, entries: Sequence[LogEntry], commit: int) -> None:
         self.snapshot = snapshot
         self._entries: list[LogEntry] = []
+        self._first = snapshot.index + 1  # index of the first one held, or of the next one
         self._configs = [(snapshot.index, snapshot.config)]
         self._extend(entries)
         self.commit = max(commit, snapshot.index)
@@ -31,7 +34,7 @@ class Log:
 
     @property
     def last(self) -> int:
-        return self.snapshot.index + len(self._entries)
+        return self._first + len(self._entries) - 1
 
     @property
     def last_term(self) -> int:
@@ -52,14 +55,14 @@ class Log:
 
     def term(self, index: int) -> int | None:
         """The term of an entry; None when it is not held here."""
-        position = index - self.snapshot.index - 1
-        if position == -1:
+        if index == self.snapshot.index:
             return self.snapshot.term
+        position = index - self._first
         return self._entries[position].term if 0 <= position < len(self._entries) else None
 
     def since(self, index: int, most: int, room: int) -> tuple[LogEntry, ...]:
         """Entries from `index` on, at most so many and so many bytes, but one at least."""
-        start = index - self.snapshot.index - 1
+        start = index - self._first
         taken: list[LogEntry] = []
         for entry in self._entries[start : start + most]:
             room -= len(entry.data)
@@ -115,17 +118,18 @@ class Log:
     def _cut(self, index: int) -> None:
         if index <= self.commit:
             raise CutsCommitted(f"entry {index} is committed up to {self.commit}")
-        del self._entries[index - self.snapshot.index - 1 :]
+        del self._entries[index - self._first :]
         self._configs = [known for known in self._configs if known[0] < index]
         self.stable = min(self.stable, index - 1)
 
     # -- to disk, to be applied ----------------------------------------------------------------------------------------
 
     def all(self) -> tuple[LogEntry, ...]:
-        return tuple(self._entries)
+        """What follows the snapshot."""
+        return tuple(self._entries[self.snapshot.index + 1 - self._first :])
 
     def unstable(self) -> tuple[LogEntry, ...]:
-        return tuple(self._entries[self.stable - self.snapshot.index :])
+        return tuple(self._entries[self.stable + 1 - self._first :])
 
     def written(self, last: LogEntry) -> None:
         """Entries up to this one are on disk; if they were cut meanwhile, others must still be written."""
@@ -134,21 +138,22 @@ class Log:
 
     def hand_out(self, most: int) -> tuple[LogEntry, ...]:
         """Committed entries that are on this disk too, each once."""
-        start = self.handed - self.snapshot.index
-        stop = min(self.commit, self.stable) - self.snapshot.index
+        start = self.handed + 1 - self._first
+        stop = min(self.commit, self.stable) + 1 - self._first
         taken = tuple(self._entries[start : min(stop, start + most)])
         self.handed += len(taken)
         return taken
 
     # -- snapshots -----------------------------------------------------------------------------------------------------
 
-    def compact(self, snapshot: Snapshot) -> None:
-        """Forget what a snapshot of one's own covers. What stays is on disk as before."""
+    def compact(self, snapshot: Snapshot, keep_from: int | None = None) -> None:
+        """Forget what a snapshot of one's own covers, but not what is kept. What stays is on disk as before."""
         if not self.snapshot.index < snapshot.index <= self.handed:
             return
         if (snapshot.term, snapshot.config) != (self.term(snapshot.index), self.config_at(snapshot.index)):
             raise ValueError(f"the snapshot does not carry the term and config of entry {snapshot.index}")
-        self._begin_at(snapshot)
+        following = snapshot.index + 1
+        self._begin_at(snapshot, following if keep_from is None else min(keep_from, following))
 
     def install(self, snapshot: Snapshot) -> None:
         """Start over from a leader's snapshot; entries that follow it stay if they belong to it.
@@ -158,10 +163,12 @@ class Log:
         if self.term(snapshot.index) != snapshot.term:
             self._entries.clear()
             self._configs.clear()
-        self._begin_at(snapshot)
+            self._first = snapshot.index + 1
+        self._begin_at(snapshot, snapshot.index + 1)
         self.stable = self.commit = self.handed = snapshot.index
 
-    def _begin_at(self, snapshot: Snapshot) -> None:
-        del self._entries[: snapshot.index - self.snapshot.index]
+    def _begin_at(self, snapshot: Snapshot, first: int) -> None:
+        del self._entries[: max(0, first - self._first)]
+        self._first = max(self._first, first)
         self._configs = [(snapshot.index, snapshot.config), *(c for c in self._configs if c[0] > snapshot.index)]
         self.snapshot = snapshot

@@ -210,9 +210,9 @@ class Cluster:
         self.watch.disks_went_back = True
         self.restart(node)
 
-    def compact(self, node: str) -> None:
+    def compact(self, node: str, keep_from: int | None = None) -> None:
         snapshot = self.machines[node].take_snapshot()
-        self.run(node, lambda core: core.compact(snapshot))
+        self.run(node, lambda core: core.compact(snapshot, keep_from))
 
     def install(self, node: str) -> None:
         """The bytes it was last asked to fetch are here, whether they are still wanted or not."""

@@ -150,7 +150,8 @@ class History:
     def compact(self, node: str) -> None:
         machine = self.cluster.machines[node]
         if machine.up and machine.core.log.handed > machine.core.log.snapshot.index:
-            self.cluster.compact(node)
+            keep = self.chance.below(machine.core.log.handed + 1) if self.chance.chance(500) else None
+            self.cluster.compact(node, keep)
 
     def install(self, node: str) -> None:
         if self.cluster.machines[node].up and self.cluster.machines[node].fetch is not None:

@@ -4,10 +4,11 @@ import pytest
 
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
-from odyssey.mesh.raft.types import AppendReply, HardState, Install, Snapshot
+from odyssey.mesh.raft.types import AppendReply, HardState, Install, Kind, LogEntry, Snapshot
 from tests.mesh.raft.alone import (
     LONG,
     append,
+    beat,
     beats_back,
     core,
     entries,
@@ -85,6 +86,46 @@ def test_it_must_carry_the_term_and_the_config_of_its_place_and_not_the_newest()
         one.compact(Snapshot(2, 2, one.log.config_at(2), b"digest", 6))
     one.compact(Snapshot(2, 1, one.log.config_at(2), b"digest", 6))
     assert (one.log.config_at(2), one.config) == (THREE, config("1 2"))
+
+
+def test_some_of_what_it_covers_may_be_kept_for_members_that_lag() -> None:
+    one = leader("1 1 1 1")
+    hears(one, holds("2", 2, 5))
+    one.compact(snapshot(5, 2), keep_from=3)
+    log = one.log
+    assert (log.snapshot.index, log.last, log.last_term, log.all(), log.unstable()) == (5, 5, 2, (), ())
+    assert [log.term(index) for index in range(7)] == [None, None, None, 1, 1, 2, None]
+    ((_, message),) = hears(one, refuses("3", 2, 4, 3))
+    assert message == append("1", 2, (3, 1), [*entries("1", 4), LogEntry(5, 2, Kind.START, b"")], 5)
+
+
+def test_what_is_kept_is_neither_written_nor_handed_out_again() -> None:
+    one = core("1 1 2 2", commit=3)
+    said(one)
+    one.compact(snapshot(3, 2), keep_from=2)
+    assert [item.index for item in one.log.all()] == [4]
+    hears(one, beat("2", 2, (4, 2)))
+    assert one.log.handed == 4
+    one.step(append("2", 3, (3, 2), entries("3 3", 4)))
+    assert one.log.last_term == 2  # entry 4 is committed: it stays
+
+
+def test_who_lacks_more_than_is_kept_gets_the_snapshot() -> None:
+    one = leader("1 1 1 1")
+    hears(one, holds("2", 2, 5))
+    one.compact(snapshot(5, 2), keep_from=3)
+    assert [message for _, message in hears(one, refuses("3", 2, 4, 2))] == [Install(2, one.me, snapshot(5, 2))]
+
+
+def test_an_install_drops_what_was_kept() -> None:
+    one = core("1 1 2 2", commit=3)
+    said(one)
+    one.compact(snapshot(3, 2), keep_from=1)
+    hears(one, offer("2", 3, 9, 3))
+    assert one.install(snapshot(9, 3))
+    assert [one.log.term(index) for index in (1, 3, 4, 9, 10)] == [None, None, None, 3, None]
+    hears(one, append("2", 3, (9, 3), entries("3", 10)))
+    assert (one.log.last, one.log.stable) == (10, 10)
 
 
 def test_an_append_that_begins_before_it_is_compared_where_it_can_be() -> None:

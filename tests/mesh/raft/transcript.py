@@ -245,7 +245,7 @@ COMMANDS: Final[dict[str, Callable[[Player, list[str]], None]]] = {
     "step-down": Player.step_down,
     "confirm": Player.confirm,
     "standby": Player.standby,
-    "compact": _each(Cluster.compact),
+    "compact": _each(lambda cluster, node: cluster.compact(node)),
     "install": _each(Cluster.install),
     # its disk
     "slow": Player.slow,
