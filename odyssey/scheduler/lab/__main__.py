@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from odyssey.scheduler.lab.compare import POLICIES, Comparison, compare, simulate
+from odyssey.scheduler.lab.drawing import drawing
 from odyssey.scheduler.lab.kinds import HETEROGENEOUS, KINDS, draw
-from odyssey.scheduler.lab.report import drawing, table
+from odyssey.scheduler.lab.report import step, table
+from odyssey.scheduler.lab.tune import descend
 from odyssey.scheduler.policies import BUILT_IN
+from odyssey.scheduler.policies.weighted import POLICY as WEIGHTED
 from odyssey.scheduler.score import MAX_WEIGHT, TERMS
 
 
@@ -38,7 +41,10 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--machines", type=int, default=0, metavar="N", help="how many; drawn from the seed if left out")
     made.add_argument("--set", action="append", default=[], metavar="TERM=W", help="a weight of the first policy")
-    made.add_argument("--svg", type=Path, metavar="FILE", help="draw the first workload under each policy")
+    made.add_argument(
+        "--svg", type=Path, metavar="FILE", help="draw the first workload under each policy, and all as dots"
+    )
+    made.add_argument("--tune", action="store_true", help="search for weights of the default policy instead")
     made.add_argument("--json", action="store_true", help="all measures as one JSON document")
     return made
 
@@ -88,13 +94,17 @@ def as_json(comparison: Comparison) -> str:
 def main() -> None:
     options = parser().parse_args()
     kinds, chosen = checked(options), weights(options)
+    if options.tune:
+        for tried in descend(options.seeds, options.seed, kinds, {**WEIGHTED.weights, **chosen}):
+            print(step(tried), flush=True)
+        return
     comparison = compare(options.seeds, options.policy, kinds, options.seed, options.machines, chosen)
     print(as_json(comparison) if options.json else table(comparison))
     if options.svg is not None:
         workload = draw(kinds[0], options.seed, options.machines)
         runs = [simulate(workload, name, chosen if name == options.policy[0] else None) for name in options.policy]
         try:
-            options.svg.write_text(drawing(runs), encoding="utf-8")
+            options.svg.write_text(drawing(runs, comparison), encoding="utf-8")
         except OSError as error:
             fail(f"{options.svg} cannot be written: {error.strerror}", "name another file")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from odyssey.scheduler.lab.compare import compare, simulate
+from odyssey.scheduler.lab.drawing import drawing, lines, neighbours
 from odyssey.scheduler.lab.kinds import draw
-from odyssey.scheduler.lab.report import drawing, minutes, table
+from odyssey.scheduler.lab.report import minutes, table
 
 POLICIES = ("weighted", "pack")
 
@@ -34,6 +35,18 @@ def test_the_drawing_shows_every_try_of_every_policy() -> None:
     said = [text.text or "" for text in drawn.iter() if text.tag.endswith("text")]
     for history in histories:
         assert f"{history.policy}: {minutes(history.end_ms)}" in said
+
+
+def test_every_other_workload_is_a_dot_for_each_rival() -> None:
+    comparison = compare(3, ("weighted", "pack", "sjf"), ["short"], machines=3)
+    drawn = Tree.fromstring(drawing([simulate(draw("short", 0, machines=3), "weighted")], comparison))
+    assert sum(shape.tag.endswith("circle") for shape in drawn.iter()) == 3 * 2
+
+
+def test_a_task_on_scattered_cores_is_drawn_on_each_of_them() -> None:
+    assert lines([0, 1, 4, 5, 6], 3) == [4, 5, 6]
+    assert lines([0, 2, 3, 5], 3) == [0, 2, 3]
+    assert neighbours([0, 2, 3]) == [(0, 1), (2, 2)]
 
 
 def test_the_door_gives_json_and_a_drawing(tmp_path: Path) -> None:
