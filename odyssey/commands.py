@@ -223,6 +223,13 @@ class StartTerm(Command, frozen=True, tag=42):
     fence: Fence
 
 
+class ChangeMembers(Command, frozen=True, tag=43):
+    """Who keeps the log from here on. Made by the log itself from its own entries, never proposed."""
+
+    voters: tuple[NodeId, ...]
+    learners: tuple[NodeId, ...]
+
+
 AnyCommand = (
     SubmitJobs
     | CancelTasks
@@ -248,6 +255,7 @@ AnyCommand = (
     | SetLevel
     | SetPolicy
     | StartTerm
+    | ChangeMembers
 )
 
 LEVELS: Final[dict[type[Command], int]] = {}  # kinds that need more than feature level 1

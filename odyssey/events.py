@@ -7,7 +7,7 @@ Never: a source of truth. The state can be rebuilt from the log without them.
 import msgspec
 
 from odyssey.commands import Span
-from odyssey.ids import AttemptId, ClientId, JobId, NodeNumber, TaskId
+from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, TaskId
 from odyssey.model import Ending, JobState, Outcome, TaskState
 
 
@@ -164,6 +164,13 @@ class PolicySet(Event, frozen=True, tag="policy-set"):
 class TermStarted(Event, frozen=True, tag="term-started"):
     generation: int
     term: int
+
+
+class MembersChanged(Event, frozen=True, tag="members-changed"):
+    """Who keeps the log."""
+
+    voters: tuple[NodeId, ...]
+    learners: tuple[NodeId, ...]
 
 
 class CommandRefused(Event, frozen=True, tag="command-refused"):

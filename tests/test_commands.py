@@ -46,6 +46,7 @@ TAGS = {
     40: "SetLevel",
     41: "SetPolicy",
     42: "StartTerm",
+    43: "ChangeMembers",
 }
 
 KINDS: list[type[Command]] = [
@@ -185,7 +186,7 @@ def test_a_missing_field_is_malformed_unless_it_has_a_default(kind: type[Command
         read(entry)
 
 
-@pytest.mark.parametrize("tag", [0, 7, 19, 43, 1000, -1])
+@pytest.mark.parametrize("tag", [0, 7, 19, 44, 1000, -1])
 def test_a_kind_of_a_newer_version_is_not_understood(tag: int) -> None:
     with pytest.raises(NotUnderstood):
         read([1, 1, 1, 0, [tag, 5]])

@@ -48,6 +48,7 @@ TRANSITIONS: Final[dict[type[c.Command], Transition]] = {
     c.SetLevel: mesh.set_level,
     c.SetPolicy: mesh.set_policy,
     c.StartTerm: mesh.start_term,
+    c.ChangeMembers: mesh.change_members,
 }
 
 GENERATION_STEP: Final = 10_000  # after a recovery job numbers go on at the next multiple

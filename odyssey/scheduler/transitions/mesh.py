@@ -4,8 +4,8 @@ Promises: the level only rises, and only to what every member understands.
 Never: knows which policies exist: others may add theirs, so an unknown name is the planner's to report.
 """
 
-from odyssey.commands import NEWEST_LEVEL, Entry, SetLevel, SetPolicy, StartTerm
-from odyssey.events import ChangedNothing, Event, LevelSet, PolicySet, TermStarted
+from odyssey.commands import NEWEST_LEVEL, ChangeMembers, Entry, SetLevel, SetPolicy, StartTerm
+from odyssey.events import ChangedNothing, Event, LevelSet, MembersChanged, PolicySet, TermStarted
 from odyssey.scheduler.draft import Draft, replace
 from odyssey.scheduler.score import MAX_WEIGHT, TERMS
 from odyssey.scheduler.transitions.base import Refused
@@ -36,6 +36,10 @@ def set_policy(draft: Draft, entry: Entry, command: SetPolicy) -> list[Event]:
         return [ChangedNothing(entry.index)]
     draft.head = replace(draft.head, policy=command.name, weights=weights)
     return [PolicySet(entry.index, command.name)]
+
+
+def change_members(draft: Draft, entry: Entry, command: ChangeMembers) -> list[Event]:
+    return [MembersChanged(entry.index, command.voters, command.learners)]
 
 
 def start_term(draft: Draft, entry: Entry, command: StartTerm) -> list[Event]:

@@ -1,0 +1,400 @@
+"""One replica of the log: drives the consensus core with ticks, messages and a disk, and hands on what is agreed.
+
+It is made of callbacks, so the same code runs on real time with a store thread and on virtual time in the simulator.
+All that waits is here: proposals for their entry, reads for a round of heartbeats, everything for the disk.
+
+Promises: an entry takes effect (is applied, answered) once, in order, when it is committed; every proposal gets exactly
+one outcome, and `Unknown` means what it says; a write is on disk before what depends on it is sent.
+Never: waits for the disk while a tick or a message is there to be handled, or knows what a command means.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+
+from odyssey import wire
+from odyssey.clock import Clock
+from odyssey.commands import AnyCommand, ChangeMembers, Command, Entry, Fence, StartTerm
+from odyssey.errors import NotUnderstood
+from odyssey.mesh.raft.core import Core
+from odyssey.mesh.raft.types import AnyMessage, Busy, Config, Kind, LogEntry, Member, NotLeader, Snapshot, Write
+
+TICK_MS: Final = 100
+FORWARD_MS: Final = 5_000  # after that nobody knows
+BUSY_MS: Final = 50
+_LATE_MS: Final = 1_000  # boot time went on that much while we did not: the machine slept
+
+
+class Logged(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """What an entry of the log holds."""
+
+    wall_ms: int
+    command: AnyCommand
+
+
+class Scope(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which log a message is about. A recovered mesh is another generation; its members do not mix with the old."""
+
+    mesh: str
+    generation: int
+    generation_id: bytes = b""
+
+
+class Forward(msgspec.Struct, frozen=True, array_like=True, tag="forward", gc=False):
+    sender: Member
+    request: int
+    data: bytes
+
+
+class Forwarded(msgspec.Struct, frozen=True, array_like=True, tag="forwarded", gc=False):
+    """Index 0: not accepted; ask again after a while. The entry is applied there when this is sent."""
+
+    sender: Member
+    request: int
+    index: int
+
+
+class AskRead(msgspec.Struct, frozen=True, array_like=True, tag="ask-read", gc=False):
+    sender: Member
+    request: int
+
+
+class ReadAt(msgspec.Struct, frozen=True, array_like=True, tag="read-at", gc=False):
+    sender: Member
+    request: int
+    index: int
+
+
+class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Everything replicas send each other."""
+
+    scope: Scope
+    content: AnyMessage | Forward | Forwarded | AskRead | ReadAt
+
+
+# -- outcomes ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    index: int
+    answer: object  # what applying it said; None when it had been applied here before this was known
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may be on the log or not. Whoever asked sends it again under the same id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """It is not on the log; ask again after so many ms."""
+
+    after_ms: int
+
+
+Outcome = Accepted | Unknown | Again
+
+
+# -- ports -------------------------------------------------------------------------------------------------------------
+
+
+class Machine(Protocol):
+    """What the log is applied to."""
+
+    def apply(self, entries: Sequence[Entry]) -> Mapping[int, object]:
+        """Answers by index."""
+
+    def load(self, slices: Iterable[bytes]) -> None: ...
+
+
+class Disk(Protocol):
+    """The store, from the side of somebody who must not wait."""
+
+    def write(self, write: Write, done: Callable[[], None]) -> None: ...
+
+    def fetch(self, snapshot: Snapshot, source: Member, done: Callable[[Iterable[bytes]], None]) -> None:
+        """Get the bytes of a snapshot over the bulk lane and keep them, so that a write may install them."""
+
+
+class Post(Protocol):
+    def send(self, to: Member, letter: Letter) -> None: ...
+
+
+class Timers(Protocol):
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    term: int
+    done: Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    deadline_ms: int
+    done: Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    round: int
+    index: int
+    done: Callable[[int], None]
+
+
+class Replica:
+    """Call `start` once; then everything happens through `receive`, the timers, and the disk's `done`."""
+
+    def __init__(
+        self, scope: Scope, core: Core, machine: Machine, disk: Disk, post: Post, timers: Timers, clock: Clock
+    ) -> None:
+        self.scope, self.core = scope, core
+        self.applied = core.log.snapshot.index
+        self.stopped: NotUnderstood | None = None  # an entry of a newer version: this replica stands down
+        self._machine, self._disk, self._post, self._timers, self._clock = machine, disk, post, timers, clock
+        self._leader: Member | None = None
+        self._waiting: dict[int, _Waiting] = {}  # own proposals by index
+        self._asked: dict[int, _Asked] = {}  # forwarded ones by request
+        self._arrived: list[tuple[int, int]] = []  # (index, request) of forwarded ones that are applied at the leader
+        self._requests = 0
+        self._reads: list[_Read] = []
+        self._read_asks: dict[int, Callable[[int], None]] = {}
+        self._later: list[tuple[int, Callable[[], None]]] = []  # to be called when applied that far
+        self._fetching: bytes | None = None
+        self._running = False
+        self._asleep_ms = 0
+
+    @property
+    def me(self) -> Member:
+        return self.core.me
+
+    def start(self) -> None:
+        self._running = True
+        self._asleep_ms = self._clock.boottime_ms() - self._clock.monotonic_ms()
+        self._timers.call_later(TICK_MS / 1000, self._tick)
+        self._pump()
+
+    def stop(self) -> None:
+        """No more ticks, nothing is sent or answered any more."""
+        self._running = False
+
+    # -- what comes in -------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        if not self._running:
+            return
+        self._timers.call_later(TICK_MS / 1000, self._tick)
+        self._notice_sleep()
+        self.core.tick()
+        now = self._clock.monotonic_ms()
+        for request in [request for request, asked in self._asked.items() if asked.deadline_ms <= now]:
+            self._asked.pop(request).done(Unknown())
+        self._pump()
+
+    def _notice_sleep(self) -> None:
+        asleep_ms = self._clock.boottime_ms() - self._clock.monotonic_ms()
+        if asleep_ms - self._asleep_ms > _LATE_MS:
+            self.core.step_down()
+        self._asleep_ms = asleep_ms
+
+    def receive(self, letter: Letter) -> None:
+        if not self._running or letter.scope != self.scope:
+            return
+        match letter.content:
+            case Forward(sender, request, data):
+                self._on_forward(sender, request, data)
+            case Forwarded(_, request, index):
+                self._on_forwarded(request, index)
+            case AskRead(sender, request):
+                self._on_ask_read(sender, request)
+            case ReadAt(_, request, index):
+                if (done := self._read_asks.pop(request, None)) is not None:
+                    self._when_applied(index, lambda: done(index))
+            case message:
+                self.core.step(message)
+        self._pump()
+
+    # -- proposals -----------------------------------------------------------------------------------------------------
+
+    def propose(self, command: Command, done: Callable[[Outcome], None]) -> None:
+        """Here if this replica leads, else through the leader. Orders of a coordinator are never forwarded."""
+        data = wire.encode_log(Logged(self._clock.wall_ms(), command))  # type: ignore[arg-type]
+        if self.core.is_leader:
+            self._propose_here(data, done)
+        elif self.core.leader is None or hasattr(command, "fence"):
+            done(Again(BUSY_MS))
+        else:
+            self._requests += 1
+            self._asked[self._requests] = _Asked(self._clock.monotonic_ms() + FORWARD_MS, done)
+            self._send(self.core.leader, Forward(self.me, self._requests, data))
+        self._pump()
+
+    def propose_config(self, config: Config) -> int:
+        index = self.core.propose_config(config)
+        self._pump()
+        return index
+
+    def _propose_here(self, data: bytes, done: Callable[[Outcome], None]) -> None:
+        try:
+            index = self.core.propose(data)
+        except (Busy, NotLeader):
+            done(Again(BUSY_MS))
+            return
+        self._waiting[index] = _Waiting(self.core.term, done)
+
+    def _on_forward(self, sender: Member, request: int, data: bytes) -> None:
+        def answer(outcome: Outcome) -> None:
+            if not isinstance(outcome, Unknown):
+                index = outcome.index if isinstance(outcome, Accepted) else 0
+                self._send(sender, Forwarded(self.me, request, index))
+
+        if hasattr(wire.decode_log(data, Logged).command, "fence"):
+            return
+        if self.core.is_leader:
+            self._propose_here(data, answer)
+        else:
+            answer(Again(BUSY_MS))
+
+    def _on_forwarded(self, request: int, index: int) -> None:
+        asked = self._asked.get(request)
+        if asked is None:
+            return
+        if not index:
+            self._asked.pop(request).done(Again(BUSY_MS))
+        elif index <= self.applied:
+            self._asked.pop(request).done(Accepted(index, None))
+        else:
+            self._arrived.append((index, request))
+
+    # -- reads ---------------------------------------------------------------------------------------------------------
+
+    def read(self, done: Callable[[int], None]) -> None:
+        """Calls back when everything is applied here that was committed anywhere when this was asked. May never do so
+        while there is no quorum: whoever asks has a deadline of their own."""
+        if self.core.leads_safely:
+            self._reads.append(_Read(self.core.confirm(), self.core.log.commit, done))
+        elif self.core.leader is not None and self.core.leader != self.me:
+            self._requests += 1
+            self._read_asks[self._requests] = done
+            self._send(self.core.leader, AskRead(self.me, self._requests))
+        self._pump()
+
+    def _on_ask_read(self, sender: Member, request: int) -> None:
+        if self.core.leads_safely:
+            index = self.core.log.commit
+            answer = ReadAt(self.me, request, index)
+            self._reads.append(_Read(self.core.confirm(), index, lambda _: self._send(sender, answer)))
+
+    def _answer_reads(self) -> None:
+        if not self._reads:
+            return
+        if not self.core.is_leader:
+            self._reads.clear()
+            return
+        confirmed = self.core.confirmed_round
+        ready = [read for read in self._reads if read.round <= confirmed]
+        self._reads = [read for read in self._reads if read.round > confirmed]
+        for read in ready:
+            self._when_applied(read.index, lambda read=read: read.done(read.index))  # type: ignore[misc]
+
+    def _when_applied(self, index: int, call: Callable[[], None]) -> None:
+        if index <= self.applied:
+            call()
+        else:
+            self._later.append((index, call))
+
+    # -- what is to be done --------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        while self._running and self.stopped is None:
+            ready = self.core.ready()
+            if ready.write is not None:
+                self._write(ready.write)
+            for to, message in ready.messages:
+                self._send(to, message)
+            if ready.fetch is not None and ready.fetch.digest != self._fetching and self.core.leader is not None:
+                self._fetch(ready.fetch, self.core.leader)
+            self._leader_changed()
+            if ready.committed:
+                self._apply(ready.committed)
+            self._answer_reads()
+            if not ready.committed and not ready.messages:
+                return
+
+    def _write(self, write: Write) -> None:
+        def done() -> None:
+            if self._running:
+                self.core.written(write.number)
+                self._pump()
+
+        self._disk.write(write, done)
+
+    def _fetch(self, snapshot: Snapshot, source: Member) -> None:
+        def done(slices: Iterable[bytes]) -> None:
+            self._fetching = None
+            if self._running and snapshot.index > self.applied:
+                self._machine.load(slices)
+                self.applied = snapshot.index
+                self.core.install(snapshot)
+                self._pump()
+
+        self._fetching = snapshot.digest
+        self._disk.fetch(snapshot, source, done)
+
+    def _send(self, to: Member, content: AnyMessage | Forward | Forwarded | AskRead | ReadAt) -> None:
+        if self._running:
+            self._post.send(to, Letter(self.scope, content))
+
+    def _leader_changed(self) -> None:
+        """Whoever waits for an old leader's word will not hear it."""
+        if self.core.leader == self._leader and (self.core.is_leader or not self._waiting):
+            return
+        self._leader = self.core.leader
+        lost = [one.done for one in self._waiting.values()] + [one.done for one in self._asked.values()]
+        self._waiting.clear()
+        self._asked.clear()
+        self._arrived.clear()
+        self._read_asks.clear()
+        for done in lost:
+            done(Unknown())
+
+    def _apply(self, committed: Sequence[LogEntry]) -> None:
+        try:
+            entries = [self._entry(one) for one in committed]
+        except NotUnderstood as newer:
+            self.stopped = newer
+            self.core.step_down()
+            return
+        answers = self._machine.apply(entries)
+        self.applied = committed[-1].index
+        for one in committed:
+            waiting = self._waiting.pop(one.index, None)
+            if waiting is not None:
+                ours = waiting.term == one.term
+                waiting.done(Accepted(one.index, answers.get(one.index)) if ours else Unknown())
+        self._deliver(answers)
+
+    def _deliver(self, answers: Mapping[int, object]) -> None:
+        for index, request in [known for known in self._arrived if known[0] <= self.applied]:
+            self._arrived.remove((index, request))
+            if (asked := self._asked.pop(request, None)) is not None:
+                asked.done(Accepted(index, answers.get(index)))
+        due = [call for index, call in self._later if index <= self.applied]
+        self._later = [known for known in self._later if known[0] > self.applied]
+        for call in due:
+            call()
+
+    def _entry(self, one: LogEntry) -> Entry:
+        generation = self.scope.generation
+        if one.kind is Kind.START:
+            return Entry(generation, one.term, one.index, 0, StartTerm(Fence(generation, one.term)))
+        if one.kind is Kind.CONFIG:
+            config = wire.decode(one.data, Config)
+            names = tuple(member.node for member in config.voters), tuple(member.node for member in config.learners)
+            return Entry(generation, one.term, one.index, 0, ChangeMembers(*names))
+        logged = wire.decode_log(one.data, Logged)
+        return Entry(generation, one.term, one.index, logged.wall_ms, logged.command)

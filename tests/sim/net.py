@@ -1,0 +1,61 @@
+"""The network of the simulation: loses, doubles, delays and reorders, and can be cut in one direction or both.
+
+Promises: what is delivered was sent; rates are those of the seed.
+Never: looks into a letter.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from odyssey.clock import SeededEntropy
+from odyssey.ids import NodeId
+from tests.sim.loop import VirtualLoop
+
+
+@dataclass
+class Weather:
+    """How bad it is, drawn per seed: mild weather finds other bugs than storms."""
+
+    loss: int = 0  # per mille
+    doubled: int = 0
+    late: int = 0  # of the letters take up to `very_late_ms`
+    delay_ms: int = 2
+    very_late_ms: int = 2000
+
+    @staticmethod
+    def drawn(entropy: SeededEntropy) -> "Weather":
+        calm = entropy.chance(300)
+        return Weather(
+            loss=0 if calm else entropy.below(entropy.choose((20, 150, 350))),
+            doubled=0 if calm else entropy.below(100),
+            late=0 if calm else entropy.below(entropy.choose((20, 200))),
+            delay_ms=1 + entropy.below(entropy.choose((3, 30, 120))),
+            very_late_ms=100 + entropy.below(5000),
+        )
+
+
+class Net:
+    def __init__(self, loop: VirtualLoop, entropy: SeededEntropy, weather: Weather) -> None:
+        self._loop, self._entropy, self.weather = loop, entropy, weather
+        self.cut: set[tuple[NodeId, NodeId]] = set()
+        self.sent = self.delivered = 0
+
+    def send(self, sender: NodeId, to: NodeId, deliver: Callable[[], None]) -> None:
+        self.sent += 1
+        weather, entropy = self.weather, self._entropy
+        if (sender, to) in self.cut or (weather.loss and entropy.below(1000) < weather.loss):
+            return
+        copies = 2 if weather.doubled and entropy.below(1000) < weather.doubled else 1
+        for _ in range(copies):
+            delay_ms = 1 + entropy.below(weather.delay_ms)
+            if weather.late and entropy.below(1000) < weather.late:
+                delay_ms += entropy.below(weather.very_late_ms)
+            self._loop.call_later(delay_ms / 1000, self._arrive, sender, to, deliver)
+
+    def _arrive(self, sender: NodeId, to: NodeId, deliver: Callable[[], None]) -> None:
+        if (sender, to) not in self.cut:
+            self.delivered += 1
+            deliver()
+
+    def heal(self) -> None:
+        self.cut.clear()
