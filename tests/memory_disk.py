@@ -115,6 +115,10 @@ class Disk:
         self._pending.clear()
         self.dead, self.cut_after, self.owner = False, None, None
 
+    def kill(self) -> None:
+        """The process ends, the machine goes on: what is not synced may still be lost later."""
+        self.owner = None
+
     def tear(self) -> None:
         """Of the newest change one half is there, and of one cell one half."""
         keys = list(self._newest)

@@ -133,7 +133,9 @@ class MemoryStore(Store):
         self._base = _unsealed(disk.cells, _BASE, _Base)
         names = [key[1] for key in disk.cells if key[0] == "stage"]
         self._areas = {name: _unsealed(disk.cells, ("stage", name), int) for name in names}
+        disk.sync()  # what a start shows has to stay
         self._reserve()
+        self._commit({})
         self.unstage(OWN)
         self._weigh()
         disk.owner = self
@@ -280,9 +282,7 @@ class MemoryStore(Store):
         return pieces if first else sound.verified(PATH, self._base.snapshot, pieces)
 
     def _pieces(self, digest: bytes, first: int) -> Iterator[bytes]:
-        for piece in self._slices(self._base.area, first):
-            self._check_current(digest)
-            yield piece
+        yield from self._slices(self._base.area, first)
         self._check_current(digest)
 
     def _check_current(self, digest: bytes) -> None:

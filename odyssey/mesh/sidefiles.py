@@ -23,7 +23,7 @@ from zlib import crc32
 
 from odyssey.mesh.raft.types import StoreId
 from odyssey.mesh.sound import rolled_back
-from odyssey.mesh.store import Broken, DiskFull, InUse, ReadOnly, StoreError
+from odyssey.mesh.store import Broken, DiskFull, InUse, ReadOnly, Settings, StoreError
 
 _MARK: Final = Struct(">8s16sQ")
 _SLOT: Final = Struct(">8s16sQI")
@@ -134,10 +134,14 @@ def _read_slot(text: bytes, start: int) -> tuple[bytes, int] | None:
 
 
 class Ballast:
-    """Room that nobody else can take, to be given back when it is needed."""
+    """Room that nobody else can take, to be given back when it is needed.
 
-    def __init__(self, path: Path, size: int) -> None:
-        self._path, self._wanted = beside(path, _BALLAST), size
+    It must be larger than what a write-ahead log may hold (4 MiB and the transaction that filled it), or the copy of
+    that into the database eats it up.
+    """
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self._path, self._wanted, self.guard = beside(path, _BALLAST), settings.ballast, settings.guard
 
     @property
     def held(self) -> int:
@@ -146,12 +150,20 @@ class Ballast:
         except FileNotFoundError:
             return 0
 
-    def reserve(self, free: int, guard: int) -> None:
-        """As long as nobody misses it."""
-        held = self.held
-        if free < min(guard, self._wanted):
+    @property
+    def free(self) -> int:
+        """Bytes on the disk."""
+        disk = os.statvfs(self._path.parent)
+        return disk.f_bavail * disk.f_frsize
+
+    def make_room(self) -> None:
+        """Where there is next to none."""
+        if self.free < min(self.guard, self._wanted):
             self.release()
-        elif held != self._wanted and free - self._wanted >= guard:
+
+    def reserve(self) -> None:
+        """As long as nobody misses it."""
+        if self.held != self._wanted and self.free - self._wanted >= self.guard:
             self._fill()
 
     def _fill(self) -> None:

@@ -237,7 +237,7 @@ def check_held(path: Path, held: Held, entries: list[LogEntry]) -> None:
         raise damaged(path, f"entries {held.last + 1} to {hard.commit} are missing")
     terms = [snapshot.term, *(entry.term for entry in entries), hard.term]
     if terms != sorted(terms):
-        raise damaged(path, f"its hard state is of term {hard.term}, its entries are of later ones")
+        raise damaged(path, f"the terms of its entries go back, or beyond term {hard.term} of its hard state")
 
 
 def check_identity(path: Path, found: Identity, mesh: bytes, node: str) -> None:

@@ -64,6 +64,7 @@ class Database:
                 raise
 
     def close(self) -> None:
+        """SQLite then copies its log into the file: what was committed, so nothing of a change that failed."""
         with self._told():
             self._connection.close()
 
@@ -138,7 +139,10 @@ class Database:
         self.run("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", number, data, _checksum(number, data))
 
     def settle(self, how: str = "TRUNCATE") -> None:
-        """Copy the write-ahead log into the file and wait for it: nothing then rests on what was said to be synced."""
+        """Copy the write-ahead log into the file and wait for it.
+
+        After a sync that failed, the system may go on showing what the disk never got; the copy is written anew.
+        """
         with self._told():
             self._connection.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
-from os import statvfs
 from pathlib import Path
 from typing import Final
 
@@ -69,28 +68,27 @@ def create_store(
 
 
 def open_store(path: Path, mesh: bytes, node: NodeId, settings: Settings = _DEFAULTS) -> SqliteStore:
-    lock = Lock(path)
+    lock, ballast = Lock(path), Ballast(path, settings)
     with ExitStack() as undo:
         undo.callback(lock.release)
+        ballast.make_room()  # even a look needs a little
         found = look(path)
         sound.check_identity(path, found.identity, mesh, node)
         check_mark(path, found.identity.store, found.changes)
         try:
-            return SqliteStore(path, found, settings, undo.pop_all())
+            return SqliteStore(path, found, ballast, undo.pop_all())
         except OSError as error:
             raise refused(path, error) from error
 
 
 class SqliteStore(Store):
-    def __init__(self, path: Path, found: Found, settings: Settings, undo: ExitStack) -> None:
+    def __init__(self, path: Path, found: Found, ballast: Ballast, undo: ExitStack) -> None:
         """`undo` frees what is held already, at the end or when this fails."""
         with undo:
-            self._path, self._settings = path, settings
+            self._path, self._ballast = path, ballast
             self._identity, self._base, self._held = found.identity, found.base, found.held
             self._changes = found.changes
-            self._found: Found | None = found
-            self._ballast = Ballast(path, settings.ballast)
-            self._ballast.reserve(self._free(), settings.guard)
+            self._ballast.reserve()
             self._database = Database(path, "rw")
             undo.callback(self._database.close)
             self._database.settle()
@@ -98,9 +96,12 @@ class SqliteStore(Store):
             undo.callback(self._mark.close)
             self._history = History(path.with_name("history.db"), self._identity.mesh)
             undo.callback(self._history.close)
+            with self._change():
+                pass  # so that the emptied write-ahead log is synced too: an older one would hide what was copied
             self._shelf = Shelf(self._database)
             self.unstage(OWN)
             self._weigh()
+            self._fresh: Found | None = found  # until the first change
             self._closing = undo.pop_all()
 
     @property
@@ -126,14 +127,15 @@ class SqliteStore(Store):
         finally:
             if isinstance(self._database.broken, DiskFull):
                 self._ballast.release()
-        self._held, self._found = after, None
+        self._held = after
         self._changes += 1
+        self._fresh = None
         self._mark.note(self._changes)
 
     # -- the log -------------------------------------------------------------------------------------------------------
 
     def load(self) -> Loaded:
-        found, self._found = self._found or read(self._database), None
+        found, self._fresh = self._fresh or read(self._database), None
         return Loaded(found.held.hard, found.held.snapshot, found.entries, found.held.first)
 
     def entries(self, first: int, last: int) -> list[LogEntry]:
@@ -192,7 +194,7 @@ class SqliteStore(Store):
             self._database.run("DELETE FROM entry WHERE idx < ?", held.first)
         self._weigh()
         self._mark.sync()
-        self._ballast.reserve(self._free(), self._settings.guard)
+        self._ballast.reserve()
 
     def _use(self, snapshot: Snapshot, name: bytes) -> None:
         """What is staged under the name takes the place of the snapshot before."""
@@ -206,10 +208,8 @@ class SqliteStore(Store):
         return pieces if first else sound.verified(self._path, self._base.snapshot, pieces)
 
     def _pieces(self, digest: bytes, first: int) -> Iterator[bytes]:
-        """Writes may come between, also a newer snapshot."""
-        for piece in shelf.slices(self._database, self._base.area, first):
-            self._check_current(digest)
-            yield piece
+        """Writes may come between, also a newer snapshot: then there are no more of these."""
+        yield from shelf.slices(self._database, self._base.area, first)
         self._check_current(digest)
 
     def _check_current(self, digest: bytes) -> None:
@@ -241,12 +241,8 @@ class SqliteStore(Store):
     # -- room ----------------------------------------------------------------------------------------------------------
 
     def room(self) -> Room:
-        size = self._base.snapshot.size
-        return Room(self._free(), self._settings.guard, self._ballast.held, self._tail, self._kept, size)
-
-    def _free(self) -> int:
-        disk = statvfs(self._path.parent)
-        return disk.f_bavail * disk.f_frsize
+        ballast, size = self._ballast, self._base.snapshot.size
+        return Room(ballast.free, ballast.guard, ballast.held, self._tail, self._kept, size)
 
     def _weigh(self) -> None:
         snapshot = self._held.snapshot.index

@@ -68,11 +68,17 @@ class _File:
     def __init__(self, content: bytes) -> None:
         self.synced = bytearray(content)
         self.pending: list[_Op] = []
+        self.forgot = False
 
     def sync(self) -> None:
         for op in self.pending:
             _do(self.synced, op)
         self.pending.clear()
+
+    def forget(self) -> None:
+        """After a failed sync the system keeps in its cache what the disk will never see, and calls it clean."""
+        self.pending.clear()
+        self.forgot = True
 
     def after_a_cut(self, entropy: Entropy) -> bytes:
         """Each sector that was not synced is there or not; in a third of the cuts none, in a third all of them."""
@@ -124,7 +130,8 @@ class ShakyDisk:
             self.files[path] = _File(Path(path).read_bytes() if Path(path).exists() else b"")
 
     def closed(self, path: str) -> None:
-        if not self.dead and not self.files[path].pending:
+        file = self.files[path]
+        if not self.dead and not file.pending and not file.forgot:
             self.files.pop(path)
 
     def write(self, path: str, data: bytes, start: int) -> int:
@@ -145,7 +152,10 @@ class ShakyDisk:
         return _OK
 
     def sync(self, path: str) -> int:
-        if self._step() or self.fails or (self.fails_in_database and not path.endswith("-wal")):
+        if self._step():
+            return _SYNC_FAILED
+        if self.fails or (self.fails_in_database and not path.endswith("-wal")):
+            self.files[path].forget()
             return _SYNC_FAILED
         self.syncs += 1
         self.files[path].sync()
@@ -163,7 +173,7 @@ class ShakyDisk:
             if file.synced or file.pending:
                 Path(path).write_bytes(file.after_a_cut(entropy))
         self.files.clear()
-        self.dead, self.cut_after, self.fails = False, None, False
+        self.dead, self.cut_after = False, None
 
 
 class _Shim:

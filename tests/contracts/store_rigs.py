@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -57,6 +57,10 @@ class Rig(ABC):
 
     @abstractmethod
     def power_cycle(self, entropy: Entropy) -> None: ...
+
+    @abstractmethod
+    def kill(self) -> None:
+        """The process ends, the machine goes on."""
 
     @abstractmethod
     def fail(self, fails: bool) -> None: ...
@@ -117,6 +121,9 @@ class MemoryRig(Rig):
 
     def power_cycle(self, entropy: Entropy) -> None:
         self.disk.crash(entropy)
+
+    def kill(self) -> None:
+        self.disk.kill()
 
     def fail(self, fails: bool) -> None:
         self.disk.fails = fails
@@ -186,6 +193,11 @@ class SqliteRig(Rig):
         self.disk.dead = True
         self.close()
         self.disk.power_cycle(entropy)
+
+    def kill(self) -> None:
+        self.disk.dead = True
+        self.close()
+        self.disk.dead = False
 
     def fail(self, fails: bool) -> None:
         self.disk.fails = fails
@@ -280,3 +292,24 @@ def slices(text: str, count: int = 5, size: int = 3000) -> list[bytes]:
 def a_snapshot(index: int, term: int, pieces: Iterable[bytes]) -> Snapshot:
     staged = digest_of(pieces)
     return Snapshot(index, term, CONFIG, staged.digest, staged.size)
+
+
+# -- what is seen ----------------------------------------------------------------------------------------------------
+
+View = tuple[HardState, Snapshot, list[LogEntry]]
+
+
+def view(store: Store) -> View:
+    loaded = store.load()
+    return loaded.hard, loaded.snapshot, loaded.entries
+
+
+def reopened(rig: Rig, store: Store) -> Store:
+    store.close()
+    return rig.open()
+
+
+def both(rig: Rig, store: Store) -> Iterator[Store]:
+    """Now, and after a restart."""
+    yield store
+    yield reopened(rig, store)

@@ -23,14 +23,15 @@ from odyssey.mesh.store import Broken, Store
 from tests.contracts.shaky_disk import installed, probe
 from tests.contracts.store_rigs import ME, OTHER, MemoryRig, Rig, SqliteRig, a_snapshot, entry, slices
 
+FAILS = -1
 Number = st.integers(0, 6)
-Step = tuple[str, int, int, int | None]
+Step = tuple[str, int, int, int | None]  # what, two numbers for it, and after how many steps power is cut
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["append", "append", "overwrite", "vote", "retell", "install", "compact", "reopen"]),
         Number,
         Number,
-        st.one_of(st.none(), st.integers(0, 25)),
+        st.one_of(st.none(), st.integers(0, 25), st.just(FAILS)),
     ),
     max_size=25,
 )
@@ -152,13 +153,19 @@ def run(rig: Rig, steps: list[Step]) -> None:
             continue
         before = model.clone()
         deed = getattr(model, name)(one, two)
-        rig.cut_after(1 << 40 if cut is None else cut)
+        rig.cut_after(1 << 40 if cut in (None, FAILS) else cut)
+        rig.fail(cut == FAILS)
         allowed = [model]
         try:
             deed(store)
         except Broken:
             allowed = [before, model]
-        if rig.dead:
+        rig.fail(False)
+        if cut == FAILS:  # the process goes down over it, and later the power
+            rig.kill()
+            store = rig.open()
+            allowed = [check(store, *allowed)]
+        if cut == FAILS or rig.dead:
             rig.power_cycle(SeededEntropy(number))
             store = rig.open()
         model = check(store, *allowed)

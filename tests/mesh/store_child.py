@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from odyssey.clock import SystemEntropy
@@ -51,6 +52,21 @@ def fill(path: Path, number: int) -> None:
     say(index == len(loaded.entries) == loaded.hard.commit)
     store.save_snapshot(a_snapshot(index, 1, slices("small")), index + 1, slices("small"))
     say(_until_it_fails(store, index) > index)
+    store.close()
+
+
+def crowd(path: Path, number: int) -> None:
+    """On a disk that others fill to the last byte while nobody looks."""
+    mount(path.parent, f"size={number}m")
+    settings = Settings(guard=MIB // 2, ballast=MIB)
+    create_store(path, SystemEntropy(), MESH, NODE, GENERATION, settings).close()
+    with path.with_name("others").open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    say(_said(lambda: open_store(path, MESH, NODE, Settings(guard=0, ballast=0))))
+    store = open_store(path, MESH, NODE, settings)
+    say(store.room().ballast, store.room().low)
+    store.write(a_write(entry(1)))
     store.close()
 
 
@@ -98,6 +114,6 @@ def _said(work: Callable[[], SqliteStore]) -> str:
 
 
 if __name__ == "__main__":
-    {"write": write, "fill": fill, "look": look, "read-only": read_only}[sys.argv[1]](
+    {"write": write, "fill": fill, "crowd": crowd, "look": look, "read-only": read_only}[sys.argv[1]](
         Path(sys.argv[2]), int(sys.argv[3])
     )

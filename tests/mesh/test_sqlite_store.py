@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import struct
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,7 +15,6 @@ from zlib import crc32
 import pytest
 
 from odyssey.clock import SeededEntropy
-from odyssey.errors import OdysseyError
 from odyssey.mesh.raft.types import HardState, LogEntry, Snapshot
 from odyssey.mesh.sidefiles import beside, set_aside
 from odyssey.mesh.sqlite_store import SqliteStore, create_store, open_store
@@ -27,7 +23,6 @@ from odyssey.mesh.store import (
     Broken,
     Damaged,
     Foreign,
-    InUse,
     NewerFormat,
     NoStore,
     RolledBack,
@@ -228,6 +223,28 @@ def test_each_kind_of_damage_is_named(path: Path, statement: str, kind: type[Sto
     assert caught.value.path == path
 
 
+@pytest.mark.parametrize(("index", "term"), [(20, 0), (33, 2)])
+def test_terms_that_cannot_be_are_damage(path: Path, index: int, term: int) -> None:
+    used(path)
+    crc = crc32(b"entry %d of term 1" % index, crc32(struct.pack(">QQB", index, term, 0)))
+    spoil(path, f"UPDATE entry SET term = {term}, crc = {crc} WHERE idx = {index}")
+    with pytest.raises(Damaged, match="term"):
+        opened(path)
+
+
+def test_pages_that_nothing_relies_on_yet_are_checked_too(path: Path) -> None:
+    """A list of free pages that is wrong would spoil a later write."""
+    store = made(path)
+    store.stage(b"dropped", 0, slices("dropped", 20))
+    store.unstage(b"dropped")
+    store.write(a_write(*entries(1, 3)))
+    store.close()
+    free = int.from_bytes(path.read_bytes()[32:36], "big")
+    overwrite(path, (free - 1) * 4096, bytes((0, 0, 0, 3)))
+    with pytest.raises(Damaged):
+        opened(path)
+
+
 def test_an_entry_of_a_newer_kind_asks_for_an_upgrade(path: Path) -> None:
     used(path)
     crc = crc32(b"entry 33 of term 1", crc32(struct.pack(">QQB", 33, 1, 9)))
@@ -285,94 +302,6 @@ def test_an_older_mark_is_harmless(path: Path) -> None:
     store.close()
     mark.write_bytes(old)
     assert len(shown(path)[2]) == 24
-
-
-# -- processes ---------------------------------------------------------------------------------------------------------
-
-
-def child(*words: object, around: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    command = [*around, sys.executable, "-m", "tests.mesh.store_child", *map(str, words)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-
-
-@pytest.mark.parametrize("acknowledged", [1, 7, 20, 45])
-def test_killed_at_any_moment_it_keeps_what_it_acknowledged(path: Path, acknowledged: int) -> None:
-    """The kill comes while the next deeds are under way: how many more are done is not known."""
-    for _ in range(2):
-        with child("write", path, 4) as process:
-            assert process.stdout is not None
-            said = [int(process.stdout.readline()) for _ in range(acknowledged)]
-            process.kill()
-            said += [int(line) for line in process.stdout if line.endswith("\n")]
-        store = opened(path)
-        loaded = store.load()
-        everything = store.entries(0, 1 << 40)
-        store.close()
-        last = loaded.entries[-1].index if loaded.entries else loaded.snapshot.index
-        assert said[-1] <= loaded.hard.commit == last <= said[-1] + 4
-        assert everything == [*entries(loaded.kept_from, last)]
-
-
-def test_two_daemons_are_refused_with_the_number_of_the_other(path: Path) -> None:
-    store = made(path)
-    with child("look", path, 0) as process:
-        assert process.communicate()[0] == "InUse\n"
-    with pytest.raises(InUse, match=f"process {os.getpid()}"):
-        opened(path)
-    with pytest.raises(InUse):
-        set_aside(path)
-    store.close()
-    with child("look", path, 0) as process:
-        assert process.communicate()[0] == "opened\n"
-
-
-def test_a_child_process_does_not_inherit_the_lock(path: Path) -> None:
-    store = made(path)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as process:
-        store.close()
-        opened(path).close()
-        process.communicate(b"\n")
-
-
-def namespace(tmp_path: Path) -> tuple[str, ...]:
-    """Words before a command so that what it mounts is its own, and goes with it."""
-    unshare = shutil.which("unshare")
-    around = (unshare or "unshare", *(() if os.geteuid() == 0 else ("--user", "--map-root-user")), "--mount")
-    trial = [*around, "mount", "-t", "tmpfs", "none", str(tmp_path)]
-    if unshare is None or subprocess.run(trial, capture_output=True, check=False).returncode != 0:
-        pytest.skip("this user may not mount a disk of its own, so no real disk can be filled or made read-only")
-    return around
-
-
-def test_a_really_full_disk(path: Path, tmp_path: Path) -> None:
-    with child("fill", path, 24, around=namespace(tmp_path)) as process:
-        told = process.communicate()[0].split()
-    assert process.returncode == 0
-    assert told == ["DiskFull", "0", "True", "DiskFull", "True"]
-
-
-def test_a_really_read_only_disk(path: Path, tmp_path: Path) -> None:
-    with child("read-only", path, 0, around=namespace(tmp_path)) as process:
-        told = process.communicate()[0].split()
-    assert told == ["opened", "ReadOnly", "ReadOnly"]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; the test above covers it")
-def test_a_directory_of_somebody_else(path: Path) -> None:
-    used(path)
-    path.parent.chmod(0o555)
-    try:
-        with pytest.raises(StoreError):
-            opened(path)
-    finally:
-        path.parent.chmod(0o755)
-
-
-def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be written"):
-        made(tmp_path / "missing" / "mesh.db")
-    with pytest.raises(OdysseyError):
-        opened(tmp_path / "missing" / "mesh.db")
 
 
 # -- set aside ---------------------------------------------------------------------------------------------------------
