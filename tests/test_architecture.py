@@ -29,6 +29,8 @@ PURE = (
     "mesh/roles.py",
     "mesh/membership.py",
     "mesh/lease.py",
+    "mesh/grants.py",
+    "mesh/safety.py",
     "exec/reconcile.py",
     "api/views.py",
     "api/project.py",

@@ -1,0 +1,154 @@
+"""What a machine and its coordinator say to each other: the beat, and the Duty that answers it.
+
+A beat says what the machine holds and how it is. Its Duty says everything the machine should hold from now on: not what
+has changed, so a lost one is repaired by the next, and a new coordinator or a restarted daemon needs no special path.
+What an attempt is to run is not part of it: the machine asks for the job by its number, once.
+
+A beat is named by boot, daemon run and number. All three are needed: a number alone would be said again by the next
+daemon, a run alone by the next boot, and the answer to an old beat would pass for the answer to a new one.
+
+Promises: frozen and exact; fields are added at the end and have a default, so that old and new daemons understand each
+other; a word that is not known yet is read as the most careful known one.
+Never: enters the log. A new coordinator hears it all again within a second.
+"""
+
+import enum
+from typing import NewType, Self
+
+import msgspec
+
+from odyssey.commands import Fence
+from odyssey.ids import AttemptId, TaskId
+
+BootId = NewType("BootId", bytes)  # the kernel's, new at every boot
+
+
+class NodeState(enum.IntEnum):
+    """What silence, or its absence, says of a machine."""
+
+    UP = 0
+    SILENT = 1
+    GONE = 2
+    ASLEEP = 3
+
+
+class OwnerState(enum.IntEnum):
+    FREE = 0
+    IN_USE = 1
+    PAUSED = 2
+
+    @classmethod
+    def _missing_(cls, _: object) -> Self:
+        return cls(OwnerState.IN_USE)
+
+
+class Going(enum.IntEnum):
+    """What a machine announces. All but RESTART are said after its attempts have ended."""
+
+    STAYING = 0
+    RESTART = 1  # the daemon only: attempts stay with the supervisor and are taken up again
+    SLEEP = 2
+    SHUTDOWN = 3
+    LEAVE = 4
+
+    @classmethod
+    def _missing_(cls, _: object) -> Self:
+        return cls(Going.STAYING)
+
+    @property
+    def away(self) -> bool:
+        """Nothing runs there until it says so itself with a new beat."""
+        return self >= Going.SLEEP
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The base of what travels. Fields that are not known are ignored."""
+
+
+class BeatId(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    boot: BootId
+    run: int  # the boot-time clock when this daemon began: the next daemon of the same boot has a larger one
+    number: int  # from 1 on, in each run
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Beats of one boot, in the order they were sent. Those of two boots have none."""
+        return self.run, self.number
+
+
+# -- machine to coordinator --------------------------------------------------------------------------------------------
+
+
+class Holding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One attempt that is here: waiting for room, running, frozen, or ended and not yet on the log."""
+
+    attempt: AttemptId
+    task: TaskId
+    started: bool = False
+    ended: bool = False
+    frozen: bool = False
+    elapsed_ms: int = 0  # without frozen time
+
+
+class Telemetry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How the machine is. What it does not know is None."""
+
+    load_milli: int | None = None
+    cpu_free_milli: int | None = None  # what programs of others leave
+    memory_free: int | None = None  # available, not total
+    owner: OwnerState | None = None
+    mains: bool | None = None
+    stay_ms: int | None = None  # how long it is expected to stay
+
+
+class Keeping(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How well the machine could keep the log."""
+
+    store: bytes = b""  # the id of its store; empty: it has none
+    keeper_only: bool = False
+    laptop: bool | None = None
+    wired: bool | None = None
+    uptime_ms: int | None = None
+    fsync_ms: int | None = None
+
+
+class Beat(Message, frozen=True, tag="beat"):
+    id: BeatId
+    holds: tuple[Holding, ...] = ()
+    going: Going = Going.STAYING
+    telemetry: Telemetry = Telemetry()
+    keeping: Keeping = Keeping()
+    fence: Fence = Fence(0, 0)  # the newest coordinator this machine has heard of; it refuses older ones
+    revision: int = 0  # of the Duty it goes by
+    since: AttemptId = AttemptId(0)  # as the last Duty of this boot said; 0: there was none
+
+    @property
+    def leaves_nothing(self) -> bool:
+        """The machine goes, and nothing runs there any more."""
+        return self.going.away and all(one.ended for one in self.holds)
+
+
+# -- coordinator to machine --------------------------------------------------------------------------------------------
+
+
+class Listed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One attempt the machine should hold."""
+
+    attempt: AttemptId
+    task: TaskId
+    slot: bool = True  # False: in the backlog
+    stop: bool = False  # end it
+    recall: bool = False  # give it back, if it has never started
+
+
+class Duty(Message, frozen=True, tag="duty"):
+    """All that the machine should hold. It may run for a lease, counted from when the quoted beat was sent."""
+
+    beat: BeatId
+    fence: Fence
+    revision: int  # grows with every Duty of a coordinator
+    since: AttemptId  # attempts from here on were given to this boot, older ones perhaps to another
+    holds: tuple[Listed, ...] = ()
+
+
+AnyMessage = Beat | Duty
