@@ -58,15 +58,15 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     raft(
         "vote without log check",
         "core",
-        "granted = up_to_date and free",
+        "granted = theirs >= ours and free",
         "granted = free",
         "test_election.py::test_a_vote_goes_only_to_a_log_that_is_as_good",
     ),
     raft(
         "log compared by length alone",
         "core",
-        "(request.last_term, request.last_index) >= (self.log.last_term, self.log.last)",
-        "request.last_index >= self.log.last",
+        "theirs, ours = (request.last_term, request.last_index), (self.log.last_term, self.log.last)",
+        "theirs, ours = (request.last_index, 0), (self.log.last, 0)",
         "test_election.py::test_a_vote_goes_only_to_a_log_that_is_as_good",
     ),
     raft(
@@ -135,8 +135,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     raft(
         "who asks beforehand does not vote",
         "core",
-        "granted = up_to_date and free",
-        "granted = up_to_date and free and self.role is Role.FOLLOWER",
+        "granted = theirs >= ours and free",
+        "granted = theirs >= ours and free and self.role is Role.FOLLOWER",
         "test_election.py::test_who_only_asks_beforehand_gives_way_to_who_stands",
     ),
     raft(
@@ -145,6 +145,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "self._ask_for_votes()  # a request may be lost",
         "pass  # a request may be lost",
         story("requests_are_repeated"),
+    ),
+    raft(
+        "two who ask at once vote each for itself",
+        "core",
+        "yields = self.role is not Role.PRE_CANDIDATE or theirs != ours or request.sender < self.me",
+        "yields = True",
+        "test_election.py::test_of_two_who_ask_at_once_one_gives_way",
     ),
     # -- replication and commit
     raft(
@@ -363,8 +370,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     raft(
         "only who is a voter by its own log votes",
         "core",
-        "granted = up_to_date and free",
-        "granted = up_to_date and free and self.me in self.config.voters",
+        "granted = theirs >= ours and free",
+        "granted = theirs >= ours and free and self.me in self.config.voters",
         story("config_change_during_election"),
     ),
     raft(

@@ -1,8 +1,8 @@
 """Consensus among a few members: elections, replication, changes of members, snapshots, reads.
 
 The shape is that of etcd's raft: `step`, `tick`, `propose` change the core in memory; `ready` says what to write, send
-and apply. One write is under way at a time; a message that promises something (a vote, an acknowledgement) leaves only
-after the write that makes the promise true. Heartbeats and appends of a leader promise nothing new and leave at once.
+and apply. A message that promises something (a vote, an acknowledgement) leaves after the write that makes it true.
+Heartbeats and appends of a leader promise nothing new and leave at once.
 
 Elections ask first (PreVote), a member that hears its leader refuses (stickiness), and a leader that does not hear a
 quorum steps down (CheckQuorum). Members change one at a time, and only after an entry of the own term is committed.
@@ -61,8 +61,6 @@ class Core:
     def __init__(self, me: Member, hard: HardState, log: Log, entropy: Entropy) -> None:
         self.me, self.log, self._entropy = me, log, entropy
         self.term, self.vote = hard.term, hard.vote
-        self.role = Role.FOLLOWER
-        self.leader: Member | None = None
         self.transferring: Member | None = None
         self.peers: dict[Member, Peer] = {}
         self.rewound: Member | None = None  # who leads or led without what is committed: its log has gone back
@@ -325,14 +323,16 @@ class Core:
     # -- votes ---------------------------------------------------------------------------------------------------------
 
     def _on_vote_request(self, request: VoteRequest) -> None:
-        up_to_date = (request.last_term, request.last_index) >= (self.log.last_term, self.log.last)
+        theirs, ours = (request.last_term, request.last_index), (self.log.last_term, self.log.last)
         if request.pre:
-            granted = up_to_date and request.term > self.term
+            # Of two with equal logs who ask at once one gives way. Else each votes for itself, and both wait again.
+            yields = self.role is not Role.PRE_CANDIDATE or theirs != ours or request.sender < self.me
+            granted = theirs >= ours and request.term > self.term and yields
             term = request.term if granted else self.term
             self._send(request.sender, VoteReply(term, self.me, request.sender, granted, pre=True))
             return
         free = self.vote == request.sender or (self.vote is None and self.leader is None)
-        granted = up_to_date and free
+        granted = theirs >= ours and free
         if granted:
             self.vote = request.sender
             self._elapsed = 0
@@ -414,10 +414,9 @@ class Core:
 
     def _heartbeat(self) -> None:
         self._round += 1
-        commit = self.log.commit
-        beat = Heartbeat(self.term, self.me, commit, self.log.term(commit) or 0, self._round)
+        commit, term = self.log.commit, self.log.term(self.log.commit) or 0
         for member in self.peers:
-            self._send(member, beat)
+            self._send(member, Heartbeat(self.term, self.me, commit, term, self._round))
 
     def _on_append_reply(self, reply: AppendReply) -> None:
         peer = self.peers.get(reply.sender)
@@ -458,9 +457,9 @@ class Core:
             self._become_follower(self.term, None)
 
     def _hand_over(self) -> None:
-        peer = self.peers.get(self.transferring) if self.transferring is not None else None
-        if self.transferring is not None and peer is not None and peer.match == self.log.last:
-            self._send(self.transferring, TakeOver(self.term, self.me))
+        to = self.transferring
+        if to is not None and to in self.peers and self.peers[to].match == self.log.last:
+            self._send(to, TakeOver(self.term, self.me))
 
     # -- what is to be done --------------------------------------------------------------------------------------------
 

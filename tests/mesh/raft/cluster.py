@@ -162,9 +162,9 @@ class Cluster:
         assert self.core(node).is_leader, f"{node} was not elected"
 
     def _stand(self, node: str, voters: str, settle: Callable[[], None]) -> None:
+        self.tick(voters, 15)
         for _ in range(4):
             if not self.core(node).is_leader:
-                self.tick(voters, 15)
                 self.timeout(node)
                 settle()
 

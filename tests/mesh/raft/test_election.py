@@ -332,3 +332,56 @@ def test_two_voters_elect_and_so_do_four() -> None:
         group.propose("2", "x")
         group.settle()
         assert {group.state(name) for name in members.split()} == {"x"}
+
+
+# -- how long it takes -------------------------------------------------------------------------------------------------
+
+
+def test_of_two_who_ask_at_once_one_gives_way() -> None:
+    group = Cluster("1 2 3")
+    group.crash("3")
+    for name in "12":
+        group.timeout(name)
+    group.settle()
+    assert group.leader == "1"
+    assert group.core("1").term == 1
+
+
+def test_who_asks_at_once_gives_way_to_a_better_log() -> None:
+    one = core("1 1", term=1)
+    wait(one, LONG)
+    for name, last, yes in (("2", (1, 2), False), ("2", (1, 3), True), ("0", (1, 2), True)):
+        reply = answer(one, asks(name, 2, last, pre=True))
+        assert isinstance(reply, VoteReply)
+        assert reply.granted == yes
+
+
+def failover_ticks(seed: int, members: str) -> int:
+    """From the crash of a leader to the first commit of the next, where a message takes one tick."""
+    group = Cluster(members, entropy=SeededEntropy(seed).fork)
+
+    def pass_time() -> None:
+        group.tick(members)
+        group.deliver(list(group.wire))
+
+    def led() -> bool:
+        return bool(group.leader) and group.core(group.leader).leads_safely
+
+    ticks = 0
+    while not led():
+        pass_time()
+    for _ in range(20 + seed % 10):
+        pass_time()
+    group.crash(group.leader)
+    while not led():
+        pass_time()
+        ticks += 1
+    return ticks
+
+
+@pytest.mark.parametrize("members", ["1 2 3", "1 2 3 4 5"])
+def test_a_new_leader_is_there_in_time(members: str) -> None:
+    """A tick is 0.1 s: half of the time within 3 s, always within 5 s."""
+    taken = sorted(failover_ticks(seed, members) for seed in range(100))
+    assert taken[50] <= 30
+    assert taken[-1] <= 50
