@@ -160,7 +160,7 @@ class _Planner:
             return False
         slot = True
         found = self._best(ranking, ranking, job, task, group)
-        if found is None:
+        if found is None and self._state.age(job.id) < RESERVE_AT_AGE:
             slot = False
             found = self._best(self._board.queue(ranking), ranking, job, task, group)
         if found is None:
@@ -384,8 +384,8 @@ class _Planner:
     def _better_elsewhere(self, task: Task, holder: Row, position: int, wanted: bool) -> bool:
         if holder.state is not NodeState.UP:
             return False  # it cannot be asked; if it is lost, the task moves as lost
-        if not holder.open:
-            return True
+        if not holder.open or self._state.age(job_of(task.id)) >= RESERVE_AT_AGE:
+            return True  # what has queued for so long is passed by smaller tasks; waiting, a machine is kept for it
         if wanted:
             return False
         spec = self._state.jobs[job_of(task.id)].spec

@@ -2,7 +2,7 @@
 
 import pytest
 
-from odyssey.commands import DrainNode
+from odyssey.commands import AgeQueue, DrainNode
 from odyssey.ids import JobId, NodeNumber
 from odyssey.model import Outcome
 from odyssey.scheduler.plan import Plan, plan
@@ -192,3 +192,23 @@ def test_a_task_is_not_called_back_for_a_machine_that_refused_it() -> None:
     mesh.carry_out(planned(mesh))
     assert not mesh.task(job).attempts[0].slot
     assert planned(mesh).recall == ()
+
+
+def test_what_has_queued_for_ten_minutes_comes_back_and_gets_a_machine_kept_free() -> None:
+    """Smaller tasks fit beside those that run and would pass it for ever."""
+    mesh = a_mesh(cpus=4)
+    small = mesh.submit(key="quick", count=2)
+    mesh.carry_out(planned(mesh))
+    big = mesh.submit(key="quick", cpus=3)
+    mesh.carry_out(planned(mesh))
+    assert not mesh.task(big).attempts[0].slot
+    assert planned(mesh).recall == ()
+    mesh.do(AgeQueue(mesh.fence))
+    mesh.carry_out(planned(mesh))
+    assert mesh.task(big).attempts[0].recalled
+    mesh.report(big, outcome=Outcome.REJECTED)
+    mesh.submit(key="quick", count=20)
+    assert planned(mesh).batches == ()
+    mesh.report(small, 0)
+    mesh.report(small, 1)
+    assert given(planned(mesh))[(big, PC1)] == 1
