@@ -25,8 +25,8 @@ class Log:
         self._entries: list[LogEntry] = []
         self._first = snapshot.index + 1  # index of the first one held, or of the next one
         self._configs = [(snapshot.index, snapshot.config)]
-        self._extend(entries)
         self.commit = max(commit, snapshot.index)
+        self._put(entries)
         self.stable = self.last  # what is on disk
         self.handed = snapshot.index  # what was given out to be applied
         if self.commit > self.last:
@@ -72,13 +72,20 @@ class Log:
         return tuple(taken)
 
     def append(self, entry: LogEntry) -> None:
-        self._extend((entry,))
+        self._put((entry,))
 
-    def _extend(self, entries: Sequence[LogEntry]) -> None:
-        if entries and (entries[0].index, entries[-1].index) != (self.last + 1, self.last + len(entries)):
-            raise ValueError(f"entries {entries[0].index} to {entries[-1].index} cannot follow {self.last}")
+    def _put(self, entries: Sequence[LogEntry]) -> None:
+        """These, and nothing else from the first one's index on. Who cannot read one of them changes nothing."""
+        if not entries:
+            return
+        first, last = entries[0].index, entries[-1].index
+        if first > self.last + 1 or last != first + len(entries) - 1:
+            raise ValueError(f"entries {first} to {last} cannot follow {self.last}")
+        configs = [(new.index, wire.decode(new.data, Config)) for new in entries if new.kind is Kind.CONFIG]
+        if first <= self.last:
+            self._cut(first)
         self._entries += entries
-        self._configs += [(new.index, wire.decode(new.data, Config)) for new in entries if new.kind is Kind.CONFIG]
+        self._configs += configs
 
     def commit_to(self, index: int) -> None:
         self.commit = max(self.commit, index)
@@ -98,9 +105,7 @@ class Log:
         for position, entry in enumerate(entries):
             if entry.index < self.snapshot.index or self.term(entry.index) == entry.term:
                 continue
-            if entry.index <= self.last:
-                self._cut(entry.index)
-            self._extend(entries[position:])
+            self._put(entries[position:])
             break
         return max(prev_index + len(entries), self.commit)
 

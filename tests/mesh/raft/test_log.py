@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey import wire
+from odyssey.errors import NotUnderstood
 from odyssey.mesh.raft.log import CutsCommitted, Log
 from odyssey.mesh.raft.types import Kind, LogEntry, Snapshot
 from tests.mesh.raft.alone import entries, entry, log
@@ -32,10 +33,20 @@ def test_terms_are_known_for_what_is_held_and_for_the_snapshot() -> None:
     assert (one.last, one.last_term) == (5, 5)
 
 
-@pytest.mark.parametrize("index", [1, 3, 4])
-def test_only_the_next_entry_can_be_appended(index: int) -> None:
+@pytest.mark.parametrize("indexes", [(3,), (3, 4), (2, 4), (2, 2)])
+def test_only_entries_that_follow_can_be_appended(indexes: tuple[int, ...]) -> None:
+    one = log("1")
     with pytest.raises(ValueError, match="cannot follow 1"):
-        log("1").merge(1, 1, [entry(index, 1), entry(index + 2, 1)])
+        one.merge(1, 1, [entry(index, 1) for index in indexes])
+    assert one.last == 1
+
+
+def test_a_config_of_a_newer_version_changes_nothing() -> None:
+    one = log("1 1 1")
+    newer = LogEntry(3, 2, Kind.CONFIG, wire.encode([[], [], [["a witness"]]]))
+    with pytest.raises(NotUnderstood):
+        one.merge(1, 1, [entry(2, 2), newer])
+    assert (terms(one), one.stable, one.config) == ([1, 1, 1], 3, config("1 2 3"))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from odyssey.mesh.raft.core import Core
-from odyssey.mesh.raft.log import Log
+from odyssey.mesh.raft.log import CutsCommitted, Log
 from odyssey.mesh.raft.types import HardState, Role, Snapshot, VoteReply
 from tests.mesh.raft.alone import LONG, answer, append, asks, beat, core, entries, hears, leader, said, wait, write_of
 from tests.mesh.raft.cluster import Cluster, Longest
@@ -109,10 +109,14 @@ def test_a_log_that_lacks_what_was_committed_is_no_start() -> None:
         Log(Snapshot(config=config("1")), entries("1 1"), 3)
 
 
-@pytest.mark.parametrize("first", [1, 3])
-def test_a_log_with_a_gap_is_no_start(first: int) -> None:
+def test_a_log_with_a_gap_is_no_start() -> None:
     with pytest.raises(ValueError, match="cannot follow 1"):
-        Log(Snapshot(1, 1, config("1")), entries("1 1", first), 1)
+        Log(Snapshot(1, 1, config("1")), entries("1 1", 3), 1)
+
+
+def test_nor_one_that_begins_before_its_snapshot() -> None:
+    with pytest.raises(CutsCommitted):
+        Log(Snapshot(1, 1, config("1")), entries("1 1", 1), 1)
 
 
 def test_a_sole_voter_goes_on_alone() -> None:
