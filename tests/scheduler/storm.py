@@ -71,6 +71,7 @@ class Storm:
             self.set_level: 1,
             self.set_policy: 1,
             self.start_term: 1,
+            self.change_members: 1,
         }
 
     # -- draws ---------------------------------------------------------------------------------------------------------
@@ -178,7 +179,8 @@ class Storm:
         )
 
     def need(self) -> Resources:
-        return Resources(self.pick([500, 1000, 1000, 2000]), self.pick([0, GIB // 2, GIB]), self.pick([0, 0, 0, 1]))
+        cpu_milli, memory = self.pick([500, 1000, 1000, 2000]), self.pick([0, GIB // 2, GIB])
+        return Resources(cpu_milli, memory, self.pick([0, 0, 0, 1]), self.pick([0, 0, GIB]))
 
     def cancel(self) -> Command:
         job = self.job([job_of(task) for _, _, task in self.held()])
@@ -270,7 +272,7 @@ class Storm:
     # -- about machines and the mesh -----------------------------------------------------------------------------------
 
     def facts(self) -> c.Facts:
-        total = Resources(self.pick([4000, 4000, 2000, 0]), self.pick([4, 2]) * GIB, self.pick([0, 1]))
+        total = Resources(self.pick([4000, 4000, 2000, 0]), self.pick([4, 2]) * GIB, self.pick([0, 1]), 2 * GIB)
         return c.Facts(total, shared=not self.once_in(4), speed=self.pick([1000, 500, 1_000_000]))
 
     def admit(self) -> Command:
@@ -304,3 +306,7 @@ class Storm:
         """Whoever starts a term is the coordinator of that term; sometimes a recovery started a generation."""
         self.generation, self.term = (self.generation + 1, 1) if self.once_in(4) else (self.generation, self.term + 1)
         return c.StartTerm(Fence(self.generation, self.term))
+
+    def change_members(self) -> Command:
+        nodes = [NodeId(f"node-{number}") for number in range(4)]
+        return c.ChangeMembers(self.some(nodes), self.some(nodes))

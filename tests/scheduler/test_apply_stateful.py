@@ -113,6 +113,7 @@ class Witness:
             assert use.cpu_milli <= max(was.cpu_milli, total.cpu_milli)
             assert use.memory <= max(was.memory, total.memory)
             assert use.gpus <= max(was.gpus, total.gpus)
+            assert use.disk <= max(was.disk, total.disk)
 
     def agrees(self, state: State) -> None:
         """The records say what the events said."""

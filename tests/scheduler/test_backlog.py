@@ -7,15 +7,18 @@ import pytest
 
 from odyssey.commands import LoseAttempts, RecallAttempts, UpdateNode
 from odyssey.events import AttemptsRecalled, BacklogPromoted, Event
-from odyssey.ids import AttemptId, JobId, NodeNumber, TaskId, task_id
+from odyssey.ids import AttemptId, JobId, NodeNumber, TaskId, UserId, task_id
 from odyssey.model import Cause, Outcome
+from odyssey.resources import DIMENSIONS, Resources
 from odyssey.scheduler.dump import dump, load
 from odyssey.scheduler.invariants import violations
-from tests.builders import GIB, Mesh, kinds
+from odyssey.spec import JobSpec, Want
+from tests.builders import Mesh, kinds
 from tests.scheduler.acts import (
     backoffs,
     cancel,
     changes_nothing,
+    dropped,
     facts_of,
     give,
     lose,
@@ -86,17 +89,20 @@ def test_the_one_in_front_keeps_the_others_waiting_while_it_does_not_fit() -> No
     assert promoted(mesh.report(large)) == [small]
 
 
-@pytest.mark.parametrize("kind", ["memory", "gpus"])
+@pytest.mark.parametrize("kind", DIMENSIONS)
 def test_every_kind_of_room_must_be_there(kind: str) -> None:
     mesh = Mesh()
-    node = mesh.machine(cpus=8, memory=2 * GIB, gpus=1)
-    need = {"memory": {"memory": 2 * GIB}, "gpus": {"gpus": 1, "memory": 0}}[kind]
-    first, second = mesh.submit(**need), mesh.submit(**need)
+    node = mesh.machine(total=Resources(1000, 1000, 1000, 1000))
+    need = Resources(**{"cpu_milli": 10, kind: 600})
+    spec = JobSpec(UserId("anna"), (b"true",), Want(need))
+    first, second = mesh.submit(spec), mesh.submit(spec)
     mesh.assign(first, node)
+    assert getattr(use(mesh, node), kind) == 600
+    assert dropped(mesh.assign(second, node)) == {"no-room": ((0, 1),)}
     mesh.assign(second, node, slot=False)
     assert in_slots(mesh, node) == [first]
     mesh.report(first)
-    assert in_slots(mesh, node) == [second]
+    assert (in_slots(mesh, node), getattr(use(mesh, node), kind)) == ([second], 600)
 
 
 def test_room_is_freed_by_a_loss_too() -> None:

@@ -3,9 +3,9 @@
 import pytest
 
 from odyssey import commands
-from odyssey.commands import AgeQueue, DecayUsage, HoldJob, SetLevel, SetPolicy, StartTerm
-from odyssey.events import CommandRefused, LevelSet, PolicySet, QueueAged, TermStarted, UsageDecayed
-from odyssey.ids import JobId
+from odyssey.commands import AgeQueue, ChangeMembers, DecayUsage, HoldJob, SetLevel, SetPolicy, StartTerm
+from odyssey.events import CommandRefused, LevelSet, MembersChanged, PolicySet, QueueAged, TermStarted, UsageDecayed
+from odyssey.ids import JobId, NodeId
 from odyssey.scheduler.score import MAX_WEIGHT, TERMS
 from odyssey.scheduler.state import MAX_AGE
 from tests.builders import Mesh, kinds
@@ -119,6 +119,12 @@ def test_the_start_of_a_term_changes_nothing_but_says_that_the_older_are_over() 
     assert changes_nothing(mesh, StartTerm(mesh.fence)) == [TermStarted(2, 1, 2)]
     assert (mesh.state.head.generation, mesh.state.head.term) == (1, 2)
     assert mesh.job(job).live
+
+
+def test_who_keeps_the_log_is_told_and_is_no_part_of_the_state() -> None:
+    mesh = Mesh()
+    voters, learners = (NodeId("a"), NodeId("b")), (NodeId("c"),)
+    assert changes_nothing(mesh, ChangeMembers(voters, learners)) == [MembersChanged(1, voters, learners)]
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
