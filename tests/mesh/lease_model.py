@@ -341,8 +341,8 @@ class Coordinator:
         if world.now >= self.quiet_until:
             self.give_away()
             self.plan()
-        close = any(5_500 < world.now - at < 11_500 for at in self.heard.values())  # somebody may be given up soon
-        world.at(max(world.now + (60 if close else 500), self.quiet_until), self.tick)
+        close = any(6_200 < world.now - at < 10_200 for at in self.heard.values())  # somebody may be given up soon
+        world.at(max(world.now + (90 if close else 600), self.quiet_until), self.tick)
 
     def give_away(self) -> None:
         now = self.clock.at(self.world.now)
