@@ -215,8 +215,15 @@ class Replica:
                 if (done := self._read_asks.pop(request, None)) is not None:
                     self._when_applied(index, lambda: done(index))
             case message:
-                self.core.step(message)
+                self._step(message)
         self._pump()
+
+    def _step(self, message: AnyMessage) -> None:
+        try:
+            self.core.step(message)
+        except NotUnderstood as newer:  # members in a form of a newer version: the log is as it was
+            self.stopped = newer
+            self.core.step_down()
 
     # -- proposals -----------------------------------------------------------------------------------------------------
 
@@ -336,10 +343,9 @@ class Replica:
     def _fetch(self, snapshot: Snapshot, source: Member) -> None:
         def done(slices: Iterable[bytes]) -> None:
             self._fetching = None
-            if self._running and snapshot.index > self.applied:
+            if self._running and self.core.install(snapshot):
                 self._machine.load(slices)
                 self.applied = snapshot.index
-                self.core.install(snapshot)
                 self._pump()
 
         self._fetching = snapshot.digest
