@@ -261,7 +261,11 @@ class MemoryStore(Store):
         held = sound.compacted(self._held, snapshot, keep_from, self._seen)
         for piece in slices:
             self.stage(OWN, self.staged(OWN).slices, (piece,))
-        sound.check_staged(self.staged(OWN), snapshot)
+        try:
+            sound.check_staged(self.staged(OWN), snapshot)
+        except ImpossibleWrite:
+            self.unstage(OWN)
+            raise
         changes: Changes = {("entry", index): None for index in range(self._held.first, held.first)}
         base = self._use(snapshot, OWN, changes)
         self._commit(changes, held)
@@ -278,12 +282,12 @@ class MemoryStore(Store):
 
     def snapshot_slices(self, digest: bytes, first: int = 0) -> Iterator[bytes]:
         self._check_current(digest)
-        pieces = self._pieces(digest, first)
+        pieces = self._pieces(self._base, first)
         return pieces if first else sound.verified(PATH, self._base.snapshot, pieces)
 
-    def _pieces(self, digest: bytes, first: int) -> Iterator[bytes]:
-        yield from self._slices(self._base.area, first)
-        self._check_current(digest)
+    def _pieces(self, base: _Base, first: int) -> Iterator[bytes]:
+        yield from self._slices(base.area, first)
+        self._check_current(base.snapshot.digest)
 
     def _check_current(self, digest: bytes) -> None:
         if not self._base.snapshot.index or self._base.snapshot.digest != digest:

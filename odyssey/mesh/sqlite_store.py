@@ -28,6 +28,7 @@ from odyssey.mesh.store import (
     DiskFull,
     Generation,
     Identity,
+    ImpossibleWrite,
     Loaded,
     Room,
     Settings,
@@ -40,6 +41,7 @@ from odyssey.mesh.store import (
 _INSERT: Final = "INSERT INTO entry VALUES (?, ?, ?, ?, ?)"
 _BYTES: Final = "SELECT coalesce(sum(length(data)), 0) FROM entry WHERE idx BETWEEN ? AND ?"
 _AT_ONCE: Final = 16  # slices written in one transaction
+_PIECE: Final = 2048  # entries dropped with one write
 _DEFAULTS: Final = Settings()
 
 
@@ -87,7 +89,8 @@ class SqliteStore(Store):
         with undo:
             self._path, self._ballast = path, ballast
             self._identity, self._base, self._held = found.identity, found.base, found.held
-            self._changes = found.changes
+            self._changes, self._drop_before = found.changes, found.held.first
+            self._tail = self._kept = 0
             self._ballast.reserve()
             self._database = Database(path, "rw")
             undo.callback(self._database.close)
@@ -123,6 +126,7 @@ class SqliteStore(Store):
         try:
             with self._database.transaction(size):
                 yield
+                self._drop(after.first)
                 self._database.put_record(TOP, wire.encode(Top(self._changes + 1, after.hard)))
         finally:
             if isinstance(self._database.broken, DiskFull):
@@ -131,6 +135,11 @@ class SqliteStore(Store):
         self._changes += 1
         self._fresh = None
         self._mark.note(self._changes)
+
+    def _drop(self, first: int) -> None:
+        if first > self._held.first:
+            self._kept -= self._database.number(_BYTES, 0, first - 1)
+            self._database.run("DELETE FROM entry WHERE idx < ?", first)
 
     # -- the log -------------------------------------------------------------------------------------------------------
 
@@ -152,16 +161,21 @@ class SqliteStore(Store):
         if write.snapshot is not None:
             sound.check_staged(self.staged(write.snapshot.digest), write.snapshot)
         size, cuts = sum([len(entry.data) for entry in change.entries]), change.cut_from <= self._held.last
-        with self._change(change.held, size):
-            if cuts:
+        with self._change(self._with_fewer(change.held), size):
+            if write.snapshot is not None:
+                self._database.run("DELETE FROM entry")  # all of it: without a condition SQLite need not look at each
+                self._use(write.snapshot, write.snapshot.digest)
+            elif cuts:
                 self._database.run("DELETE FROM entry WHERE idx >= ?", change.cut_from)
             if change.entries:
                 self._database.many(_INSERT, sound.rows(change.entries))
-            if write.snapshot is not None:
-                self._use(write.snapshot, write.snapshot.digest)
         self._tail += size
-        if cuts or write.snapshot is not None:
+        if cuts:
             self._weigh()
+
+    def _with_fewer(self, held: Held) -> Held:
+        """Of the entries that nobody needs any more a piece goes with each write, so that none takes long."""
+        return held._replace(first=max(held.first, min(self._drop_before, held.first + _PIECE)))
 
     def _seen(self, index: int) -> tuple[int, int] | None:
         found = self._database.row("SELECT term, crc FROM entry WHERE idx = ?", index)
@@ -188,11 +202,16 @@ class SqliteStore(Store):
         coming = iter(slices)
         while pieces := list(islice(coming, _AT_ONCE)):
             self.stage(OWN, self.staged(OWN).slices, pieces)
-        sound.check_staged(self.staged(OWN), snapshot)
-        with self._change(held):
+        try:
+            sound.check_staged(self.staged(OWN), snapshot)
+        except ImpossibleWrite:
+            self.unstage(OWN)
+            raise
+        self._drop_before = held.first
+        with self._change(self._with_fewer(held._replace(first=self._held.first))):
             self._use(snapshot, OWN)
-            self._database.run("DELETE FROM entry WHERE idx < ?", held.first)
-        self._weigh()
+            before, self._tail = self._tail, self._database.number(_BYTES, snapshot.index + 1, LAST)
+            self._kept += before - self._tail
         self._mark.sync()
         self._ballast.reserve()
 
@@ -204,13 +223,13 @@ class SqliteStore(Store):
 
     def snapshot_slices(self, digest: bytes, first: int = 0) -> Iterator[bytes]:
         self._check_current(digest)
-        pieces = self._pieces(digest, first)
+        pieces = self._pieces(self._base, first)
         return pieces if first else sound.verified(self._path, self._base.snapshot, pieces)
 
-    def _pieces(self, digest: bytes, first: int) -> Iterator[bytes]:
+    def _pieces(self, base: Base, first: int) -> Iterator[bytes]:
         """Writes may come between, also a newer snapshot: then there are no more of these."""
-        yield from shelf.slices(self._database, self._base.area, first)
-        self._check_current(digest)
+        yield from shelf.slices(self._database, base.area, first)
+        self._check_current(base.snapshot.digest)
 
     def _check_current(self, digest: bytes) -> None:
         if not self._base.snapshot.index or self._base.snapshot.digest != digest:

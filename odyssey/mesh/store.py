@@ -109,8 +109,9 @@ class Store(Protocol):
     def unstage(self, name: bytes) -> None: ...
 
     def save_snapshot(self, snapshot: Snapshot, keep_from: int, slices: Iterable[bytes] = ()) -> None:
-        """A snapshot of one's own, from what is staged under `OWN` and then `slices`. Only when it is durable are older
-        entries dropped: those before `keep_from`, but none that follow the snapshot."""
+        """A snapshot of one's own, from what is staged under `OWN` and then `slices`; if they are not its bytes, they
+        are dropped. Only when it is durable older entries go too, some with each write: those before `keep_from`, but
+        none that follow the snapshot."""
         ...
 
     def snapshot_slices(self, digest: bytes, first: int = 0) -> Iterator[bytes]:

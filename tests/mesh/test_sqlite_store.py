@@ -427,6 +427,24 @@ def test_a_damaged_history_costs_no_membership(path: Path) -> None:
     assert shown(path)[2] == [entry(1)]
 
 
+def test_old_entries_go_a_piece_with_each_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of hundreds of megabytes must not hold up the next write for a second."""
+    monkeypatch.setattr("odyssey.mesh.sqlite_store._PIECE", 10)
+    store = made(path)
+    store.write(a_write(*(entry(index, data=b"x" * 10) for index in range(1, 51)), commit=50))
+    store.save_snapshot(a_snapshot(40, 1, slices("forty")), 36, slices("forty"))
+    seen = [(store.load().kept_from, store.room().kept)]
+    for index in range(51, 55):
+        store.write(a_write(entry(index, data=b"x" * 10), commit=50))
+        seen.append((store.load().kept_from, store.room().kept))
+    assert seen == [(11, 300), (21, 200), (31, 100), (36, 50), (36, 50)]
+    assert store.room().tail == 140
+    store.close()
+    store = opened(path)
+    assert (store.load().kept_from, store.room()[3:5]) == (36, (140, 50))
+    store.close()
+
+
 def test_no_ballast_where_there_is_no_room_for_it(path: Path) -> None:
     store = made(path, Settings(guard=1 << 60, ballast=4096))
     assert store.room().ballast == 0
