@@ -258,6 +258,7 @@ AnyCommand = (
     | ChangeMembers
 )
 
+URGENT: Final = (ReportAttempts, LoseAttempts)  # find room on the log however full it is
 LEVELS: Final[dict[type[Command], int]] = {}  # kinds that need more than feature level 1
 NEWEST_LEVEL: Final = 1
 

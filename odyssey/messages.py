@@ -4,6 +4,9 @@ A beat says what the machine holds and how it is. Its Duty says everything the m
 has changed, so a lost one is repaired by the next, and a new coordinator or a restarted daemon needs no special path.
 What an attempt is to run is not part of it: the machine asks for the job by its number, once.
 
+What ended is reported the same way: a beat carries all reports that are not settled, and a Duty says which are. So a
+lost beat, a lost Duty or a new coordinator loses no result, and the machine forgets none too early.
+
 A beat is named by boot, daemon run and number. All three are needed: a number alone would be said again by the next
 daemon, a run alone by the next boot, and the answer to an old beat would pass for the answer to a new one.
 
@@ -17,8 +20,9 @@ from typing import NewType, Self
 
 import msgspec
 
-from odyssey.commands import Fence
-from odyssey.ids import AttemptId, TaskId
+from odyssey.commands import Fence, Report
+from odyssey.ids import AttemptId, JobId, NodeId, TaskId
+from odyssey.spec import JobSpec
 
 BootId = NewType("BootId", bytes)  # the kernel's, new at every boot
 
@@ -121,11 +125,18 @@ class Beat(Message, frozen=True, tag="beat"):
     fence: Fence = Fence(0, 0)  # the newest coordinator this machine has heard of; it refuses older ones
     revision: int = 0  # of the Duty it goes by
     since: AttemptId = AttemptId(0)  # as the last Duty of this boot said; 0: there was none
+    reports: tuple[Report, ...] = ()  # of what ended here and is not settled; the oldest, if they are many
 
     @property
     def leaves_nothing(self) -> bool:
         """The machine goes, and nothing runs there any more."""
         return self.going.away and all(one.ended for one in self.holds)
+
+
+class AskJobs(Message, frozen=True, tag="ask-jobs"):
+    """What are these to run?"""
+
+    jobs: tuple[JobId, ...]
 
 
 # -- coordinator to machine --------------------------------------------------------------------------------------------
@@ -149,6 +160,17 @@ class Duty(Message, frozen=True, tag="duty"):
     revision: int  # grows with every Duty of a coordinator
     since: AttemptId  # attempts from here on were given to this boot, older ones perhaps to another
     holds: tuple[Listed, ...] = ()
+    settled: tuple[AttemptId, ...] = ()  # reported, and their end is on the log: to be forgotten
 
 
-AnyMessage = Beat | Duty
+class JobsAre(Message, frozen=True, tag="jobs-are"):
+    jobs: tuple[tuple[JobId, JobSpec], ...]
+
+
+class Elsewhere(Message, frozen=True, tag="elsewhere"):
+    """This machine does not coordinate; as far as it knows, that one does."""
+
+    coordinator: NodeId
+
+
+AnyMessage = Beat | AskJobs | Duty | JobsAre | Elsewhere

@@ -31,6 +31,7 @@ PURE = (
     "mesh/lease.py",
     "mesh/grants.py",
     "mesh/safety.py",
+    "mesh/crew.py",
     "exec/reconcile.py",
     "api/views.py",
     "api/project.py",

@@ -80,6 +80,7 @@ class Here(NamedTuple):
     started: bool = True
     frozen_at_ms: int | None = None
     ended: bool = False
+    elapsed_ms: int = 0  # without frozen time
 
 
 class Todo(NamedTuple):

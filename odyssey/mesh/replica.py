@@ -14,16 +14,32 @@ from typing import Final, Protocol
 
 import msgspec
 
-from odyssey import wire
-from odyssey.clock import Clock
-from odyssey.commands import AnyCommand, ChangeMembers, Command, Entry, Fence, StartTerm
+from odyssey import messages, wire
+from odyssey.clock import Clock, Entropy
+from odyssey.commands import URGENT, AnyCommand, ChangeMembers, Command, Entry, Fence, StartTerm
 from odyssey.errors import NotUnderstood
+from odyssey.ids import NodeId
 from odyssey.mesh.raft.core import Core
-from odyssey.mesh.raft.types import AnyMessage, Busy, Config, Kind, LogEntry, Member, NotLeader, Snapshot, Write
+from odyssey.mesh.raft.types import (
+    AnyMessage,
+    AppendReply,
+    Busy,
+    Config,
+    HeartbeatReply,
+    Kind,
+    LogEntry,
+    Member,
+    NotLeader,
+    Snapshot,
+    StoreId,
+    Write,
+)
 
 TICK_MS: Final = 100
 FORWARD_MS: Final = 5_000  # after that nobody knows
 BUSY_MS: Final = 50
+SLOW_WRITE_MS: Final = 1_000  # a leader whose disk is that slow hands over to a faster voter
+HAND_OVER_EVERY_MS: Final = 10 * 60_000
 _LATE_MS: Final = 1_000  # boot time went on that much while we did not: the machine slept
 
 
@@ -67,11 +83,15 @@ class ReadAt(msgspec.Struct, frozen=True, array_like=True, tag="read-at", gc=Fal
     index: int
 
 
+Content = AnyMessage | Forward | Forwarded | AskRead | ReadAt
+
+
 class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Everything replicas send each other."""
+    """Everything machines send each other."""
 
     scope: Scope
-    content: AnyMessage | Forward | Forwarded | AskRead | ReadAt
+    content: Content | messages.AnyMessage
+    store: StoreId = StoreId(b"")  # whom it is for; one for the machine's old store is not for its new one
 
 
 # -- outcomes ----------------------------------------------------------------------------------------------------------
@@ -120,7 +140,7 @@ class Disk(Protocol):
 
 
 class Post(Protocol):
-    def send(self, to: Member, letter: Letter) -> None: ...
+    def send(self, to: NodeId, letter: Letter) -> None: ...
 
 
 class Timers(Protocol):
@@ -150,9 +170,20 @@ class Replica:
     """Call `start` once; then everything happens through `receive`, the timers, and the disk's `done`."""
 
     def __init__(
-        self, scope: Scope, core: Core, machine: Machine, disk: Disk, post: Post, timers: Timers, clock: Clock
+        self,
+        scope: Scope,
+        core: Core,
+        machine: Machine,
+        disk: Disk,
+        post: Post,
+        timers: Timers,
+        clock: Clock,
+        entropy: Entropy,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
-        self.scope, self.core = scope, core
+        """`look` is called whenever something may have changed: who leads, what is applied, who has answered."""
+        self.scope, self.core, self._look = scope, core, look
+        self.heard_ms: dict[Member, int] = {}  # while this replica leads: when who last answered it
         self.applied = core.log.snapshot.index
         self.stopped: NotUnderstood | None = None  # an entry of a newer version: this replica stands down
         self._machine, self._disk, self._post, self._timers, self._clock = machine, disk, post, timers, clock
@@ -160,13 +191,15 @@ class Replica:
         self._waiting: dict[int, _Waiting] = {}  # own proposals by index
         self._asked: dict[int, _Asked] = {}  # forwarded ones by request
         self._arrived: list[tuple[int, int]] = []  # (index, request) of forwarded ones that are applied at the leader
-        self._requests = 0
+        self._requests = entropy.bits(62)  # answers to what this machine asked before a restart are not for these
         self._reads: list[_Read] = []
         self._read_asks: dict[int, Callable[[int], None]] = {}
         self._later: list[tuple[int, Callable[[], None]]] = []  # to be called when applied that far
         self._fetching: bytes | None = None
-        self._running = False
+        self._running = self._pumping = self._again = False
         self._asleep_ms = 0
+        self._writing_since_ms: int | None = None
+        self._handed_over_ms = -HAND_OVER_EVERY_MS
 
     @property
     def me(self) -> Member:
@@ -193,7 +226,19 @@ class Replica:
         now = self._clock.monotonic_ms()
         for request in [request for request, asked in self._asked.items() if asked.deadline_ms <= now]:
             self._asked.pop(request).done(Unknown())
+        self._hand_over_if_slow(now)
         self._pump()
+
+    def _hand_over_if_slow(self, now: int) -> None:
+        since = self._writing_since_ms
+        if since is None or now - since <= SLOW_WRITE_MS or now - self._handed_over_ms < HAND_OVER_EVERY_MS:
+            return
+        if not self.core.leads_safely or self.core.transferring is not None:
+            return
+        heirs = [one for one in self.core.config.voters if now - self.heard_ms.get(one, -SLOW_WRITE_MS) < SLOW_WRITE_MS]
+        if heirs:
+            self._handed_over_ms = now
+            self.core.transfer(max(heirs, key=lambda one: (self.core.peers[one].match, one)))
 
     def _notice_sleep(self) -> None:
         asleep_ms = self._clock.boottime_ms() - self._clock.monotonic_ms()
@@ -202,7 +247,7 @@ class Replica:
         self._asleep_ms = asleep_ms
 
     def receive(self, letter: Letter) -> None:
-        if not self._running or letter.scope != self.scope:
+        if not self._running or letter.scope != self.scope or letter.store != self.me.store:
             return
         match letter.content:
             case Forward(sender, request, data):
@@ -214,6 +259,8 @@ class Replica:
             case ReadAt(_, request, index):
                 if (done := self._read_asks.pop(request, None)) is not None:
                     self._when_applied(index, lambda: done(index))
+            case messages.Beat() | messages.AskJobs() | messages.Duty() | messages.JobsAre() | messages.Elsewhere():
+                return  # not for the log
             case message:
                 self._step(message)
         self._pump()
@@ -224,6 +271,8 @@ class Replica:
         except NotUnderstood as newer:  # members in a form of a newer version: the log is as it was
             self.stopped = newer
             self.core.step_down()
+        if isinstance(message, AppendReply | HeartbeatReply) and message.term == self.core.term:
+            self.heard_ms[message.sender] = self._clock.monotonic_ms()
 
     # -- proposals -----------------------------------------------------------------------------------------------------
 
@@ -231,7 +280,7 @@ class Replica:
         """Here if this replica leads, else through the leader. Orders of a coordinator are never forwarded."""
         data = wire.encode_log(Logged(self._clock.wall_ms(), command))  # type: ignore[arg-type]
         if self.core.is_leader:
-            self._propose_here(data, done)
+            self._propose_here(data, done, isinstance(command, URGENT))
         elif self.core.leader is None or hasattr(command, "fence"):
             done(Again(BUSY_MS))
         else:
@@ -245,9 +294,9 @@ class Replica:
         self._pump()
         return index
 
-    def _propose_here(self, data: bytes, done: Callable[[Outcome], None]) -> None:
+    def _propose_here(self, data: bytes, done: Callable[[Outcome], None], urgent: bool = False) -> None:
         try:
-            index = self.core.propose(data)
+            index = self.core.propose(data, urgent)
         except (Busy, NotLeader):
             done(Again(BUSY_MS))
             return
@@ -317,6 +366,20 @@ class Replica:
     # -- what is to be done --------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
+        """Also called from within, by who is told an outcome: then the outer one goes on with what came."""
+        if self._pumping:
+            self._again = True
+            return
+        self._pumping = self._again = True
+        try:
+            while self._again:
+                self._again = False
+                self._carry_out()
+                self._look()
+        finally:
+            self._pumping = False
+
+    def _carry_out(self) -> None:
         while self._running and self.stopped is None:
             ready = self.core.ready()
             if ready.write is not None:
@@ -335,9 +398,11 @@ class Replica:
     def _write(self, write: Write) -> None:
         def done() -> None:
             if self._running:
+                self._writing_since_ms = None
                 self.core.written(write.number)
                 self._pump()
 
+        self._writing_since_ms = self._clock.monotonic_ms()
         self._disk.write(write, done)
 
     def _fetch(self, snapshot: Snapshot, source: Member) -> None:
@@ -351,15 +416,16 @@ class Replica:
         self._fetching = snapshot.digest
         self._disk.fetch(snapshot, source, done)
 
-    def _send(self, to: Member, content: AnyMessage | Forward | Forwarded | AskRead | ReadAt) -> None:
+    def _send(self, to: Member, content: Content) -> None:
         if self._running:
-            self._post.send(to, Letter(self.scope, content))
+            self._post.send(to.node, Letter(self.scope, content, to.store))
 
     def _leader_changed(self) -> None:
         """Whoever waits for an old leader's word will not hear it."""
         if self.core.leader == self._leader and (self.core.is_leader or not self._waiting):
             return
         self._leader = self.core.leader
+        self.heard_ms.clear()
         lost = [one.done for one in self._waiting.values()] + [one.done for one in self._asked.values()]
         self._waiting.clear()
         self._asked.clear()

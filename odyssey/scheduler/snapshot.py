@@ -4,27 +4,15 @@ Promises: frozen observations; what a machine has not told is None, never a gues
 Never: enters the log. A new coordinator hears it all again within a beat.
 """
 
-import enum
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from odyssey.ids import AttemptId, NodeNumber
+from odyssey.messages import NodeState as NodeState
+from odyssey.messages import OwnerState as OwnerState
 from odyssey.scheduler.state import State
-
-
-class NodeState(enum.IntEnum):
-    UP = 0
-    SILENT = 1
-    GONE = 2
-    ASLEEP = 3
-
-
-class OwnerState(enum.IntEnum):
-    FREE = 0
-    IN_USE = 1
-    PAUSED = 2
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):

@@ -1,4 +1,7 @@
-"""One simulated machine: a real replica over a real state machine, on a simulated disk, clock and network.
+"""One simulated machine: a real daemon (replica, book, agent, coordinator) on a simulated disk, clock and network, with
+hands that run scripts.
+
+A daemon that dies leaves the hands alone, and what they run; a machine that goes down takes them along.
 
 Promises: what a crash loses is what a crash would lose; after a restart everything comes from the disk.
 Never: shares anything with another machine but the network.
@@ -8,42 +11,46 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from odyssey import wire
+from odyssey.book import Book
 from odyssey.clock import SeededEntropy
 from odyssey.commands import Entry
 from odyssey.events import Event
 from odyssey.ids import NodeId
+from odyssey.mesh.lease import NOTHING_KEPT, Kept, Lease
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
 from odyssey.mesh.raft.types import LogEntry, Member, Message, Snapshot, StoreId, Write
 from odyssey.mesh.replica import Letter, Replica, Scope
-from odyssey.scheduler.apply import apply
-from odyssey.scheduler.dump import dump, load, state_hash
-from odyssey.scheduler.state import State
+from odyssey.messages import BootId, Keeping, Telemetry
+from odyssey.node import Node
+from odyssey.node import World as NodeWorld
+from odyssey.resources import Resources
+from odyssey.scheduler.dump import dump, state_hash
 from tests.sim.checks import Checks
 from tests.sim.disk import Durable, SimDisk
+from tests.sim.hands import SimHands, Witness
 from tests.sim.loop import VirtualLoop
 from tests.sim.net import Net
 
 SCOPE = Scope("mesh", 1, b"first")
 
 
-class Book:
-    """The state a replica applies the log to, and its answers."""
+class WatchedBook(Book):
+    """The book, with every committed entry and its effect looked at."""
 
-    def __init__(self, checks: Checks, member: Member) -> None:
-        self.state = State()
-        self._checks, self._member = checks, member
+    def __init__(self, node: "SimNode") -> None:
+        super().__init__()
+        self._node = node
 
     def apply(self, entries: Sequence[Entry]) -> Mapping[int, list[Event]]:
-        answers = {}
+        replica, checks, member = self._node.replica, self._node.checks, self._node.member
+        assert replica is not None
         for entry in entries:
-            _, events = apply(self.state, [entry])
-            answers[entry.index] = events
-            self._checks.applied(self._member, entry, wire.encode(events))
+            checks.commits(member, next(iter(replica.core.log.since(entry.index, 1, 0))))
+        answers = super().apply(entries)
+        for entry in entries:
+            checks.applied(member, entry, wire.encode(answers[entry.index]))
         return answers
-
-    def load(self, slices: Iterable[bytes]) -> None:
-        self.state = load(slices)
 
 
 @dataclass
@@ -55,10 +62,13 @@ class Clocks:
     slept_ms: int = 0
 
     def monotonic_ms(self) -> int:
-        return self.loop.now_ms * (1_000_000 + self.rate_ppm) // 1_000_000
+        return self.boottime_ms() - self.slept_ms
 
     def boottime_ms(self) -> int:
-        return self.monotonic_ms() + self.slept_ms
+        return self.loop.now_ms * (1_000_000 + self.rate_ppm) // 1_000_000
+
+    def real_seconds(self, ms: int) -> float:
+        return ms * 1000 / (1_000_000 + self.rate_ppm)
 
     def wall_ms(self) -> int:
         return 1_700_000_000_000 + self.loop.now_ms
@@ -72,65 +82,118 @@ class SimNode:
     checks: Checks
     entropy: SeededEntropy
     all: "dict[NodeId, SimNode]"
+    witness: Witness
     durable: Durable = field(default_factory=Durable)
     clocks: Clocks = field(init=False)
-    replica: Replica | None = None
+    daemon: Node | None = None
+    hands: SimHands | None = None
     disk: SimDisk | None = None
     book: Book | None = None
-    boots: int = 0
+    kept: Kept = NOTHING_KEPT
+    boots: int = 0  # of the daemon
+    machine_boots: int = 0
     stalled_until: float = 0.0
     stores: int = 0
 
     def __post_init__(self) -> None:
         self.clocks = Clocks(self.loop, self.entropy.below(20_000) - 10_000)
         self._led = 0
+        self.total = Resources(1000 * (2 + self.entropy.below(3)), 8 << 30)
 
     @property
     def member(self) -> Member:
         return Member(self.id, StoreId(f"{self.id}#{self.stores}".encode().ljust(16)[:16]))
 
     @property
+    def replica(self) -> Replica | None:
+        return None if self.daemon is None else self.daemon.replica
+
+    @property
     def up(self) -> bool:
-        return self.replica is not None
+        return self.daemon is not None
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
     def boot(self) -> None:
+        """The machine if it is down, and the daemon."""
         self.boots += 1
+        if self.hands is None:
+            self._switch_on()
         durable = self.durable
         log = Log(durable.snapshot, durable.entries, durable.hard.commit)
         core = Core(self.member, durable.hard, log, self.entropy.fork(f"core{self.boots}"))
-        self.book = Book(self.checks, self.member)
+        self.book = WatchedBook(self)
         if durable.snapshot.index:
             self.book.load(durable.slices[durable.snapshot.digest])
         self.disk = SimDisk(self.loop, self.entropy.fork(f"disk{self.boots}"), durable, self._on_write, self._slices)
+        assert self.hands is not None
+        name = BootId(f"{self.id}/{self.machine_boots}".encode())
+        lease = Lease(name, self.clocks.boottime_ms(), self.kept, self.hands.until_ms)
+        self.daemon = Node(SCOPE, core, self.book, lease, self.total, self._world(self.hands))
+        self.daemon.start()
+
+    def _world(self, hands: SimHands) -> NodeWorld:
         boot = self.boots
-        self.replica = Replica(
-            SCOPE, core, _Watched(self), _Deferred(self, boot), self, _Timers(self, boot), self.clocks
+        return NodeWorld(
+            links=self,
+            disk=_Deferred(self, boot),
+            timers=_Timers(self, boot),
+            clock=self.clocks,
+            entropy=self.entropy.fork(f"agent{boot}"),
+            hands=hands,
+            notes=_Notes(self, boot),
+            others=self.others,
+            health=self.health,
         )
-        self.replica.start()
+
+    def _switch_on(self) -> None:
+        self.machine_boots += 1
+        self.clocks.slept_ms = 0
+        entropy = self.entropy.fork(f"hands{self.machine_boots}")
+        self.hands = SimHands(self.id, self.loop, self.clocks, entropy, self.witness, self._on_end)
+
+    def _on_end(self) -> None:
+        daemon = self.daemon
+        if daemon is not None:
+            self.run(self.boots, daemon.agent.ended)
 
     def crash(self) -> None:
-        if self.replica is None or self.disk is None:
-            return
-        self.replica.stop()
-        self.disk.crash()
-        self.replica = self.disk = self.book = None
+        """The machine goes down."""
+        self.kill_daemon()
+        if self.hands is not None:
+            self.hands.die()
+        self.hands = None
         self.stalled_until = 0.0
+
+    def kill_daemon(self) -> None:
+        if self.daemon is None or self.disk is None:
+            return
+        self.daemon.stop()
+        self.disk.crash()
+        self.daemon = self.disk = self.book = None
 
     def stall(self, seconds: float) -> None:
         self.stalled_until = max(self.stalled_until, self.loop.time() + seconds)
 
     def sleep(self, seconds: float) -> None:
         """The lid is closed: nothing runs, and afterwards boot time has gone on where the other clock has not."""
+        if self.hands is None or self.hands.asleep:
+            return
+        hands = self.hands
+        hands.sleep()
         self.stall(seconds)
         self.clocks.slept_ms += round(seconds * 1000)
+        self.loop.call_later(seconds, self._wake, hands)
+
+    def _wake(self, hands: SimHands) -> None:
+        if not hands.dead:
+            hands.wake()
 
     # -- when the machine runs -----------------------------------------------------------------------------------------
 
     def run(self, boot: int, callback: Callable[[], None]) -> None:
         """Do it now, or when the machine is awake again; never after it went down."""
-        if self.boots != boot or self.replica is None:
+        if self.boots != boot or self.daemon is None:
             return
         if self.stalled_until > self.loop.time():
             self.loop.call_at(self.stalled_until, self.run, boot, callback)
@@ -152,17 +215,33 @@ class SimNode:
 
     # -- ports ---------------------------------------------------------------------------------------------------------
 
-    def send(self, to: Member, letter: Letter) -> None:
+    def send(self, to: NodeId, letter: Letter) -> None:
         if isinstance(letter.content, Message):
             self.checks.leaves(self.durable, letter.content)
-        target = self.all.get(to.node)
-        if target is not None and target.member == to:
-            self.net.send(self.id, to.node, lambda: target.arrive(letter))
+        target = self.all.get(to)
+        if target is not None:
+            self.net.send(self.id, to, lambda: target.arrive(self.id, letter))
 
-    def arrive(self, letter: Letter) -> None:
-        replica = self.replica
-        if replica is not None:
-            self.run(self.boots, lambda: replica.receive(letter))
+    def arrive(self, sender: NodeId, letter: Letter) -> None:
+        daemon = self.daemon
+        if daemon is not None:
+            self.run(self.boots, lambda: daemon.receive(sender, letter))
+
+    def others(self) -> list[NodeId]:
+        return [other for other in self.all if other != self.id]
+
+    def health(self) -> tuple[Telemetry, Keeping]:
+        return Telemetry(), Keeping(store=self.member.store)
+
+    def save(self, boot: int, kept: Kept, done: Callable[[], None]) -> None:
+        """The little file beside the store."""
+
+        def written() -> None:
+            if self.boots == boot:
+                self.kept = kept
+                done()
+
+        self.loop.call_later((1 + self.entropy.below(10)) / 1000, self.run, boot, written)
 
     def _on_write(self, write: Write) -> None:
         self.checks.written(self.member, self.durable, write)
@@ -192,25 +271,6 @@ class SimNode:
         core.compact(snapshot)
 
 
-class _Watched:
-    """The book, with every committed entry looked at on its way in."""
-
-    def __init__(self, node: SimNode) -> None:
-        assert node.book is not None
-        self._node, self._book = node, node.book
-
-    def apply(self, entries: Sequence[Entry]) -> Mapping[int, object]:
-        replica = self._node.replica
-        assert replica is not None
-        for entry in entries:
-            one = next(iter(replica.core.log.since(entry.index, 1, 0)))
-            self._node.checks.commits(self._node.member, one)
-        return self._book.apply(entries)
-
-    def load(self, slices: Iterable[bytes]) -> None:
-        self._book.load(slices)
-
-
 @dataclass
 class _Timers:
     node: SimNode
@@ -235,6 +295,15 @@ class _Deferred:
     def fetch(self, snapshot: Snapshot, source: Member, done: Callable[[Iterable[bytes]], None]) -> None:
         assert self.node.disk is not None
         self.node.disk.fetch(snapshot, source, lambda slices: self.node.run(self.boot, lambda: done(slices)))
+
+
+@dataclass
+class _Notes:
+    node: SimNode
+    boot: int
+
+    def save(self, kept: Kept, done: Callable[[], None]) -> None:
+        self.node.save(self.boot, kept, done)
 
 
 __all__ = ["SCOPE", "LogEntry", "SimNode"]

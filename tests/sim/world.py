@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from odyssey.clock import SeededEntropy
-from odyssey.commands import CancelTasks, Command, SubmitJobs
+from odyssey.commands import AdmitNode, CancelTasks, Command, Facts, SubmitJobs
 from odyssey.events import CommandFailed, CommandRefused, JobSubmitted, SubmitRepeated
 from odyssey.ids import ClientId, JobId, NodeId, UserId
 from odyssey.mesh.raft.types import Config, Snapshot
@@ -19,13 +19,15 @@ from odyssey.scheduler.dump import state_hash
 from odyssey.scheduler.invariants import violations
 from odyssey.spec import JobSpec, Want
 from tests.sim.checks import Checks, Violation
+from tests.sim.hands import Witness
 from tests.sim.loop import VirtualLoop, new_loop
 from tests.sim.net import Net, Weather
 from tests.sim.node import SimNode
 
 FAULTY_SECONDS: Final = 60
-CALM_SECONDS: Final = 40
-SPEC: Final = JobSpec(UserId("anna"), (b"true",), Want(Resources(1000, 1 << 29)))
+CALM_SECONDS: Final = 40  # at least
+ANNA: Final = UserId("anna")
+LONGEST_CALM_SECONDS: Final = 300
 
 
 @dataclass
@@ -45,10 +47,12 @@ class World:
         self.checks = Checks()
         self.net = Net(self.loop, self.entropy.fork("net"), Weather.drawn(self.entropy.fork("weather")))
         self.nodes: dict[NodeId, SimNode] = {}
+        self.witness = Witness()
         self.account = Account()
         self._faults = self.entropy.fork("faults")
         self._people = self.entropy.fork("people")
         self.fault_rate_ms = 500 + self._faults.below(self._faults.choose((1000, 4000, 15000)))
+        self.pause_ms = self._people.choose((120, 400, 1000))
         self.calm = False
         self._found(machines)
 
@@ -56,12 +60,18 @@ class World:
         for number in range(machines):
             node_id = NodeId(f"n{number}")
             self.nodes[node_id] = SimNode(
-                node_id, self.loop, self.net, self.checks, self.entropy.fork(node_id), self.nodes
+                node_id, self.loop, self.net, self.checks, self.entropy.fork(node_id), self.nodes, self.witness
             )
-        voters = tuple(node.member for node in self.nodes.values())
+        members = tuple(node.member for node in self.nodes.values())
+        voters = self._people.choose((1, 3, 3, 5, 5))
+        config = Config(members[:voters], members[voters : voters + self._people.below(3)])
         for node in self.nodes.values():
-            node.durable.snapshot = Snapshot(config=Config(voters))
+            if node.member in config.members:
+                node.durable.snapshot = Snapshot(config=config)
             node.boot()
+        for node in self.nodes.values():
+            facts = Facts(node.total, shared=True)
+            self._send(AdmitNode(node.id, node.id, ANNA, facts), lambda _: None, 1000)
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
@@ -78,7 +88,14 @@ class World:
         self.loop.run_until(FAULTY_SECONDS)
         self._heal()
         self.loop.run_until(FAULTY_SECONDS + CALM_SECONDS)
+        while self._unended() and self.loop.time() < FAULTY_SECONDS + LONGEST_CALM_SECONDS:
+            self.loop.run_until(self.loop.time() + 5)
         self._final_account()
+
+    def _unended(self) -> list[JobId]:
+        """What was acknowledged and has not ended, where most is known."""
+        state = max((node.book.state for node in self.nodes.values() if node.book), key=lambda one: one.head.index)
+        return [job for job in self.account.acknowledged.values() if job not in state.ended]
 
     @property
     def events(self) -> int:
@@ -96,14 +113,25 @@ class World:
     def _somebody_acts(self) -> None:
         if self.calm:
             return
-        self.loop.call_later((1 + self._people.below(120)) / 1000, self._somebody_acts)
+        self.loop.call_later((1 + self._people.below(self.pause_ms)) / 1000, self._somebody_acts)
         if self.account.acknowledged and self._people.chance(100):
             job = self._people.choose(sorted(self.account.acknowledged.values()))
             self._send(CancelTasks(job), lambda _: None, 20)
             return
         self.account.submitted += 1
         client = ClientId(self.account.submitted.to_bytes(16, "big"))
-        self._send(SubmitJobs(client, 0, (SPEC,)), lambda answer: self._acknowledge(client, answer), 200)
+        self._send(SubmitJobs(client, 0, (self._a_spec(),)), lambda answer: self._acknowledge(client, answer), 200)
+
+    def _a_spec(self) -> JobSpec:
+        people = self._people
+        need = Resources(people.choose((250, 500, 1000, 1000, 2000)), 1 << 28)
+        return JobSpec(
+            ANNA,
+            (b"true",),
+            Want(need, key=f"true{people.below(3)}"),
+            count=people.choose((1, 1, 1, 2, 5)),
+            **people.choose(({}, {}, {}, {"retries": 2}, {"once": True}, {"overlap": True})),
+        )
 
     def _send(self, command: Command, done: Callable[[Accepted], None], tries: int) -> None:
         """Any machine is a door; whoever does not know the outcome asks again, somewhere else, under the same id."""
@@ -151,6 +179,7 @@ class World:
             (
                 self._crash,
                 self._crash,
+                self._kill_daemon,
                 self._cut,
                 self._one_way,
                 self._mend,
@@ -167,6 +196,12 @@ class World:
         if not node.up:
             return
         node.crash()
+        self.loop.call_later((10 + self._faults.below(8000)) / 1000, self._restart, node)
+
+    def _kill_daemon(self, node: SimNode) -> None:
+        if not node.up:
+            return
+        node.kill_daemon()
         self.loop.call_later((10 + self._faults.below(8000)) / 1000, self._restart, node)
 
     def _restart(self, node: SimNode) -> None:
@@ -202,7 +237,6 @@ class World:
         self.net.heal()
         self.net.weather = Weather()
         for node in self.nodes.values():
-            node.stalled_until = 0.0
             self._restart(node)
             if node.disk is not None:
                 node.disk.delay_ms, node.disk.stall_per_mille = 3, 0
@@ -221,13 +255,18 @@ class World:
         ]
         if len(leaders) != 1:
             raise Violation(f"after {CALM_SECONDS} s of calm the leaders are {leaders}")
-        hashes = {state_hash(node.book.state) for node in self.nodes.values() if node.book is not None}
+        leader = self.nodes[leaders[0]].replica
+        assert leader is not None
+        keepers = [self.nodes[member.node] for member in leader.core.config.members]
+        hashes = {state_hash(node.book.state) for node in keepers if node.book is not None}
         if len(hashes) != 1:
-            applied = {node.id: node.replica.applied for node in self.nodes.values() if node.replica is not None}
+            applied = {node.id: node.replica.applied for node in keepers if node.replica is not None}
             raise Violation(f"12: states differ after calm: {applied}")
-        for node in self.nodes.values():
+        for node in keepers:
             assert node.book is not None
             for client, job in self.account.acknowledged.items():
                 known = node.book.state.clients.get(client)
                 if known is None or known.first != job or job not in node.book.state.jobs:
                     raise Violation(f"9: job {job} was acknowledged and {node.id} does not have it")
+        if unended := self._unended():
+            raise Violation(f"after {self.loop.time():.0f} s jobs {unended[:5]} of {len(unended)} have not ended")

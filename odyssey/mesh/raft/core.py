@@ -66,6 +66,7 @@ class Core:
         self.rewound: Member | None = None  # who leads or led without what is committed: its log has gone back
         self.in_step: frozenset[Member] = frozenset()  # standbys that must hold an entry too, where one votes alone
         self._outbox = Outbox(log, hard)
+        self.started = 0  # the first entry of the term this member leads or last led
         self._ticks = self._elapsed = 0
         self._flush = False  # time to write down how far is committed, if nothing else is written
         self._transfer_until = 0
@@ -99,6 +100,11 @@ class Core:
             return 0
         answered = {self.me: self._round} | {member: peer.round for member, peer in self.peers.items()}
         return quorum_value(answered.get(voter, 0) for voter in self.config.voters)
+
+    @property
+    def next_round(self) -> int:
+        """What is heard before this round leaves was heard before its answers."""
+        return self._round + 1
 
     def confirm(self) -> int:
         """Ask everyone now; leadership at this moment is proven once `confirmed_round` reaches the returned round."""
@@ -248,7 +254,7 @@ class Core:
         self.role, self.leader = Role.LEADER, self.me
         self._fetch = None
         self._reset_timer()
-        self._append(Kind.START, b"")
+        self.started = self._append(Kind.START, b"")
         self._follow_config()
 
     def _follow_config(self) -> None:

@@ -1,0 +1,277 @@
+"""The driver of one machine's work: beats to the coordinator, Duties from it, and what follows for the hands.
+
+`lease` decides what may start and run, and until when; `Hands` does it: a small process of its own that keeps what it
+was told when this one is gone. In between is only this: find the coordinator, keep a note before going by a Duty, ask
+what a job is to run, and start what has room.
+
+Promises: what the lease must remember is on disk before the Duty it came with has any effect; the hands know how long
+the lease lasts before they start anything under it; a report is told until it is settled.
+Never: starts what does not fit beside what runs, or decides that something is lost.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+from odyssey.clock import Clock, Entropy
+from odyssey.commands import Report
+from odyssey.ids import AttemptId, JobId, NodeId, job_of
+from odyssey.mesh.lease import Here, Kept, Lease, Todo
+from odyssey.messages import AskJobs, Beat, Duty, Elsewhere, Going, Holding, JobsAre, Keeping, Listed, Telemetry
+from odyssey.resources import Resources
+from odyssey.spec import JobSpec
+
+BEAT_MS: Final = 1_000
+BEAT_SPREAD_PERCENT: Final = 10
+SOON_MS: Final = 10  # what ends within this travels in one beat
+ACT_MS: Final = 100
+ASK_AGAIN_MS: Final = 1_000
+LOST_MS: Final = 2_000  # without a Duty for so long, somebody else is asked who coordinates
+MOST_REPORTS: Final = 256  # in one beat
+
+
+class Hands(Protocol):
+    """The supervisor, as the daemon sees it. It starts an attempt once, ever; it freezes by itself what runs when the
+    lease is over; it keeps a report until it is told to forget."""
+
+    def here(self) -> Mapping[AttemptId, Here]: ...
+
+    def reports(self) -> Mapping[AttemptId, Report]:
+        """Of attempts that have ended, oldest first."""
+        ...
+
+    def lease(self, until_ms: int) -> None: ...
+
+    def start(self, one: Listed, spec: JobSpec) -> None: ...
+
+    def refuse(self, one: Listed) -> None:
+        """Never start it; if it was not started before, report it as rejected."""
+        ...
+
+    def stop(self, attempt: AttemptId) -> None: ...
+
+    def freeze(self, attempt: AttemptId) -> None: ...
+
+    def thaw(self, attempt: AttemptId) -> None: ...
+
+    def kill(self, attempt: AttemptId) -> None: ...
+
+    def forget(self, attempt: AttemptId) -> None: ...
+
+
+class Notes(Protocol):
+    """A small file."""
+
+    def save(self, kept: Kept, done: Callable[[], None]) -> None: ...
+
+
+class Post(Protocol):
+    def ask(self, node: NodeId, message: Beat | AskJobs) -> None: ...
+
+
+class Timers(Protocol):
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> object: ...
+
+
+class Agent:
+    """Call `start` once; then everything happens through `receive`, `ended` and the timers."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        hands: Hands,
+        notes: Notes,
+        post: Post,
+        timers: Timers,
+        clock: Clock,
+        entropy: Entropy,
+        total: Resources,
+        others: Callable[[], Sequence[NodeId]],
+        health: Callable[[], tuple[Telemetry, Keeping]],
+    ) -> None:
+        """`others` are machines that may coordinate or know who does."""
+        self.lease, self._hands, self._notes, self._post = lease, hands, notes, post
+        self._timers, self._clock, self._entropy, self._total = timers, clock, entropy, total
+        self._others, self._health = others, health
+        self._coordinator: NodeId | None = None
+        self._heard_ms = clock.monotonic_ms()  # of the coordinator
+        self._revision = 0
+        self._specs: dict[JobId, JobSpec] = {}
+        self._asked_ms: dict[JobId, int] = {}
+        self._going = Going.STAYING
+        self._saving: Kept | None = None  # on its way to disk: nothing happens until it is there
+        self._running = self._soon = False
+
+    def start(self) -> None:
+        self._running = True
+        self._beat()
+        self._act_again()
+
+    def stop(self) -> None:
+        """No more beats. What runs goes on in the hands until its lease is over."""
+        self._running = False
+
+    # -- who coordinates -----------------------------------------------------------------------------------------------
+
+    def follow(self, coordinator: NodeId) -> None:
+        """This machine has learnt who it is."""
+        if coordinator != self._coordinator:
+            self._coordinator = coordinator
+            self._heard_ms = self._clock.monotonic_ms()
+            self._beat_soon()
+
+    def _find_coordinator(self, now: int) -> None:
+        others = self._others()
+        if others and (self._coordinator is None or now - self._heard_ms >= LOST_MS):
+            self._coordinator = self._entropy.choose(others)
+
+    # -- beats ---------------------------------------------------------------------------------------------------------
+
+    def ended(self) -> None:
+        """Something has ended here: the coordinator is told soon."""
+        self._act()
+        self._beat_soon()
+
+    def _beat_soon(self) -> None:
+        if self._running and not self._soon:
+            self._soon = True
+            self._timers.call_later(SOON_MS / 1000, self._tell)
+
+    def _beat(self) -> None:
+        if self._running:
+            self._timers.call_later(self._entropy.spread(BEAT_MS, BEAT_SPREAD_PERCENT) / 1000, self._beat)
+            self._find_coordinator(self._clock.monotonic_ms())
+            self._tell()
+
+    def _tell(self) -> None:
+        self._soon = False
+        if not self._running or self._coordinator is None:
+            return
+        telemetry, keeping = self._health()
+        here, reports = self._hands.here(), self._hands.reports()
+        holds = tuple(
+            Holding(attempt, one.task, one.started, one.ended, one.frozen_at_ms is not None, one.elapsed_ms)
+            for attempt, one in here.items()
+        )
+        now = self._clock.boottime_ms()  # before the beat is handed to the network
+        beat = Beat(
+            self.lease.announce(now) if self._going.away else self.lease.send(now),
+            holds,
+            self._going,
+            telemetry,
+            keeping,
+            self.lease.kept.fence,
+            self.lease.revision,
+            self.lease.kept.since,
+            tuple(reports.values())[:MOST_REPORTS],
+        )
+        self._post.ask(self._coordinator, beat)
+
+    def go(self, going: Going) -> None:
+        """The machine is about to go: everything ends, and then every beat says so. Said again until it is gone."""
+        self._going = going if going is Going.RESTART else Going.STAYING
+        if going.away:
+            self._leave(going)
+
+    def _leave(self, going: Going) -> None:
+        live = [attempt for attempt, one in self._hands.here().items() if not one.ended]
+        for attempt in live:
+            self._hands.kill(attempt)
+        if live:
+            self._timers.call_later(ACT_MS / 1000, lambda: self._leave(going))
+        elif self._running:
+            self._going = going
+            self._hands.lease(0)
+            self._tell()
+
+    # -- Duties --------------------------------------------------------------------------------------------------------
+
+    def receive(self, sender: NodeId, message: Duty | JobsAre | Elsewhere) -> None:
+        if not self._running:
+            return
+        match message:
+            case Duty():
+                self._on_duty(sender, message)
+            case JobsAre(jobs):
+                self._specs.update(jobs)
+                self._act()
+            case Elsewhere(coordinator):
+                self.follow(coordinator)
+
+    def _on_duty(self, sender: NodeId, duty: Duty) -> None:
+        used = self.lease.use(duty, self._clock.boottime_ms())  # read after the Duty was taken from the network
+        if used.drop is None:
+            self._coordinator, self._heard_ms = sender, self._clock.monotonic_ms()
+            for attempt in duty.settled:
+                self._hands.forget(attempt)
+        if used.keep is not None:
+            kept = self._saving = used.keep
+            self._notes.save(kept, lambda: self._saved(kept))
+        self._act()
+
+    def _saved(self, kept: Kept) -> None:
+        if kept == self._saving:
+            self._saving = None
+            self._act()
+
+    # -- what follows --------------------------------------------------------------------------------------------------
+
+    def _act_again(self) -> None:
+        if self._running:
+            self._timers.call_later(ACT_MS / 1000, self._act_again)
+            self._act()
+
+    def _act(self) -> None:
+        if not self._running or self._saving is not None or self._going.away:
+            return
+        now = self._clock.boottime_ms()
+        here = self._hands.here()
+        todo = self.lease.todo(here, now)
+        self._hands.lease(todo.until_ms)
+        self._end(todo)
+        for attempt in todo.thaw:
+            self._hands.thaw(attempt)
+        if todo.start:
+            self._start(todo.start, here)
+
+    def _end(self, todo: Todo) -> None:
+        for attempt in todo.freeze:
+            self._hands.freeze(attempt)
+        for attempt in todo.stop:
+            self._hands.stop(attempt)
+        for attempt in todo.kill:
+            self._hands.kill(attempt)
+        for one in todo.give_back:
+            self._hands.refuse(one)
+
+    def _start(self, wanted: Sequence[Listed], here: Mapping[AttemptId, Here]) -> None:
+        """What came for a slot first, then the backlog in order, as long as the next one fits."""
+        self._ask({job_of(one.task) for one in wanted} | {job_of(one.task) for one in here.values()})
+        left = self._room(here)
+        for one in sorted(wanted, key=lambda one: not one.slot):
+            spec = self._specs.get(job_of(one.task))
+            if left is None or spec is None or not spec.want.need.fits(left):
+                return
+            left = left - spec.want.need
+            self._hands.start(one, spec)
+
+    def _room(self, here: Mapping[AttemptId, Here]) -> Resources | None:
+        """None: what runs here is not known yet, after a restart of this daemon."""
+        left = self._total
+        for one in here.values():
+            if one.started and not one.ended:
+                spec = self._specs.get(job_of(one.task))
+                if spec is None:
+                    return None
+                left = left.minus_or_zero(spec.want.need)
+        return left
+
+    def _ask(self, jobs: set[JobId]) -> None:
+        """What they are to run; once, unless the answer does not come."""
+        self._specs = {job: spec for job, spec in self._specs.items() if job in jobs}
+        now = self._clock.monotonic_ms()
+        unknown = sorted(jobs - self._specs.keys())
+        fresh = {job: at for job, at in self._asked_ms.items() if job in unknown and now - at < ASK_AGAIN_MS}
+        late = [job for job in unknown if job not in fresh]
+        self._asked_ms = fresh | dict.fromkeys(late, now)
+        if late and self._coordinator is not None:
+            self._post.ask(self._coordinator, AskJobs(tuple(late)))

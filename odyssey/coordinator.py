@@ -1,0 +1,384 @@
+"""The driver of the brain while this machine leads: beats in, Duties out, plans and deadlines onto the log.
+
+One object per term, thrown away with it. It is made of callbacks: `receive` for what machines say, `applied` for what
+the log has made true, `tick` for time, `look` whenever something may have changed. What it remembers beyond the state
+(who was heard when, which backoff ends when, what is proposed and not yet applied) is heard again or starts afresh in
+the next term.
+
+Promises: nothing is ordered before an entry of its own term is applied; one plan at a time is under way; a report is
+called settled only when it is on the log.
+Never: changes the state, or keeps a promise by a wall clock.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
+
+from odyssey import events as e
+from odyssey.clock import Clock
+from odyssey.commands import (
+    AgeQueue,
+    Command,
+    DecayUsage,
+    EndBackoff,
+    Fence,
+    Held,
+    LoseAttempts,
+    ReportAttempts,
+)
+from odyssey.ids import AttemptId, NodeId, NodeNumber, TaskId, job_of
+from odyssey.mesh import roles, safety
+from odyssey.mesh.crew import Crew, Sight
+from odyssey.mesh.grants import Grants, Work
+from odyssey.mesh.membership import Announced, Membership, StateChanged
+from odyssey.mesh.raft.types import Member, StoreId
+from odyssey.mesh.replica import Accepted, Again, Outcome, Replica
+from odyssey.messages import AskJobs, Beat, Duty, Elsewhere, JobsAre, Listed, NodeState
+from odyssey.model import Cause, Node
+from odyssey.scheduler.board import Board
+from odyssey.scheduler.fairshare import DECAY_EVERY_MS, keep_ppm
+from odyssey.scheduler.feasible import Code
+from odyssey.scheduler.plan import orders, plan
+from odyssey.scheduler.policies import BUILT_IN
+from odyssey.scheduler.policies.protocol import Policy
+from odyssey.scheduler.snapshot import Seen, Snapshot
+from odyssey.scheduler.state import State
+
+AGE_MS: Final = 600_000
+LOSSES_MS: Final = 1_000
+LOOK_AGAIN_MS: Final = 5_000  # while a task waits for a faster machine that may overrun
+_FAR_MS: Final = 1 << 40
+
+
+class Book(Protocol):
+    """The state the log is applied to."""
+
+    @property
+    def state(self) -> State: ...
+
+
+class Post(Protocol):
+    def tell(self, node: NodeId, message: Duty | JobsAre | Elsewhere) -> None: ...
+
+
+class Coordinator:
+    """Made when this machine's replica has won an election."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        book: Book,
+        post: Post,
+        clock: Clock,
+        recovered: bool = False,
+        policies: Mapping[str, Policy] = BUILT_IN,
+    ) -> None:
+        now = clock.monotonic_ms()
+        self.term = replica.core.term
+        self.fence = Fence(replica.scope.generation, self.term)
+        self._replica, self._book, self._post, self._clock, self._policies = replica, book, post, clock, policies
+        self._grants = Grants(self.fence, replica.core.started, now, recovered)
+        self._membership = Membership(now)
+        self._crew = Crew(now)
+        self._board = Board()
+        self._seen: dict[NodeNumber, Seen] = {}
+        self._numbers: dict[NodeId, NodeNumber] = {}
+        self._reported: dict[NodeNumber, dict[AttemptId, bool]] = {}  # proposed; True: applied
+        self._tell: dict[NodeNumber, None] = {}  # whose Duty may have changed
+        self._backoffs: dict[TaskId, int] = {}  # when they end
+        self._begun = self._stirred = False  # stirred: a Duty may be sent that could not be before
+        self._confirmed = 0
+        self._dirty, self._planning = True, 0  # orders that are proposed and not applied
+        self._losses_ms = self._roles_ms = self._again_ms = 0
+        self._age_ms, self._decay_ms = now + AGE_MS, now + DECAY_EVERY_MS
+
+    @property
+    def _state(self) -> State:
+        return self._book.state
+
+    # -- what comes in -------------------------------------------------------------------------------------------------
+
+    def receive(self, sender: NodeId, message: Beat | AskJobs) -> None:
+        now = self._clock.monotonic_ms()
+        match message:
+            case Beat():
+                number = self._numbers.get(sender)
+                if number is not None:
+                    self._on_beat(number, message, now)
+            case AskJobs(jobs):
+                known = ((job, self._state.jobs.get(job)) for job in jobs)
+                self._post.tell(sender, JobsAre(tuple((job, one.spec) for job, one in known if one is not None)))
+
+    def _on_beat(self, node: NodeNumber, beat: Beat, now: int) -> None:
+        in_force = self._grants.beat(node, beat, self._replica.core.next_round, now)
+        self._notice(self._membership.hear(node, beat, now))
+        if in_force and self._begun:
+            self._observe(node)
+            self._report(node, beat)
+            self._tell[node], self._stirred = None, True
+            self.look()
+
+    def applied(self, events: Iterable[e.Event]) -> None:
+        """What the newest entries have made true."""
+        now = self._clock.monotonic_ms()
+        for event in events:
+            self._note(event, now)
+        self._dirty = self._stirred = True
+
+    def _note(self, event: e.Event, now: int) -> None:
+        match event:
+            case e.TaskRequeued() if event.backoff_ms:
+                self._backoffs[event.task] = now + event.backoff_ms
+            case e.TasksAssigned() | e.BacklogPromoted() | e.AttemptEnded():
+                self._tell[event.node] = None
+            case e.TasksCancelling():
+                self._tell_holders(event.tasks)
+            case e.NodeAdmitted() | e.NodeRemoved():
+                self._meet(now)
+            case _:
+                pass
+
+    def _tell_holders(self, tasks: Iterable[TaskId]) -> None:
+        for task in tasks:
+            known = self._state.tasks.get(task)
+            self._tell.update((attempt.node, None) for attempt in (known.attempts if known is not None else ()))
+
+    def _meet(self, now: int) -> None:
+        """Go by the log in who is a member."""
+        nodes = self._state.nodes
+        self._numbers = {node.id: number for number, node in nodes.items() if not node.removed}
+        for number, node in nodes.items():
+            if node.removed:
+                self._grants.removed(number)
+                self._membership.forget(number)
+                self._seen.pop(number, None)
+            else:
+                self._membership.admit(number, now)
+        for gone in [number for number in self._seen if number not in nodes]:
+            self._membership.forget(gone)
+            del self._seen[gone]
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Several times a second."""
+        now = self._clock.monotonic_ms()
+        self._notice(self._membership.tick(now))
+        if self._begun:
+            self._end_backoffs(now)
+            self._keep_time(now)
+            self._give_away(now)
+            self._choose_keepers(now)
+        self.look()
+
+    def _keep_time(self, now: int) -> None:
+        if now >= self._age_ms:
+            self._age_ms = now + AGE_MS
+            self._propose(AgeQueue(self.fence))
+        if now >= self._decay_ms:
+            self._decay_ms = now + DECAY_EVERY_MS
+            self._propose(DecayUsage(self.fence, keep_ppm(DECAY_EVERY_MS)))
+        if self._again_ms and now >= self._again_ms:
+            self._again_ms, self._dirty = 0, True
+
+    def _end_backoffs(self, now: int) -> None:
+        due = [task for task, end in self._backoffs.items() if end <= now]
+        if due:
+            for task in due:
+                self._backoffs[task] = now + _FAR_MS  # unless the log does not take it
+            self._propose(EndBackoff(self.fence, tuple(due)), lambda: self._backoffs.update(dict.fromkeys(due, now)))
+        self._backoffs = {task: end for task, end in self._backoffs.items() if task in self._state.backoffs}
+
+    # -- whenever something may have changed ---------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Cheap while nothing has changed."""
+        self._grants.applied(self._state.head.index)
+        if not self._grants.ready or self._replica.core.term != self.term:
+            return
+        if not self._begun:
+            self._begin()
+        confirmed = self._replica.core.confirmed_round
+        if confirmed != self._confirmed:
+            self._confirmed, self._stirred = confirmed, True
+            self._grants.confirmed(confirmed)
+        if self._dirty and not self._planning:
+            self._plan()
+        if self._tell and self._stirred:
+            self._stirred = False
+            self._send_duties()
+
+    def _begin(self) -> None:
+        """All that earlier coordinators did is known."""
+        now = self._clock.monotonic_ms()
+        self._begun = True
+        self._meet(now)
+        for task in self._state.backoffs:
+            self._backoffs[task] = now + self._state.tasks[task].backoff_ms
+
+    # -- plans ---------------------------------------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        self._dirty = False
+        seen = {number: self._seen.get(number, _UNHEARD) for number in self._state.nodes}
+        made = plan(Snapshot(self._state, seen), self._board, self._policies)
+        if made.more:
+            self._dirty = True
+        if any(one.code is Code.FASTER_SOON for one in made.blocked):
+            self._again_ms = self._clock.monotonic_ms() + LOOK_AGAIN_MS
+        for command in orders(made, self.fence):
+            self._planning += 1
+            self._replica.propose(command, self._planned)
+
+    def _planned(self, outcome: Outcome) -> None:
+        self._planning -= 1
+        if not isinstance(outcome, Accepted):
+            self._dirty = True
+
+    def _propose(self, command: Command, refused: Callable[[], None] = lambda: None) -> None:
+        def done(outcome: Outcome) -> None:
+            if isinstance(outcome, Again):
+                refused()
+
+        self._replica.propose(command, done)
+
+    # -- Duties --------------------------------------------------------------------------------------------------------
+
+    def _send_duties(self) -> None:
+        now = self._clock.monotonic_ms()
+        for number in list(self._tell):
+            node = self._state.nodes.get(number)
+            if node is None or node.removed:
+                del self._tell[number]
+                continue
+            duty = self._grants.duty(number, self._listed(number), now)
+            if duty is not None:
+                del self._tell[number]
+                self._post.tell(node.id, self._with_settled(number, duty))
+
+    def _with_settled(self, node: NodeNumber, duty: Duty) -> Duty:
+        settled = tuple(attempt for attempt, applied in self._reported.get(node, {}).items() if applied)
+        return Duty(duty.beat, duty.fence, duty.revision, duty.since, duty.holds, settled) if settled else duty
+
+    def _listed(self, node: NodeNumber) -> list[Listed]:
+        tasks = self._state.tasks
+        return [
+            Listed(one.id, task, one.slot, one.stopping, one.recalled)
+            for attempt, task in self._state.held.get(node, {}).items()
+            for one in tasks[task].attempts
+            if one.id == attempt
+        ]
+
+    # -- reports -------------------------------------------------------------------------------------------------------
+
+    def _report(self, node: NodeNumber, beat: Beat) -> None:
+        """What a machine tells of attempts that have ended, until it is on the log."""
+        told = {one.attempt for one in beat.reports}
+        known = {attempt: done for attempt, done in self._reported.get(node, {}).items() if attempt in told}
+        new = tuple(one for one in beat.reports if one.attempt not in known)
+        self._reported[node] = known | dict.fromkeys((one.attempt for one in new), False)
+        if new:
+            attempts = [one.attempt for one in new]
+            self._replica.propose(ReportAttempts(node, new), lambda outcome: self._on_log(node, attempts, outcome))
+
+    def _on_log(self, node: NodeNumber, attempts: list[AttemptId], outcome: Outcome) -> None:
+        reported = self._reported.get(node, {})
+        for attempt in attempts:
+            if isinstance(outcome, Accepted):
+                reported[attempt] = True
+            else:
+                reported.pop(attempt, None)  # the next beat tells it again
+        self._tell[node], self._stirred = None, True
+
+    # -- losses --------------------------------------------------------------------------------------------------------
+
+    def _give_away(self, now: int) -> None:
+        if now < self._losses_ms:
+            return
+        self._losses_ms = now + LOSSES_MS
+        for node, held in self._state.held.items():
+            if held:
+                work = (Work(attempt, task, self._patience_ms(task)) for attempt, task in held.items())
+                for cause, attempts in self._grants.give_away(node, work, now).items():
+                    self._lose(node, cause, tuple(attempts))
+
+    def _patience_ms(self, task: TaskId) -> int:
+        return self._state.jobs[job_of(task)].spec.patience_ms
+
+    def _lose(self, node: NodeNumber, cause: Cause, attempts: tuple[Held, ...]) -> None:
+        ids = [attempt for attempt, _ in attempts]
+        self._propose(LoseAttempts(self.fence, cause, attempts), lambda: self._grants.withdraw(node, ids))
+
+    # -- machines ------------------------------------------------------------------------------------------------------
+
+    def _notice(self, events: Iterable[object]) -> None:
+        for event in events:
+            if isinstance(event, StateChanged):
+                self._observe(event.node)
+            elif isinstance(event, Announced):
+                self._roles_ms = 0
+
+    def _observe(self, number: NodeNumber) -> None:
+        """What the planner is told of a machine."""
+        state, beat = self._membership.state(number), self._membership.last(number)
+        if state is None or beat is None:
+            return
+        told = beat.telemetry
+        seen = Seen(
+            state,
+            told.cpu_free_milli,
+            told.memory_free,
+            told.owner,
+            told.mains,
+            told.stay_ms,
+            elapsed_ms={one.attempt: one.elapsed_ms for one in beat.holds if one.started and not one.ended},
+        )
+        before, self._seen[number] = self._seen.get(number), seen
+        if before is None or before.state is not seen.state or before.owner is not seen.owner:
+            self._dirty = True
+
+    # -- who keeps the log ---------------------------------------------------------------------------------------------
+
+    def _choose_keepers(self, now: int) -> None:
+        core = self._replica.core
+        view = self._crew.view(core.me, core.config, self._is_settled, core.log.last, self._sights(now), now)
+        core.in_step = safety.in_step(view, core.in_step)
+        if now < self._roles_ms and len(core.config.voters) != 2:
+            return
+        self._roles_ms = now + roles.ASK_MS
+        change = roles.decide(view, now)
+        if change is None:
+            return
+        self._roles_ms = 0
+        if change.act is roles.Act.HAND_OVER:
+            core.transfer(change.member)
+        else:
+            self._replica.propose_config(change.config)
+
+    @property
+    def _is_settled(self) -> bool:
+        core = self._replica.core
+        return core.leads_safely and core.transferring is None and core.log.config_index <= core.log.commit
+
+    def _sights(self, now: int) -> list[Sight]:
+        core, sights = self._replica.core, {}
+        for number, node in self._state.nodes.items():
+            sight = self._sight(number, node, now)
+            if sight is not None:
+                sights[sight.member] = sight
+        for member in core.config.members:
+            match = core.log.stable if member == core.me else core.peers[member].match
+            heard = now if member == core.me else self._replica.heard_ms.get(member, now - _FAR_MS)
+            known = sights.get(member, Sight(member, 0))
+            sights[member] = known._replace(silent_ms=now - heard, match=match)
+        return list(sights.values())
+
+    def _sight(self, number: NodeNumber, node: Node, now: int) -> Sight | None:
+        """A machine with a store, by its own word."""
+        beat, age = self._membership.last(number), self._membership.age_ms(number, now)
+        if node.removed or beat is None or age is None or not beat.keeping.store:
+            return None
+        member = Member(node.id, StoreId(beat.keeping.store))
+        return Sight(member, age, None, beat.going, beat.keeping, beat.telemetry.mains)
+
+
+_UNHEARD: Final = Seen(state=NodeState.SILENT)  # since this coordinator began

@@ -1,0 +1,236 @@
+"""The supervisor of one simulated machine: runs scripts instead of processes, and is watched while it does.
+
+A script says how long a task takes and how it ends; both follow from the task alone, so its one right result is known.
+What runs goes on when the daemon dies or hangs, ends with the machine, and stands still while that sleeps.
+
+Promises: starts an attempt once, ever; freezes by itself when the lease is over, a moment later at most; every start,
+freeze, thaw and end is shown to the witness at its true time.
+Never: believes the daemon that the lease is longer than it was last told.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from odyssey.clock import SeededEntropy
+from odyssey.commands import Report
+from odyssey.ids import AttemptId, NodeId, TaskId, show_task
+from odyssey.mesh.lease import FREEZE_MS, Here
+from odyssey.messages import Listed
+from odyssey.model import Outcome
+from odyssey.scheduler.retry import mixed
+from odyssey.spec import JobSpec
+from tests.sim.checks import Violation
+from tests.sim.loop import VirtualLoop
+
+POLITE_MS: Final = 300
+KILL_MS: Final = 50
+
+
+class Script(NamedTuple):
+    run_ms: int
+    code: int
+
+
+def script(task: TaskId) -> Script:
+    """Mostly short, sometimes as long as several leases; one in ten fails."""
+    drawn = mixed(task)
+    longest = (50, 200, 1_000, 2_000, 12_000)[drawn % 5]
+    return Script(20 + drawn // 5 % longest, 7 if drawn // 7 % 10 == 0 else 0)
+
+
+class Witness:
+    """Sees every machine at its true time."""
+
+    def __init__(self) -> None:
+        self._running: dict[TaskId, dict[AttemptId, NodeId]] = {}
+        self.starts = self.freezes = 0
+
+    def runs(self, node: NodeId, attempt: AttemptId, task: TaskId, overlap: bool) -> None:
+        others = self._running.setdefault(task, {})
+        if others and not overlap:
+            other, where = next(iter(others.items()))
+            raise Violation(f"11: task {show_task(task)} runs on {where} as {other} and on {node} as {attempt}")
+        others[attempt] = node
+
+    def rests(self, attempt: AttemptId, task: TaskId) -> None:
+        self._running.get(task, {}).pop(attempt, None)
+
+    @property
+    def busy(self) -> int:
+        return sum(1 for attempts in self._running.values() if attempts)
+
+
+class Clocks(Protocol):
+    def boottime_ms(self) -> int: ...
+
+    def real_seconds(self, ms: int) -> float:
+        """How long so many of this machine's milliseconds truly take."""
+        ...
+
+
+@dataclass
+class _Body:
+    """One attempt."""
+
+    one: Listed
+    overlap: bool
+    left: float  # seconds that it still has to run
+    since: float | None = None  # it runs since then; None: it stands still
+    frozen_at_ms: int | None = None
+    ran: float = 0.0
+    turn: int = 0  # timers of earlier turns count no more
+    ending: bool = False
+    report: Report | None = None
+
+
+@dataclass
+class SimHands:
+    """Of one boot."""
+
+    node: NodeId
+    loop: VirtualLoop
+    clocks: Clocks
+    entropy: SeededEntropy
+    witness: Witness
+    on_end: Callable[[], None]
+    bodies: dict[AttemptId, _Body] = field(default_factory=dict)
+    journal: set[AttemptId] = field(default_factory=set)
+    until_ms: int = 0
+    asleep: bool = False
+    dead: bool = False
+    _watch: int = 0
+
+    # -- the port ------------------------------------------------------------------------------------------------------
+
+    def here(self) -> Mapping[AttemptId, Here]:
+        return {
+            attempt: Here(
+                body.one.task,
+                started=True,
+                frozen_at_ms=body.frozen_at_ms,
+                ended=body.report is not None,
+                elapsed_ms=round(self._ran(body) * 1000),
+            )
+            for attempt, body in self.bodies.items()
+        }
+
+    def reports(self) -> Mapping[AttemptId, Report]:
+        return {attempt: body.report for attempt, body in self.bodies.items() if body.report is not None}
+
+    def lease(self, until_ms: int) -> None:
+        if until_ms != self.until_ms:
+            self.until_ms = until_ms
+            self._watch += 1
+            left = self.clocks.real_seconds(max(0, until_ms - self.clocks.boottime_ms()))
+            self.loop.call_later(left + self.entropy.below(FREEZE_MS) / 1000, self._lease_over, self._watch)
+
+    def start(self, one: Listed, spec: JobSpec) -> None:
+        if one.attempt in self.journal or self.clocks.boottime_ms() >= self.until_ms or self.dead:
+            return
+        self.journal.add(one.attempt)
+        self.witness.starts += 1
+        body = self.bodies[one.attempt] = _Body(one, spec.overlap, script(one.task).run_ms / 1000)
+        self._go_on(body)
+
+    def refuse(self, one: Listed) -> None:
+        if one.attempt not in self.journal:
+            self.journal.add(one.attempt)
+            rejected = Report(one.attempt, one.task, Outcome.REJECTED)
+            self.bodies[one.attempt] = _Body(one, True, 0.0, report=rejected)
+            self.on_end()
+
+    def stop(self, attempt: AttemptId) -> None:
+        self._end_soon(attempt, POLITE_MS, Outcome.SIGNALLED, 15)
+
+    def kill(self, attempt: AttemptId) -> None:
+        self._end_soon(attempt, KILL_MS, Outcome.EVICTED, 0)
+
+    def freeze(self, attempt: AttemptId) -> None:
+        body = self.bodies.get(attempt)
+        if body is not None and body.report is None and body.frozen_at_ms is None:
+            self.witness.freezes += 1
+            body.frozen_at_ms = self.clocks.boottime_ms()
+            self._stand_still(body)
+
+    def thaw(self, attempt: AttemptId) -> None:
+        body = self.bodies.get(attempt)
+        if body is None or body.frozen_at_ms is None or self.clocks.boottime_ms() >= self.until_ms:
+            return
+        body.frozen_at_ms = None
+        self._go_on(body)
+
+    def forget(self, attempt: AttemptId) -> None:
+        body = self.bodies.get(attempt)
+        if body is not None and body.report is not None:
+            del self.bodies[attempt]
+
+    # -- what befalls the machine --------------------------------------------------------------------------------------
+
+    def die(self) -> None:
+        self.dead = True
+        for body in self.bodies.values():
+            self._stand_still(body)
+
+    def sleep(self) -> None:
+        self.asleep = True
+        for body in self.bodies.values():
+            self._stand_still(body)
+
+    def wake(self) -> None:
+        """The clock that went on is looked at before anything else runs."""
+        self.asleep = False
+        if self.clocks.boottime_ms() >= self.until_ms:
+            self._freeze_all()
+        for body in self.bodies.values():
+            if body.report is None and body.frozen_at_ms is None:
+                self._go_on(body)
+
+    # -- running -------------------------------------------------------------------------------------------------------
+
+    def _lease_over(self, watch: int) -> None:
+        if watch == self._watch and not self.dead and not self.asleep:
+            self._freeze_all()
+
+    def _freeze_all(self) -> None:
+        for attempt in list(self.bodies):
+            self.freeze(attempt)
+
+    def _ran(self, body: _Body) -> float:
+        return body.ran + (self.loop.time() - body.since if body.since is not None else 0.0)
+
+    def _go_on(self, body: _Body) -> None:
+        if self.dead or self.asleep or body.since is not None:
+            return
+        body.since = self.loop.time()
+        body.turn += 1
+        self.witness.runs(self.node, body.one.attempt, body.one.task, body.overlap)
+        code = script(body.one.task).code
+        self.loop.call_later(body.left, self._end, body, body.turn, Outcome.EXITED, code)
+
+    def _stand_still(self, body: _Body) -> None:
+        if body.since is None:
+            return
+        passed = self.loop.time() - body.since
+        body.since, body.ran, body.left = None, body.ran + passed, max(0.0, body.left - passed)
+        body.turn += 1
+        self.witness.rests(body.one.attempt, body.one.task)
+
+    def _end_soon(self, attempt: AttemptId, most_ms: int, outcome: Outcome, code: int) -> None:
+        body = self.bodies.get(attempt)
+        if body is not None and body.report is None and not body.ending:
+            body.ending = True
+            self.loop.call_later(self.entropy.below(most_ms) / 1000, self._end, body, 0, outcome, code)
+
+    def _end(self, body: _Body, turn: int, outcome: Outcome, code: int) -> None:
+        """A turn of 0 is a signal, which ends what runs and what is frozen."""
+        if self.dead or body.report is not None or (turn and turn != body.turn):
+            return
+        if self.asleep:
+            self.loop.call_later(0.1, self._end, body, turn, outcome, code)
+            return
+        self._stand_still(body)
+        body.frozen_at_ms = None
+        run_ms = round(body.ran * 1000)
+        body.report = Report(body.one.attempt, body.one.task, outcome, code, run_ms=run_ms, cpu_ms=run_ms)
+        self.on_end()
