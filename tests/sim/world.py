@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from odyssey.clock import SeededEntropy
 from odyssey.commands import AdmitNode, CancelTasks, Command, Facts, SubmitJobs
 from odyssey.events import CommandFailed, CommandRefused, JobSubmitted, SubmitRepeated
@@ -71,7 +73,7 @@ class World:
             node.boot()
         for node in self.nodes.values():
             facts = Facts(node.total, shared=True)
-            self._send(AdmitNode(node.id, node.id, ANNA, facts), lambda _: None, 1000)
+            self._send(AdmitNode(node.id, node.id, ANNA, facts), lambda _: None, 1_000_000)
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
@@ -125,13 +127,20 @@ class World:
     def _a_spec(self) -> JobSpec:
         people = self._people
         need = Resources(people.choose((250, 500, 1000, 1000, 2000)), 1 << 28)
-        return JobSpec(
+        spec = JobSpec(
             ANNA,
             (b"true",),
             Want(need, key=f"true{people.below(3)}"),
             count=people.choose((1, 1, 1, 2, 5)),
-            **people.choose(({}, {}, {}, {"retries": 2}, {"once": True}, {"overlap": True})),
         )
+        match people.below(6):
+            case 0:
+                return msgspec.structs.replace(spec, retries=2)
+            case 1:
+                return msgspec.structs.replace(spec, once=True)
+            case 2:
+                return msgspec.structs.replace(spec, overlap=True)
+        return spec
 
     def _send(self, command: Command, done: Callable[[Accepted], None], tries: int) -> None:
         """Any machine is a door; whoever does not know the outcome asks again, somewhere else, under the same id."""
