@@ -15,7 +15,7 @@ from odyssey.commands import AdmitNode, CancelTasks, Command, Facts, SubmitJobs
 from odyssey.events import CommandFailed, CommandRefused, JobSubmitted, SubmitRepeated
 from odyssey.ids import ClientId, JobId, NodeId, UserId
 from odyssey.mesh.raft.types import Config, Snapshot
-from odyssey.mesh.replica import Accepted, Again, Outcome
+from odyssey.mesh.replica import Accepted, Again, Outcome, Unknown
 from odyssey.resources import Resources
 from odyssey.scheduler.dump import state_hash
 from odyssey.scheduler.invariants import violations
@@ -29,6 +29,7 @@ from tests.sim.node import SimNode
 FAULTY_SECONDS: Final = 60
 CALM_SECONDS: Final = 40  # at least
 ANNA: Final = UserId("anna")
+PATIENT_SECONDS: Final = 10  # the door may have gone down with the question
 LONGEST_CALM_SECONDS: Final = 300
 
 
@@ -146,11 +147,16 @@ class World:
         """Any machine is a door; whoever does not know the outcome asks again, somewhere else, under the same id."""
         doors = [node for node in self.nodes.values() if node.replica is not None]
 
+        waiting = [True]
+
         def again(after_ms: int) -> None:
             if tries > 0:
                 self.loop.call_later(after_ms / 1000, self._send, command, done, tries - 1)
 
         def answered(outcome: Outcome) -> None:
+            if not waiting:
+                return
+            waiting.clear()
             if isinstance(outcome, Accepted):
                 done(outcome)
             else:
@@ -163,6 +169,7 @@ class World:
         replica = door.replica
         assert replica is not None
         door.run(door.boots, lambda: replica.propose(command, answered))
+        self.loop.call_later(PATIENT_SECONDS, answered, Unknown())
 
     def _acknowledge(self, client: ClientId, outcome: Accepted) -> None:
         for event in outcome.answer if isinstance(outcome.answer, list) else ():
