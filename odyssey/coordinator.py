@@ -322,6 +322,8 @@ class Coordinator:
         state, beat = self._membership.state(number), self._membership.last(number)
         if state is None or beat is None:
             return
+        if state is NodeState.UP and self._grants.is_deaf(number):
+            state = NodeState.SILENT
         told = beat.telemetry
         seen = Seen(
             state,

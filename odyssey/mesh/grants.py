@@ -17,6 +17,11 @@ Work that has run for long is waited for: PATIENCE_PERCENT of its run time, at m
 says otherwise; after the announcement of a daemon's restart PATIENCE_MOST_MS. Patience is policy: it is only ever
 added to what safety asks.
 
+A machine that is heard and does not hear (a cut in one direction) would keep its attempts for ever, frozen: each beat
+is answered, no answer arrives. Its beats tell it: they name the newest Duty it goes by. When that has not been one of
+this coordinator's newest for DEAF_MS, Duties that list anything are held back, and what it holds moves like the work of
+one that is silent, as CUT.
+
 Times are monotonic milliseconds of this machine. A moment is read after the beat came in, and after the election was
 won. Time that this process itself slept through counts for nothing, so nobody is given up for its sake.
 
@@ -40,6 +45,7 @@ PATIENCE_PERCENT: Final = 10
 PATIENCE_MOST_MS: Final = 5 * 60_000
 RECOVERED_MS: Final = 10_000  # after `mesh recover`: members still find their new coordinator
 MASS_MS: Final = 30_000
+DEAF_MS: Final = 15_000  # Duties do not get through: two leases
 MOST_PENDING: Final = 8  # beats of a machine that wait for a quorum: a lease's worth
 
 
@@ -68,12 +74,16 @@ class _Machine:
         self.answered_ms = now  # when the newest beat that was answered came in; the first counts as answered
         self.pending: deque[_Quotable] = deque(maxlen=MOST_PENDING)
         self.quotable: _Quotable | None = None
+        self.revision = 0  # of the newest Duty of this coordinator that it goes by
+        self.owing_ms: int | None = None  # since then Duties were sent, and it goes by none of them
         self.going = Going.STAYING
         self.leaves_nothing = False
         self.held: dict[AttemptId, int] = {}  # with how long it has run
         self.sorted = False  # what is not this boot's has been found
 
-    def take(self, beat: Beat, round_: int, now: int) -> None:
+    def take(self, beat: Beat, fence: Fence, round_: int, now: int) -> None:
+        if beat.fence == fence and beat.revision > self.revision:
+            self.revision, self.owing_ms = beat.revision, None
         self.order, self.heard_ms, self.going = beat.id.order, now, beat.going
         self.leaves_nothing = beat.leaves_nothing
         self.held = {one.attempt: one.elapsed_ms for one in beat.holds if not (one.ended and beat.going.away)}
@@ -86,6 +96,10 @@ class _Machine:
     def confirm(self, round_: int) -> None:
         while self.pending and self.pending[0].round <= round_:
             self.quotable = self.pending.popleft()
+
+    @property
+    def is_deaf(self) -> bool:
+        return self.owing_ms is not None and self.heard_ms >= self.owing_ms + DEAF_MS
 
     def owns(self, attempt: AttemptId) -> bool:
         """Whether no boot before can have been given it."""
@@ -152,7 +166,7 @@ class Grants:
             machine = self._serve(node, beat, AttemptId(0), now)
         elif beat.id.order <= machine.order:
             return False
-        machine.take(beat, round_, now)
+        machine.take(beat, self.fence, round_, now)
         self._know_since(machine)
         return True
 
@@ -185,11 +199,20 @@ class Grants:
         quoted = machine.quotable
         if quoted is None or now >= quoted.received_ms + LEASE_MS:
             return None
+        if current and machine.is_deaf:
+            return None
         machine.answered_ms = quoted.received_ms
+        if machine.owing_ms is None:
+            machine.owing_ms = now
         self._revision += 1
         gone = self._gone(node, current)
         holds = tuple(one for one in current if one.attempt not in gone and machine.owns(one.attempt))
         return Duty(quoted.beat, self.fence, self._revision, machine.since, holds)
+
+    def is_deaf(self, node: NodeNumber) -> bool:
+        """It is heard, but Duties have not reached it for long."""
+        machine = self._machines.get(node)
+        return machine is not None and machine.is_deaf
 
     def _gone(self, node: NodeNumber, current: Sequence[Listed]) -> set[AttemptId]:
         """What is dead or proposed as lost. What is current no more never will be again, and is forgotten."""
@@ -233,7 +256,8 @@ class Grants:
     def _is_well(self, node: NodeNumber, machine: _Machine | None, now: int) -> bool:
         if machine is None or node in self._removed or self._dead.get(node):
             return False
-        return machine.sorted and not machine.going.away and now < machine.heard_ms + GONE_MS
+        silent = machine.is_deaf or now >= machine.heard_ms + GONE_MS
+        return machine.sorted and not machine.going.away and not silent
 
     def _lost(self, node: NodeNumber, machine: _Machine | None, work: Work, now: int) -> Cause | None:
         attempt = work.attempt
@@ -252,14 +276,14 @@ class Grants:
     def _is_due(self, machine: _Machine | None, work: Work, now: int) -> bool:
         if machine is None:
             return now >= self._settled_ms + max(0, work.patience_ms)
-        silent = now >= machine.heard_ms + GONE_MS
+        silent = machine.is_deaf or now >= machine.heard_ms + GONE_MS
         return silent and now >= machine.answered_ms + GIVE_AWAY_MS + patience_ms(
             machine.held.get(work.attempt, 0), work.patience_ms, machine.going is Going.RESTART
         )
 
     def _excuse(self, node: NodeNumber, now: int, cut: Collection[NodeNumber]) -> Cause:
         """Why a machine fell silent, as far as that can be known from here."""
-        if node in cut:
+        if node in cut or (node in self._machines and self._machines[node].is_deaf):
             return Cause.CUT
         heard = {number: one.heard_ms for number, one in self._machines.items() if not one.going.away}
         heard |= dict.fromkeys(self._missing, self._elected_ms)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from odyssey.commands import Fence
 from odyssey.ids import AttemptId, NodeNumber, TaskId, attempt_id
 from odyssey.mesh.grants import (
+    DEAF_MS,
     MASS_MS,
     PATIENCE_MOST_MS,
     RECOVERED_MS,
@@ -286,6 +287,8 @@ class Office:
         self.grants = Grants(FENCE, START, ELECTED, recovered)
         self.grants.applied(applied)
         self.number = self.round = 0
+        self.hears = True
+        self.revisions: dict[NodeNumber, int] = {}  # of the newest Duty that reached each machine
 
     def beat(
         self,
@@ -303,12 +306,15 @@ class Office:
         self.round += 1
         held = tuple(Holding(one, TaskId(one), True, ended, elapsed_ms=elapsed) for one in holds)
         name = BeatId(boot, run, self.number)
-        return self.grants.beat(
-            node, Beat(name, held, going, fence=fence, since=AttemptId(since)), self.round, self.now
-        )
+        revision = self.revisions.get(node, 0)
+        told = Beat(name, held, going, fence=fence, revision=revision, since=AttemptId(since))
+        return self.grants.beat(node, told, self.round, self.now)
 
     def duty(self, *attempts: AttemptId, node: NodeNumber = PC) -> Duty | None:
-        return self.grants.duty(node, [Listed(one, TaskId(one)) for one in attempts], self.now)
+        duty = self.grants.duty(node, [Listed(one, TaskId(one)) for one in attempts], self.now)
+        if duty is not None and self.hears:
+            self.revisions[node] = duty.revision
+        return duty
 
     def listed(self, *attempts: AttemptId, node: NodeNumber = PC) -> list[AttemptId]:
         duty = self.duty(*attempts, node=node)
@@ -601,6 +607,55 @@ def test_whoever_beats_is_not_given_up_even_if_nobody_could_answer() -> None:
         office.wait(1_000)
         office.beat(holds=[MINE])
         assert office.lost(MINE) == {}
+
+
+def serve_the_deaf(office: Office, *attempts: AttemptId) -> bool:
+    """A beat that names no newer Duty; whether a Duty was sent all the same."""
+    office.wait(1_000)
+    office.beat(holds=attempts)
+    office.confirm()
+    return office.duty(*attempts) is not None
+
+
+def test_who_is_heard_and_does_not_hear_gets_no_more_and_its_work_moves_when_the_last_lease_is_over() -> None:
+    office = Office()
+    office.settle()
+    office.serve(MINE)
+    office.hears = False
+    answered = sum(serve_the_deaf(office, MINE) for _ in range(20))
+    assert answered == DEAF_MS // 1_000
+    assert office.grants.is_deaf(PC)
+    last = office.now - (20 - answered) * 1_000
+    assert office.lost(MINE) == {}
+    office.wait(last + GIVE_AWAY_MS - 1 - office.now, PC)
+    assert office.lost(MINE) == {}
+    office.wait(1, PC)
+    assert office.lost(MINE) == {Cause.CUT: [MINE]}
+
+
+def test_who_was_deaf_and_holds_nothing_is_asked_again_and_is_served_when_it_hears() -> None:
+    office = Office()
+    office.serve(MINE)
+    office.hears = False
+    while serve_the_deaf(office, MINE):
+        pass
+    assert serve_the_deaf(office)  # a Duty that lists nothing gives nothing away
+    office.hears = True
+    assert serve_the_deaf(office)
+    assert office.grants.is_deaf(PC)
+    office.beat()
+    assert not office.grants.is_deaf(PC)
+    assert office.serve(MINE) == [MINE]
+
+
+def test_a_lost_answer_or_two_make_nobody_deaf() -> None:
+    office = Office()
+    office.serve(MINE)
+    for _ in range(10):
+        office.hears = False
+        assert all(serve_the_deaf(office, MINE) for _ in range(9))
+        office.hears = True
+        assert serve_the_deaf(office, MINE)
 
 
 def test_whoever_was_heard_once_and_never_answered_has_its_time_too() -> None:

@@ -77,6 +77,8 @@ class Core:
         self._forced = False
         self._proposed: deque[tuple[int, int]] = deque()  # index and bytes of proposals not committed yet
         self._become_follower(hard.term, None)
+        if self.config.voters == (me,):
+            self._timeout = 1  # nobody else could lead
 
     # -- asked by the driver -------------------------------------------------------------------------------------------
 
