@@ -31,6 +31,7 @@ from tests.sim.disk import Durable, SimDisk
 from tests.sim.hands import SimHands, Witness
 from tests.sim.loop import VirtualLoop
 from tests.sim.net import Net
+from tests.sim.results import Results
 
 SCOPE = Scope("mesh", 1, b"first")
 
@@ -50,6 +51,7 @@ class WatchedBook(Book):
         answers = super().apply(entries)
         for entry in entries:
             checks.applied(member, entry, wire.encode(answers[entry.index]))
+            self._node.results.saw(entry.index, answers[entry.index])
         return answers
 
 
@@ -83,6 +85,7 @@ class SimNode:
     entropy: SeededEntropy
     all: "dict[NodeId, SimNode]"
     witness: Witness
+    results: Results
     durable: Durable = field(default_factory=Durable)
     clocks: Clocks = field(init=False)
     daemon: Node | None = None

@@ -25,6 +25,7 @@ from tests.sim.hands import Witness
 from tests.sim.loop import VirtualLoop, new_loop
 from tests.sim.net import Net, Weather
 from tests.sim.node import SimNode
+from tests.sim.results import Results
 
 FAULTY_SECONDS: Final = 60
 CALM_SECONDS: Final = 40  # at least
@@ -51,6 +52,7 @@ class World:
         self.net = Net(self.loop, self.entropy.fork("net"), Weather.drawn(self.entropy.fork("weather")))
         self.nodes: dict[NodeId, SimNode] = {}
         self.witness = Witness()
+        self.results = Results()
         self.account = Account()
         self._faults = self.entropy.fork("faults")
         self._people = self.entropy.fork("people")
@@ -63,7 +65,14 @@ class World:
         for number in range(machines):
             node_id = NodeId(f"n{number}")
             self.nodes[node_id] = SimNode(
-                node_id, self.loop, self.net, self.checks, self.entropy.fork(node_id), self.nodes, self.witness
+                node_id,
+                self.loop,
+                self.net,
+                self.checks,
+                self.entropy.fork(node_id),
+                self.nodes,
+                self.witness,
+                self.results,
             )
         members = tuple(node.member for node in self.nodes.values())
         voters = self._people.choose((1, 3, 3, 5, 5))
