@@ -55,10 +55,15 @@ class Disk:
         self.dead = False
         self._pending: list[_Pending] = []
         self._newest: Changes = {}
+        self._weight = 0  # of all cells
+
+    @property
+    def unsynced(self) -> int:
+        return len(self._pending)
 
     @property
     def used(self) -> int:
-        return sum(map(len, self.cells.values())) + self.ballast
+        return self._weight + self.ballast
 
     # -- what a store does ---------------------------------------------------------------------------------------------
 
@@ -67,24 +72,31 @@ class Disk:
         if self.read_only:
             raise ReadOnly(f"{PATH} cannot be written", hint="make it writable", path=PATH)
         self._check_room(changes)
-        before: Changes = {key: self.cells.get(key) for key in changes}
-        self._put(changes)
-        self._newest = before
-        self._pending.append(_Pending(before, mark))
+        self._newest = self.put(changes)
+        self._pending.append(_Pending(self._newest, mark))
         self.took_ms = self.delay_ms
         if not self.lazy:
             self.sync()
 
-    def _put(self, changes: Changes) -> None:
+    def put(self, changes: Changes) -> Changes:
+        """Past everything that a store goes through. Gives what was there before."""
+        cells, before = self.cells, Changes()
         for key, data in changes.items():
-            if data is None:
-                self.cells.pop(key, None)
-            else:
-                self.cells[key] = data
+            old = before[key] = cells.get(key)
+            if data is not None:
+                cells[key] = data
+                self._weight += len(data)
+            elif old is not None:
+                del cells[key]
+            if old is not None:
+                self._weight -= len(old)
+        return before
 
     def _check_room(self, changes: Changes) -> None:
+        if self.room is None:
+            return
         growth = sum(len(data or b"") - len(self.cells.get(key, b"")) for key, data in changes.items())
-        if self.room is not None and growth > 0 and self.used + growth > self.room:
+        if growth > 0 and self.used + growth > self.room:
             self.ballast = 0
             raise DiskFull(f"the disk of {PATH} is full", hint="free some space there", path=PATH)
 
@@ -111,7 +123,7 @@ class Disk:
         """Power is cut and comes back: of what was not synced an end is lost, maybe all, maybe nothing."""
         keep = entropy.below(len(self._pending) + 1)
         while len(self._pending) > keep:
-            self._put(self._pending.pop().before)
+            self.put(self._pending.pop().before)
         self._pending.clear()
         self.dead, self.cut_after, self.owner = False, None, None
 
@@ -124,8 +136,8 @@ class Disk:
         keys = list(self._newest)
         middle = keys[len(keys) // 2]
         torn = self.cells.get(middle, b"")
-        self._put({key: self._newest[key] for key in keys[len(keys) // 2 + 1 :]})
-        self.cells[middle] = torn[: len(torn) // 2]
+        self.put({key: self._newest[key] for key in keys[len(keys) // 2 + 1 :]})
+        self.put({middle: torn[: len(torn) // 2]})
 
     def rot(self, entropy: Entropy, needle: bytes = b"") -> Key:
         """A bit flips, in a cell that holds the needle."""
@@ -140,7 +152,7 @@ class Disk:
 
     def put_back(self, copy: tuple[Cells, Mark | None], with_mark: bool = False) -> None:
         """Somebody restores a copy; of the whole disk, if the mark comes back too."""
-        self.cells = dict(copy[0])
+        self._replace(dict(copy[0]))
         if with_mark:
             self.mark = copy[1]
 
@@ -149,4 +161,9 @@ class Disk:
             raise InUse(f"{PATH} is used by another daemon", hint="stop that one first", path=PATH)
         kept = {key: data for key, data in self.cells.items() if key[0] == "segment"}
         self.aside.append(self.cells)
-        self.cells, self.mark = kept, None
+        self._replace(kept)
+        self.mark = None
+
+    def _replace(self, cells: Cells) -> None:
+        self.cells, self._weight, self._newest = cells, sum(map(len, cells.values())), {}
+        self._pending.clear()

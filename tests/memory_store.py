@@ -1,6 +1,7 @@
 """A store on a disk in memory: the fake side of `odyssey.mesh.store`.
 
-Each cell of the disk carries a checksum of its own.
+Each cell of the disk carries a checksum of its own. It keeps running sums and remembers what it has read, because a
+simulation writes a hundred thousand times.
 
 Promises: the rules are those of the real store, so a simulation meets the same refusals and the same damage.
 Never: waits, or touches a real file.
@@ -12,7 +13,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import count
-from typing import Final, TypeVar
+from struct import Struct
+from typing import Final, NamedTuple, TypeVar
 from zlib import crc32
 
 import msgspec
@@ -49,6 +51,7 @@ T = TypeVar("T")
 FORMAT: Final = 1
 _FORMAT, _IDENTITY, _TOP, _BASE = ("format",), ("identity",), ("top",), ("base",)
 _LIMITS: Final = wire.ENTRY._replace(bytes=1 << 40, bin=1 << 40)
+_ENTRY: Final = Struct(">QQBI")  # before the data of an entry: index, term, kind, checksum
 _NO_BALLAST: Final = Settings(guard=0, ballast=0)
 _PLENTY: Final = 1 << 40
 
@@ -64,6 +67,15 @@ class _Top(msgspec.Struct, frozen=True, array_like=True):
 class _Base(msgspec.Struct, frozen=True, array_like=True):
     area: int
     snapshot: Snapshot
+
+
+class _Found(NamedTuple):
+    """All that a start needs, read and checked."""
+
+    changes: int
+    base: _Base
+    held: Held
+    entries: list[LogEntry]
 
 
 def _sealed(key: Key, record: object) -> bytes:
@@ -82,6 +94,39 @@ def _unsealed(cells: Cells, key: Key, kind: type[T]) -> T:
     return wire.decode(sealed[4:], kind, _LIMITS)
 
 
+def _row(cells: Cells, index: int) -> sound.Row:
+    cell = cells.get(("entry", index), b"")
+    if len(cell) < _ENTRY.size:
+        raise sound.damaged(PATH, f"entry {index} is {'torn' if cell else 'missing'}")
+    return (*_ENTRY.unpack_from(cell)[:3], cell[_ENTRY.size :], _ENTRY.unpack_from(cell)[3])
+
+
+def _size(cell: bytes | None) -> int:
+    return max(0, len(cell or b"") - _ENTRY.size)
+
+
+def _read(cells: Cells) -> _Found:
+    top, base = _unsealed(cells, _TOP, _Top), _unsealed(cells, _BASE, _Base)
+    following = base.snapshot.index + 1
+    indexes = sorted([key[1] for key in cells if key[0] == "entry" and type(key[1]) is int])
+    rows = [_row(cells, index) for index in indexes if index >= following]
+    entries = sound.entries_of(PATH, rows, following)
+    end = entries[-1] if entries else base.snapshot
+    first = indexes[0] if indexes else following
+    held = Held(top.hard, base.snapshot, first, end.index, end.term)
+    sound.check_held(PATH, held, entries)
+    if base.snapshot.index:
+        deque(sound.verified(PATH, base.snapshot, _slices(cells, base.area)), maxlen=0)
+    return _Found(top.changes, base, held, entries)
+
+
+def _slices(cells: Cells, area: int, first: int = 0) -> Iterator[bytes]:
+    for number in count(first):
+        if ("slice", area, number) not in cells:
+            return
+        yield _unsealed(cells, ("slice", area, number), bytes)
+
+
 def create_memory_store(
     disk: Disk,
     entropy: Entropy,
@@ -90,15 +135,18 @@ def create_memory_store(
     generation: Generation,
     settings: Settings = _NO_BALLAST,
     founds: bool = False,
+    began: Snapshot | None = None,
+    store: StoreId | None = None,
 ) -> MemoryStore:
+    """`began` and `store` are for tests that begin in the middle: with several voters, and names they know."""
     if _IDENTITY in disk.cells:
         raise StoreExists(f"there is a store at {PATH} already", hint="open it, or set it aside", path=PATH)
-    identity = Identity(mesh, node, StoreId(entropy.token(16)), generation)
+    identity = Identity(mesh, node, store or StoreId(entropy.token(16)), generation)
     records: dict[Key, object] = {
         _FORMAT: FORMAT,
         _IDENTITY: identity,
         _TOP: _Top(1, HardState()),
-        _BASE: _Base(0, sound.beginning(identity, founds)),
+        _BASE: _Base(0, began or sound.beginning(identity, founds)),
     }
     disk.commit({key: _sealed(key, record) for key, record in records.items()}, Mark(identity.store, 1))
     return MemoryStore(disk, mesh, node, settings)
@@ -112,7 +160,7 @@ def open_memory_store(disk: Disk, mesh: bytes, node: NodeId, settings: Settings 
 
 def make_newer(disk: Disk) -> None:
     """As if a newer version had written it."""
-    disk.cells[_FORMAT] = _sealed(_FORMAT, FORMAT + 1)
+    disk.put({_FORMAT: _sealed(_FORMAT, FORMAT + 1)})
 
 
 class MemoryStore(Store):
@@ -127,17 +175,19 @@ class MemoryStore(Store):
             raise sound.newer(PATH, "its format")
         self._identity = _unsealed(disk.cells, _IDENTITY, Identity)
         sound.check_identity(PATH, self._identity, mesh, node)
-        self._changes = _unsealed(disk.cells, _TOP, _Top).changes
+        found = _read(disk.cells)
+        self._changes, self._base, self._held = found.changes, found.base, found.held
         self._check_mark()
-        self._held = self.load_held()[0]
-        self._base = _unsealed(disk.cells, _BASE, _Base)
-        names = [key[1] for key in disk.cells if key[0] == "stage"]
+        names = [key[1] for key in disk.cells if key[0] == "stage" and isinstance(key[1], bytes)]
         self._areas = {name: _unsealed(disk.cells, ("stage", name), int) for name in names}
+        self._digests: dict[bytes, sound.Digest] = {}
+        self._tail = sum([len(entry.data) for entry in found.entries])
+        self._kept = self._weigh(range(found.held.first, found.base.snapshot.index + 1))
         disk.sync()  # what a start shows has to stay
         self._reserve()
         self._commit({})
         self.unstage(OWN)
-        self._weigh()
+        self._fresh: _Found | None = found  # until the first change
         disk.owner = self
 
     def _check_mark(self) -> None:
@@ -173,62 +223,60 @@ class MemoryStore(Store):
             raise
         self._held = after
         self._changes += 1
+        self._fresh = None
+
+    def sync(self) -> None:
+        """Of a lazy disk: what was written is there for good, or nothing is written any more."""
+        if not self._disk.unsynced:
+            return
+        try:
+            self._disk.sync()
+        except StoreError as error:
+            self._broken = error
+            raise
 
     # -- the log
 
     def load(self) -> Loaded:
-        held, entries = self.load_held()
-        return Loaded(held.hard, held.snapshot, entries, held.first)
-
-    def load_held(self) -> tuple[Held, list[LogEntry]]:
-        cells = self._disk.cells
-        snapshot = _unsealed(cells, _BASE, _Base).snapshot
-        indexes = sorted(key[1] for key in cells if key[0] == "entry" and type(key[1]) is int)
-        following = [index for index in indexes if index > snapshot.index]
-        entries = self._entries(following, snapshot.index + 1)
-        end = entries[-1] if entries else snapshot
-        first = indexes[0] if indexes else snapshot.index + 1
-        held = Held(_unsealed(cells, _TOP, _Top).hard, snapshot, first, end.index, end.term)
-        sound.check_held(PATH, held, entries)
-        if snapshot.index:
-            area = _unsealed(cells, _BASE, _Base).area
-            deque(sound.verified(PATH, snapshot, self._slices(area)), maxlen=0)
-        return held, entries
-
-    def _entries(self, indexes: Iterable[int], expected: int) -> list[LogEntry]:
-        found = [_unsealed(self._disk.cells, ("entry", index), LogEntry) for index in indexes]
-        return sound.entries_of(PATH, sound.rows(found), expected)
+        found, self._fresh = self._fresh or _read(self._disk.cells), None
+        return Loaded(found.held.hard, found.held.snapshot, found.entries, found.held.first)
 
     def entries(self, first: int, last: int) -> list[LogEntry]:
         first, last = max(first, self._held.first), min(last, self._held.last)
-        return self._entries(range(first, last + 1), first)
+        rows = [_row(self._disk.cells, index) for index in range(first, last + 1)]
+        return sound.entries_of(PATH, rows, first)
 
     def write(self, write: Write) -> None:
-        change = sound.change(self._held, write, self._seen)
-        first, last = max(change.cut_from, self._held.first), self._held.last
-        changes: Changes = {("entry", index): None for index in range(first, last + 1)}
-        changes |= {("entry", entry.index): _sealed(("entry", entry.index), entry) for entry in change.entries}
+        change, before = sound.change(self._held, write, self._seen), self._held
+        cut = range(max(change.cut_from, before.first), before.last + 1)
+        changes: Changes = {("entry", index): None for index in cut}
+        for index, term, kind, data, checksum in sound.rows(change.entries):
+            changes["entry", index] = _ENTRY.pack(index, term, kind, checksum) + data
         base = self._base
         if write.snapshot is not None:
             sound.check_staged(self.staged(write.snapshot.digest), write.snapshot)
             base = self._use(write.snapshot, write.snapshot.digest, changes)
-        cuts = change.cut_from <= last
+        gone = self._weigh(cut)
         self._commit(changes, change.held)
         self._base = base
-        self._tail += sum(len(entry.data) for entry in change.entries)
-        if cuts or write.snapshot is not None:
-            self._weigh()
+        self._tail += sum([len(entry.data) for entry in change.entries]) - gone
+        if write.snapshot is not None:
+            self._tail, self._kept = sum([len(entry.data) for entry in change.entries]), 0
+
+    def _weigh(self, indexes: Iterable[int]) -> int:
+        return sum([_size(self._disk.cells.get(("entry", index))) for index in indexes])
 
     def _seen(self, index: int) -> tuple[int, int] | None:
         if ("entry", index) not in self._disk.cells:
             return None
-        entry = _unsealed(self._disk.cells, ("entry", index), LogEntry)
-        return entry.term, sound.rows((entry,))[0][4]
+        row = _row(self._disk.cells, index)
+        return row[1], row[4]
 
     # -- snapshots
 
     def stage(self, name: bytes, first: int, slices: Sequence[bytes]) -> Staged:
-        there = self.staged(name).slices
+        digest = self._digest(name)
+        there = digest.slices
         if first > there:
             raise ImpossibleWrite(f"slices from {first} on, but {there} are staged")
         area = self._areas.get(name) or max((self._base.area, *self._areas.values())) + 1
@@ -236,26 +284,42 @@ class MemoryStore(Store):
         for number, piece in enumerate(slices[there - first :], there):
             changes["slice", area, number] = _sealed(("slice", area, number), piece)
         self._commit(changes)
-        self._areas[name] = area
-        return self.staged(name)
+        self._areas[name], self._digests[name] = area, digest
+        for piece in slices[there - first :]:
+            digest.add(piece)
+        return digest.now
 
     def staged(self, name: bytes) -> Staged:
-        return sound.digest_of(self._slices(self._areas.get(name, -1)))
+        return self._digest(name).now
 
-    def _slices(self, area: int, first: int = 0) -> Iterator[bytes]:
-        for number in count(first):
-            if ("slice", area, number) not in self._disk.cells:
-                return
-            yield _unsealed(self._disk.cells, ("slice", area, number), bytes)
+    def _digest(self, name: bytes) -> sound.Digest:
+        """After a restart read once from what is there."""
+        if name not in self._areas:
+            return sound.Digest()
+        if name not in self._digests:
+            digest = self._digests[name] = sound.Digest()
+            for piece in _slices(self._disk.cells, self._areas[name]):
+                digest.add(piece)
+        return self._digests[name]
+
+    def staging(self) -> frozenset[bytes]:
+        return frozenset(self._areas)
+
+    def staged_slices(self, name: bytes) -> Iterator[bytes]:
+        return _slices(self._disk.cells, self._areas.get(name, -1))
 
     def unstage(self, name: bytes) -> None:
         if name in self._areas:
             changes: Changes = {("stage", name): None}
             self._drop(self._areas.pop(name), changes)
+            self._digests.pop(name, None)
             self._commit(changes)
 
     def _drop(self, area: int, changes: Changes) -> None:
-        changes.update((key, None) for key in self._disk.cells if key[:2] == ("slice", area))
+        for number in count():
+            if ("slice", area, number) not in self._disk.cells:
+                return
+            changes["slice", area, number] = None
 
     def save_snapshot(self, snapshot: Snapshot, keep_from: int, slices: Iterable[bytes] = ()) -> None:
         held = sound.compacted(self._held, snapshot, keep_from, self._seen)
@@ -266,15 +330,19 @@ class MemoryStore(Store):
         except ImpossibleWrite:
             self.unstage(OWN)
             raise
-        changes: Changes = {("entry", index): None for index in range(self._held.first, held.first)}
+        dropped = range(self._held.first, held.first)
+        changes: Changes = {("entry", index): None for index in dropped}
         base = self._use(snapshot, OWN, changes)
+        covered = self._weigh(range(self._base.snapshot.index + 1, snapshot.index + 1))
+        gone = self._weigh(dropped)
         self._commit(changes, held)
         self._base = base
-        self._weigh()
+        self._tail, self._kept = self._tail - covered, self._kept + covered - gone
         self._reserve()
 
     def _use(self, snapshot: Snapshot, name: bytes, changes: Changes) -> _Base:
         base = _Base(self._areas.pop(name), snapshot)
+        self._digests.pop(name, None)
         self._drop(self._base.area, changes)
         changes["stage", name] = None
         changes[_BASE] = _sealed(_BASE, base)
@@ -286,7 +354,7 @@ class MemoryStore(Store):
         return pieces if first else sound.verified(PATH, self._base.snapshot, pieces)
 
     def _pieces(self, base: _Base, first: int) -> Iterator[bytes]:
-        yield from self._slices(base.area, first)
+        yield from _slices(self._disk.cells, base.area, first)
         self._check_current(base.snapshot.digest)
 
     def _check_current(self, digest: bytes) -> None:
@@ -334,9 +402,3 @@ class MemoryStore(Store):
             self._disk.ballast = 0
         elif self._disk.ballast != wanted and self._free - wanted >= guard:
             self._disk.ballast = wanted
-
-    def _weigh(self) -> None:
-        held = self._held
-        sizes = {entry.index: len(entry.data) for entry in self.entries(held.first, held.last)}
-        self._tail = sum(size for index, size in sizes.items() if index > held.snapshot.index)
-        self._kept = sum(sizes.values()) - self._tail

@@ -135,8 +135,9 @@ class Disk(Protocol):
 
     def write(self, write: Write, done: Callable[[], None]) -> None: ...
 
-    def fetch(self, snapshot: Snapshot, source: Member, done: Callable[[Iterable[bytes]], None]) -> None:
-        """Get the bytes of a snapshot over the bulk lane and keep them, so that a write may install them."""
+    def fetch(self, snapshot: Snapshot, source: Member, done: Callable[[Iterable[bytes] | None], None]) -> None:
+        """Get the bytes of a snapshot over the bulk lane and keep them, so that a write may install them. None: it
+        broke off; what has come is kept for the next try."""
 
 
 class Post(Protocol):
@@ -214,6 +215,11 @@ class Replica:
     def stop(self) -> None:
         """No more ticks, nothing is sent or answered any more."""
         self._running = False
+
+    def give_up(self) -> None:
+        """The disk has failed, so this replica has no part in the log any more. Who waits is told that nobody knows."""
+        self.stop()
+        self._tell_unknown()
 
     # -- what comes in -------------------------------------------------------------------------------------------------
 
@@ -406,9 +412,9 @@ class Replica:
         self._disk.write(write, done)
 
     def _fetch(self, snapshot: Snapshot, source: Member) -> None:
-        def done(slices: Iterable[bytes]) -> None:
-            self._fetching = None
-            if self._running and self.core.install(snapshot):
+        def done(slices: Iterable[bytes] | None) -> None:
+            self._fetching = None  # if it is still wanted, the next tick asks again, whoever leads then
+            if slices is not None and self._running and self.core.install(snapshot):
                 self._machine.load(slices)
                 self.applied = snapshot.index
                 self._pump()
@@ -426,6 +432,9 @@ class Replica:
             return
         self._leader = self.core.leader
         self.heard_ms.clear()
+        self._tell_unknown()
+
+    def _tell_unknown(self) -> None:
         lost = [one.done for one in self._waiting.values()] + [one.done for one in self._asked.values()]
         self._waiting.clear()
         self._asked.clear()

@@ -31,6 +31,13 @@ class Shelf:
     def __contains__(self, name: bytes) -> bool:
         return name in self._areas
 
+    @property
+    def names(self) -> frozenset[bytes]:
+        return frozenset(self._areas)
+
+    def slices(self, name: bytes) -> Iterator[bytes]:
+        return slices(self._database, self._areas[name]) if name in self else iter(())
+
     def staged(self, name: bytes) -> Staged:
         return self._digest(name).now
 

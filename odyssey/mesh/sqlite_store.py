@@ -192,6 +192,12 @@ class SqliteStore(Store):
     def staged(self, name: bytes) -> Staged:
         return self._shelf.staged(name)
 
+    def staged_slices(self, name: bytes) -> Iterator[bytes]:
+        return self._shelf.slices(name)
+
+    def staging(self) -> frozenset[bytes]:
+        return self._shelf.names
+
     def unstage(self, name: bytes) -> None:
         if name in self._shelf:
             with self._change():

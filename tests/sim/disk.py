@@ -1,17 +1,111 @@
-"""The disk of one simulated machine: slow, sometimes very slow, and what is not synced when it crashes is lost.
+"""The disk of one simulated machine and the thread that writes to it: slow, sometimes very slow, and what is not synced
+when the power goes is lost, wholly or in part.
 
-A write that is under way when the machine goes down is wholly there or not there at all, as a transaction is.
-
-Promises: `durable` is exactly what a restart finds.
-Never: acknowledges before it is durable.
+Promises: jobs run as a store's thread runs them; what is acknowledged is synced. `Durable` is what a restart must find,
+kept beside the store by other code, so that one watches the other.
+Never: waits.
 """
 
-from collections.abc import Callable, Iterable
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from odyssey.clock import SeededEntropy
+from odyssey.errors import OdysseyError
+from odyssey.ids import NodeId
 from odyssey.mesh.raft.types import HardState, LogEntry, Member, Snapshot, Write
+from odyssey.mesh.store import Loaded, Settings
+from odyssey.mesh.worker import Worker, outcome
+from tests.memory_disk import Disk
+from tests.memory_store import MemoryStore
 from tests.sim.loop import VirtualLoop
+
+T = TypeVar("T")
+
+BULK_DELAY_MS: Final = 5
+BULK_BYTES_A_MS: Final = 2_000  # a slow lane, so that a transfer has time to break off
+BULK_PATIENCE_MS: Final = 2_000
+
+
+class SimDisk:
+    """It outlives the machine's starts; its moods are drawn once and may be set."""
+
+    def __init__(self, loop: VirtualLoop, entropy: SeededEntropy) -> None:
+        self._loop, self._entropy = loop, entropy
+        self.cells = Disk()
+        self.cells.lazy = True
+        self.delay_ms = 1 + entropy.below(20)
+        self.stall_per_mille = entropy.below(20)
+        self.completed = 0
+
+    def takes_ms(self) -> int:
+        entropy = self._entropy
+        delay_ms = 1 + entropy.below(self.delay_ms)
+        if self.stall_per_mille and entropy.below(1000) < self.stall_per_mille:
+            delay_ms += entropy.below(1500)
+        return delay_ms
+
+    def crash(self) -> None:
+        self.cells.crash(self._entropy)
+
+    def rot(self) -> None:
+        self.cells.rot(self._entropy)
+
+
+class SimWorker(Worker):
+    """The thread: a job is done at once, and over when its time has passed and what it changed is synced."""
+
+    def __init__(self, loop: VirtualLoop, disk: SimDisk, sync: Callable[[], None]) -> None:
+        self._loop, self._disk, self._sync = loop, disk, sync
+        self._queue: deque[tuple[Callable[[], Any], Callable[[Any], None]]] = deque()
+        self._busy = self._closed = False
+
+    def run(self, job: Callable[[], T], done: Callable[[T | OdysseyError], None]) -> None:
+        if self._busy:
+            self._queue.append((job, done))
+        else:
+            self._begin(job, done)
+
+    def _begin(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self._busy = True
+        try:
+            found = outcome(job)
+        except Exception as bug:  # noqa: BLE001 - raised on the loop, as by the real thread
+            found, done = bug, _raise
+        self._loop.call_later(self._disk.takes_ms() / 1000, self._end, found, done)
+
+    def _end(self, found: Any, done: Callable[[Any], None]) -> None:
+        if self._closed:
+            return
+        try:
+            self._sync()
+        except OdysseyError as error:
+            found = error
+        self._disk.completed += 1
+        self._busy = False
+        if self._queue:
+            self._begin(*self._queue.popleft())
+        done(found)
+
+    def close(self) -> None:
+        self._closed = True
+        while self._queue:
+            outcome(self._queue.popleft()[0])
+
+    def crash(self) -> None:
+        """What waits is never done, and nobody hears of what was under way."""
+        self._queue.clear()
+        self.close()
+
+
+def _raise(bug: BaseException) -> NoReturn:
+    raise bug
+
+
+# -- what must be there ------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -19,81 +113,118 @@ class Durable:
     hard: HardState = field(default_factory=HardState)
     snapshot: Snapshot = field(default_factory=Snapshot)
     entries: list[LogEntry] = field(default_factory=list)
-    slices: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)  # snapshots by digest
 
-    def take(self, write: Write) -> None:
-        if write.snapshot is not None:
-            self._install(write.snapshot)
-        if write.entries:
-            first = write.entries[0].index
-            self.entries = [entry for entry in self.entries if entry.index < first]
-            self.entries += write.entries
-        self.hard = write.hard
+    @staticmethod
+    def of(loaded: Loaded) -> Durable:
+        return Durable(loaded.hard, loaded.snapshot, list(loaded.entries))
 
-    def _install(self, snapshot: Snapshot) -> None:
-        fits = any(entry.index == snapshot.index and entry.term == snapshot.term for entry in self.entries)
-        self.entries = [entry for entry in self.entries if entry.index > snapshot.index] if fits else []
+    def take(self, change: Write | Snapshot) -> None:
+        if isinstance(change, Snapshot):
+            self._begin_at(change)
+            return
+        if change.snapshot is not None:
+            self.snapshot, self.entries = change.snapshot, []
+        if change.entries:
+            del self.entries[change.entries[0].index - self.snapshot.index - 1 :]
+            self.entries += change.entries
+        hard = change.hard
+        self.hard = hard if hard.commit >= self.hard.commit else HardState(hard.term, hard.vote, self.hard.commit)
+
+    def _begin_at(self, snapshot: Snapshot) -> None:
+        """One of its own."""
+        del self.entries[: snapshot.index - self.snapshot.index]
         self.snapshot = snapshot
+        if self.hard.commit < snapshot.index:
+            self.hard = HardState(self.hard.term, self.hard.vote, snapshot.index)
 
     @property
     def last(self) -> int:
-        return self.entries[-1].index if self.entries else self.snapshot.index
+        return self.snapshot.index + len(self.entries)
 
     def term(self, index: int) -> int | None:
-        if index == self.snapshot.index:
-            return self.snapshot.term
         position = index - self.snapshot.index - 1
+        if position == -1:
+            return self.snapshot.term
         return self.entries[position].term if 0 <= position < len(self.entries) else None
 
 
-class SimDisk:
-    """The `Disk` port over a `Durable`."""
+class SeenStore(MemoryStore):
+    """The store, with everything that becomes durable looked at."""
 
     def __init__(
-        self,
-        loop: VirtualLoop,
-        entropy: SeededEntropy,
-        durable: Durable,
-        on_write: Callable[[Write], None],
-        get_slices: Callable[[Member, bytes], tuple[bytes, ...] | None],
+        self, disk: Disk, mesh: bytes, node: NodeId, settings: Settings, seen: Callable[[Write | Snapshot], None]
     ) -> None:
-        self._loop, self._entropy, self.durable = loop, entropy, durable
-        self._on_write, self._get_slices = on_write, get_slices
-        self._under_way: Write | None = None
-        self.delay_ms = 1 + entropy.below(8)
-        self.stall_per_mille = entropy.below(20)
-        self.completed = 0
-        self.dead = False
+        super().__init__(disk, mesh, node, settings)
+        self._seen_by = seen
+        self.under_way: list[Write | Snapshot] = []
 
-    def write(self, write: Write, done: Callable[[], None]) -> None:
-        assert self._under_way is None, "two writes at once"
-        self._under_way = write
-        delay_ms = 1 + self._entropy.below(self.delay_ms)
-        if self._entropy.below(1000) < self.stall_per_mille:
-            delay_ms += self._entropy.below(1500)
-        self._loop.call_later(delay_ms / 1000, self._done, write, done)
+    def write(self, write: Write) -> None:
+        super().write(write)
+        self.under_way.append(write)
 
-    def _done(self, write: Write, done: Callable[[], None]) -> None:
-        if self.dead:
-            return
-        self._under_way = None
-        self._on_write(write)
-        self.durable.take(write)
-        self.completed += 1
-        done()
+    def save_snapshot(self, snapshot: Snapshot, keep_from: int, slices: Iterable[bytes] = ()) -> None:
+        super().save_snapshot(snapshot, keep_from, slices)
+        self.under_way.append(snapshot)
 
-    def fetch(self, snapshot: Snapshot, source: Member, done: Callable[[Iterable[bytes]], None]) -> None:
-        def arrive() -> None:
-            slices = None if self.dead else self._get_slices(source, snapshot.digest)
-            if slices is not None:
-                self.durable.slices[snapshot.digest] = slices
-                done(slices)
+    def sync(self) -> None:
+        super().sync()
+        if self.under_way:
+            for change in self.under_way:
+                self._seen_by(change)
+            self.under_way.clear()
 
-        self._loop.call_later((5 + self._entropy.below(50)) / 1000, arrive)
 
-    def crash(self) -> None:
-        """What was under way may just have made it, or not."""
-        self.dead = True
-        if self._under_way is not None and self._entropy.chance(500):
-            self._on_write(self._under_way)
-            self.durable.take(self._under_way)
+# -- the bulk lane -----------------------------------------------------------------------------------------------------
+
+
+class Server(Protocol):
+    """Who has snapshots, seen from the lane."""
+
+    def serve(
+        self, digest: bytes, first: int, doubted: bool, done: Callable[[Sequence[bytes] | None], None]
+    ) -> None: ...
+
+
+class SimBulk:
+    """Bytes at a limited rate; a cut in either direction breaks it off, as does a source that is silent."""
+
+    def __init__(
+        self, loop: VirtualLoop, is_open: Callable[[Member], bool], server: Callable[[Member], Server | None]
+    ) -> None:
+        self._loop, self._is_open, self._server = loop, is_open, server
+        self.carried = 0
+
+    def ask(
+        self, source: Member, digest: bytes, first: int, doubted: bool, done: Callable[[Sequence[bytes] | None], None]
+    ) -> None:
+        asked = _Asked(done)
+        self._loop.call_later(BULK_PATIENCE_MS / 1000, asked.answer, None)
+        self._loop.call_later(BULK_DELAY_MS / 1000, self._reach, source, digest, first, doubted, asked)
+
+    def _reach(self, source: Member, digest: bytes, first: int, doubted: bool, asked: _Asked) -> None:
+        server = self._server(source) if self._is_open(source) else None
+        if server is None:
+            asked.answer(None)
+        else:
+            server.serve(digest, first, doubted, lambda slices: self._bring(source, slices, asked))
+
+    def _bring(self, source: Member, slices: Sequence[bytes] | None, asked: _Asked) -> None:
+        some = slices[:1] if slices else slices  # one at a time: its slices are few
+        size = sum(map(len, some or ()))
+        self.carried += size
+        takes_ms = BULK_DELAY_MS + size // BULK_BYTES_A_MS
+        self._loop.call_later(takes_ms / 1000, self._arrive, source, some, asked)
+
+    def _arrive(self, source: Member, slices: Sequence[bytes] | None, asked: _Asked) -> None:
+        asked.answer(slices if self._is_open(source) else None)
+
+
+@dataclass
+class _Asked:
+    done: Callable[[Sequence[bytes] | None], None]
+    answered: bool = False
+
+    def answer(self, slices: Sequence[bytes] | None) -> None:
+        if not self.answered:
+            self.answered = True
+            self.done(slices)

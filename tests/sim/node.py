@@ -1,39 +1,55 @@
 """One simulated machine: a real daemon (replica, book, agent, coordinator) on a simulated disk, clock and network, with
 hands that run scripts.
 
-A daemon that dies leaves the hands alone, and what they run; a machine that goes down takes them along.
+A daemon that dies leaves the hands alone, and what they run; a machine that goes down takes them along. What befalls
+its disk are methods here, for a schedule of faults to call. Those that lose the store (`tear`, `rot`, `roll_back`) cost
+the mesh a member: whoever calls them leaves a quorum alone.
 
-Promises: what a crash loses is what a crash would lose; after a restart everything comes from the disk.
+Promises: what a crash loses is what a crash would lose; after a restart everything comes from the disk, and it is what
+must be there.
 Never: shares anything with another machine but the network.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from odyssey import wire
 from odyssey.book import Book
 from odyssey.clock import SeededEntropy
 from odyssey.commands import Entry
+from odyssey.errors import OdysseyError
 from odyssey.events import Event
 from odyssey.ids import NodeId
+from odyssey.mesh.compaction import keep_from
+from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import NOTHING_KEPT, Kept, Lease
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
-from odyssey.mesh.raft.types import LogEntry, Member, Message, Snapshot, StoreId, Write
+from odyssey.mesh.raft.types import Config, LogEntry, Member, Message, Snapshot, StoreId, Write
 from odyssey.mesh.replica import Letter, Replica, Scope
+from odyssey.mesh.store import Generation, Loaded, Settings
+from odyssey.mesh.worker import Worker
 from odyssey.messages import BootId, Keeping, Telemetry
 from odyssey.node import Node
 from odyssey.node import World as NodeWorld
 from odyssey.resources import Resources
-from odyssey.scheduler.dump import dump, state_hash
-from tests.sim.checks import Checks
-from tests.sim.disk import Durable, SimDisk
+from odyssey.scheduler.dump import dump
+from tests.memory_store import create_memory_store
+from tests.sim.checks import Checks, Violation
+from tests.sim.disk import Durable, SeenStore, SimBulk, SimDisk, SimWorker
 from tests.sim.hands import SimHands, Witness
 from tests.sim.loop import VirtualLoop
 from tests.sim.net import Net
 from tests.sim.results import Results
 
+T = TypeVar("T")
+
 SCOPE = Scope("mesh", 1, b"first")
+MESH = b"mesh".ljust(16)
+GENERATION = Generation(1, b"first")
+SETTINGS = Settings(guard=0, ballast=0)
+REOPEN_MS = 3000
 
 
 class WatchedBook(Book):
@@ -88,9 +104,10 @@ class SimNode:
     results: Results
     durable: Durable = field(default_factory=Durable)
     clocks: Clocks = field(init=False)
+    disk: SimDisk = field(init=False)
     daemon: Node | None = None
     hands: SimHands | None = None
-    disk: SimDisk | None = None
+    keeper: Keeper | None = None
     book: Book | None = None
     kept: Kept = NOTHING_KEPT
     boots: int = 0  # of the daemon
@@ -100,7 +117,10 @@ class SimNode:
 
     def __post_init__(self) -> None:
         self.clocks = Clocks(self.loop, self.entropy.below(20_000) - 10_000)
+        self.disk = SimDisk(self.loop, self.entropy.fork("disk"))
         self._led = 0
+        self._under_way: list[Write | Snapshot] = []  # when it went down: may be there or not
+        self._worker: SimWorker | None = None
         self.total = Resources(1000 * (2 + self.entropy.below(3)), 8 << 30)
 
     @property
@@ -117,29 +137,67 @@ class SimNode:
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
+    def found(self, config: Config) -> None:
+        """It begins as one of these, all of them with an empty log."""
+        self._create(Snapshot(config=config))
+
+    def _create(self, began: Snapshot | None = None) -> None:
+        cells, store = self.disk.cells, self.member.store
+        cells.lazy = False
+        create_memory_store(cells, self.entropy, MESH, self.id, GENERATION, SETTINGS, began=began, store=store).close()
+        cells.lazy = True
+        self.durable, self._under_way = Durable(snapshot=began or Snapshot()), []
+
     def boot(self) -> None:
         """The machine if it is down, and the daemon."""
         self.boots += 1
         if self.hands is None:
             self._switch_on()
-        durable = self.durable
-        log = Log(durable.snapshot, durable.entries, durable.hard.commit)
-        core = Core(self.member, durable.hard, log, self.entropy.fork(f"core{self.boots}"))
+        store = self._open()
+        loaded = store.load()
+        self._check(loaded)
+        log = Log(loaded.snapshot, loaded.entries, loaded.hard.commit)
+        core = Core(self.member, loaded.hard, log, self.entropy.fork(f"core{self.boots}"))
         self.book = WatchedBook(self)
-        if durable.snapshot.index:
-            self.book.load(durable.slices[durable.snapshot.digest])
-        self.disk = SimDisk(self.loop, self.entropy.fork(f"disk{self.boots}"), durable, self._on_write, self._slices)
+        if loaded.snapshot.index:
+            self.book.load(store.snapshot_slices(loaded.snapshot.digest))
+        self._keep(store)
         assert self.hands is not None
+        assert self.keeper is not None
         name = BootId(f"{self.id}/{self.machine_boots}".encode())
         lease = Lease(name, self.clocks.boottime_ms(), self.kept, self.hands.until_ms)
-        self.daemon = Node(SCOPE, core, self.book, lease, self.total, self._world(self.hands))
+        self.daemon = Node(SCOPE, core, self.book, lease, self.total, self._world(self.hands, self.keeper))
         self.daemon.start()
 
-    def _world(self, hands: SimHands) -> NodeWorld:
+    def _open(self) -> SeenStore:
+        if not self.disk.cells.cells:
+            self._create()
+        return SeenStore(self.disk.cells, MESH, self.id, SETTINGS, self._became_durable)
+
+    def _check(self, loaded: Loaded) -> None:
+        """What is there is what was acknowledged, and of what was under way a beginning."""
+        found, changes = Durable.of(loaded), list(self._under_way)
+        while self.durable != found:
+            if not changes:
+                raise Violation(f"7: the disk of {self.id} shows what it never held")
+            self._became_durable(changes.pop(0))
+
+    def _keep(self, store: SeenStore) -> None:
+        bulk = SimBulk(self.loop, self._reaches, self._keeper_of)
+        self._worker, self._under_way = SimWorker(self.loop, self.disk, store.sync), store.under_way
+        self.keeper = Keeper(store, _Deferred(self, self.boots, self._worker), bulk, self._leave)
+
+    def _leave(self, error: OdysseyError) -> None:
+        """The disk has failed: out of the log at once, and back when the store can be opened anew."""
+        assert self.keeper is not None
+        self.keeper.close(lambda: None)
+        self.kill_daemon()
+
+    def _world(self, hands: SimHands, keeper: Keeper) -> NodeWorld:
         boot = self.boots
         return NodeWorld(
             links=self,
-            disk=_Deferred(self, boot),
+            disk=keeper,
             timers=_Timers(self, boot),
             clock=self.clocks,
             entropy=self.entropy.fork(f"agent{boot}"),
@@ -169,11 +227,12 @@ class SimNode:
         self.stalled_until = 0.0
 
     def kill_daemon(self) -> None:
-        if self.daemon is None or self.disk is None:
+        if self.daemon is None or self._worker is None:
             return
         self.daemon.stop()
+        self._worker.crash()
         self.disk.crash()
-        self.daemon = self.disk = self.book = None
+        self.daemon = self.keeper = self.book = None
 
     def stall(self, seconds: float) -> None:
         self.stalled_until = max(self.stalled_until, self.loop.time() + seconds)
@@ -246,32 +305,42 @@ class SimNode:
 
         self.loop.call_later((1 + self.entropy.below(10)) / 1000, self.run, boot, written)
 
-    def _on_write(self, write: Write) -> None:
-        self.checks.written(self.member, self.durable, write)
+    def _became_durable(self, change: Write | Snapshot) -> None:
+        if isinstance(change, Write):
+            self.checks.written(self.member, self.durable, change)
+        self.durable.take(change)
 
-    def _slices(self, source: Member, digest: bytes) -> tuple[bytes, ...] | None:
-        """The bulk lane: works when both ways work."""
+    def _reaches(self, source: Member) -> bool:
+        """The bulk lane works when both ways work."""
         other = self.all.get(source.node)
         cut = {(self.id, source.node), (source.node, self.id)} & self.net.cut
-        return other.durable.slices.get(digest) if other is not None and other.up and not cut else None
+        return other is not None and other.up and other.member == source and not cut
+
+    def _keeper_of(self, source: Member) -> Keeper | None:
+        return self.all[source.node].keeper
 
     # -- snapshots -----------------------------------------------------------------------------------------------------
+
+    def _matches(self) -> list[int] | None:
+        core = self.replica.core if self.replica is not None else None
+        return [peer.match for peer in core.peers.values()] if core is not None and core.is_leader else None
 
     def compact(self) -> None:
         """Take a snapshot of what is applied, and forget the log it covers."""
         if self.replica is None or self.book is None or self.replica.applied <= self.durable.snapshot.index:
             return
-        core = self.replica.core
-        index = self.replica.applied
+        core, index = self.replica.core, self.replica.applied
         term = core.log.term(index)
-        if term is None or self.durable.last < index:
+        if term is None or self.keeper is None:
             return
-        slices = tuple(dump(self.book.state))
-        snapshot = Snapshot(index, term, core.log.config_at(index), state_hash(self.book.state), sum(map(len, slices)))
-        self.durable.slices[snapshot.digest] = slices
-        self.durable.entries = [entry for entry in self.durable.entries if entry.index > index]
-        self.durable.snapshot = snapshot
-        core.compact(snapshot)
+        first = keep_from(index, core.log.sizes_back(index), self._matches())
+        head = Snapshot(index, term, core.log.config_at(index))
+
+        def saved(snapshot: Snapshot | None) -> None:
+            if snapshot is not None:
+                core.compact(snapshot, first)
+
+        self.keeper.save(head, dump(self.book.state), first, saved)
 
 
 @dataclass
@@ -285,19 +354,15 @@ class _Timers:
 
 
 @dataclass
-class _Deferred:
+class _Deferred(Worker):
     """The disk goes on while the machine is stalled; the machine hears of it later."""
 
     node: SimNode
     boot: int
+    worker: SimWorker
 
-    def write(self, write: Write, done: Callable[[], None]) -> None:
-        assert self.node.disk is not None
-        self.node.disk.write(write, lambda: self.node.run(self.boot, done))
-
-    def fetch(self, snapshot: Snapshot, source: Member, done: Callable[[Iterable[bytes]], None]) -> None:
-        assert self.node.disk is not None
-        self.node.disk.fetch(snapshot, source, lambda slices: self.node.run(self.boot, lambda: done(slices)))
+    def run(self, job: Callable[[], T], done: Callable[[T | OdysseyError], None]) -> None:
+        self.worker.run(job, lambda found: self.node.run(self.boot, lambda: done(found)))
 
 
 @dataclass

@@ -14,7 +14,7 @@ from odyssey.clock import SeededEntropy
 from odyssey.commands import AdmitNode, CancelTasks, Command, Facts, SubmitJobs
 from odyssey.events import CommandFailed, CommandRefused, JobSubmitted, SubmitRepeated
 from odyssey.ids import ClientId, JobId, NodeId, UserId
-from odyssey.mesh.raft.types import Config, Snapshot
+from odyssey.mesh.raft.types import Config
 from odyssey.mesh.replica import Accepted, Again, Outcome, Unknown
 from odyssey.resources import Resources
 from odyssey.scheduler.dump import state_hash
@@ -79,7 +79,7 @@ class World:
         config = Config(members[:voters], members[voters : voters + self._people.below(3)])
         for node in self.nodes.values():
             if node.member in config.members:
-                node.durable.snapshot = Snapshot(config=config)
+                node.found(config)
             node.boot()
         for node in self.nodes.values():
             facts = Facts(node.total, shared=True)
@@ -111,7 +111,7 @@ class World:
 
     @property
     def events(self) -> int:
-        return self.net.delivered + sum(node.disk.completed for node in self.nodes.values() if node.disk is not None)
+        return self.net.delivered + sum(node.disk.completed for node in self.nodes.values())
 
     def _every(self, seconds: float, call: Callable[[], None]) -> None:
         def again() -> None:
@@ -254,8 +254,7 @@ class World:
             node.compact()
 
     def _slow_disk(self, node: SimNode) -> None:
-        if node.disk is not None:
-            node.disk.delay_ms = 1 + self._faults.below(self._faults.choose((10, 100, 600)))
+        node.disk.delay_ms = 1 + self._faults.below(self._faults.choose((10, 100, 600)))
 
     def _heal(self) -> None:
         self.calm = True
@@ -263,8 +262,7 @@ class World:
         self.net.weather = Weather()
         for node in self.nodes.values():
             self._restart(node)
-            if node.disk is not None:
-                node.disk.delay_ms, node.disk.stall_per_mille = 3, 0
+            node.disk.delay_ms, node.disk.stall_per_mille = 3, 0
 
     # -- the account ---------------------------------------------------------------------------------------------------
 

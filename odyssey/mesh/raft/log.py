@@ -7,7 +7,7 @@ there.
 Never: writes. It knows what must be written and hands it out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from odyssey import wire
 from odyssey.mesh.raft.types import Config, Kind, LogEntry, Snapshot
@@ -70,6 +70,10 @@ class Log:
                 break
             taken.append(entry)
         return tuple(taken)
+
+    def sizes_back(self, index: int) -> Iterator[int]:
+        """Of the entry there and those before it, as far as they are held."""
+        return (len(self._entries[position].data) for position in range(index - self._first, -1, -1))
 
     def append(self, entry: LogEntry) -> None:
         self._put((entry,))
