@@ -189,9 +189,12 @@ class SimNode:
 
     def _leave(self, error: OdysseyError) -> None:
         """The disk has failed: out of the log at once, and back when the store can be opened anew."""
-        assert self.keeper is not None
-        self.keeper.close(lambda: None)
-        self.kill_daemon()
+        if self.daemon is not None and self._worker is not None:
+            self.daemon.replica.give_up()
+            self.daemon.stop()
+            self._worker.crash()
+            self.disk.cells.kill()
+            self.daemon = self.keeper = self.book = None
 
     def _world(self, hands: SimHands, keeper: Keeper) -> NodeWorld:
         boot = self.boots
