@@ -37,6 +37,7 @@ from odyssey.mesh.raft.types import (
 
 TICK_MS: Final = 100
 FORWARD_MS: Final = 5_000  # after that nobody knows
+READ_MS: Final = 2_000
 BUSY_MS: Final = 50
 SLOW_WRITE_MS: Final = 1_000  # a leader whose disk is that slow hands over to a faster voter
 HAND_OVER_EVERY_MS: Final = 10 * 60_000
@@ -162,6 +163,15 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
+    deadline_ms: int
+    done: Callable[[int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """Once a quorum has answered the round, this replica led when `index` was the newest that was committed."""
+
+    term: int
     round: int
     index: int
     done: Callable[[int], None]
@@ -193,8 +203,8 @@ class Replica:
         self._asked: dict[int, _Asked] = {}  # forwarded ones by request
         self._arrived: list[tuple[int, int]] = []  # (index, request) of forwarded ones that are applied at the leader
         self._requests = entropy.bits(62)  # answers to what this machine asked before a restart are not for these
-        self._reads: list[_Read] = []
-        self._read_asks: dict[int, Callable[[int], None]] = {}
+        self._reads: dict[int, _Read] = {}  # by request
+        self._proofs: list[_Proof] = []
         self._later: list[tuple[int, Callable[[], None]]] = []  # to be called when applied that far
         self._fetching: bytes | None = None
         self._running = self._pumping = self._again = False
@@ -232,6 +242,8 @@ class Replica:
         now = self._clock.monotonic_ms()
         for request in [request for request, asked in self._asked.items() if asked.deadline_ms <= now]:
             self._asked.pop(request).done(Unknown())
+        for request in [request for request, read in self._reads.items() if read.deadline_ms <= now]:
+            self._answer_read(request, None)
         self._hand_over_if_slow(now)
         self._pump()
 
@@ -263,8 +275,7 @@ class Replica:
             case AskRead(sender, request):
                 self._on_ask_read(sender, request)
             case ReadAt(_, request, index):
-                if (done := self._read_asks.pop(request, None)) is not None:
-                    self._when_applied(index, lambda: done(index))
+                self._when_applied(index, lambda: self._answer_read(request, index))
             case messages.Beat() | messages.AskJobs() | messages.Duty() | messages.JobsAre() | messages.Elsewhere():
                 return  # not for the log
             case message:
@@ -334,34 +345,40 @@ class Replica:
 
     # -- reads ---------------------------------------------------------------------------------------------------------
 
-    def read(self, done: Callable[[int], None]) -> None:
-        """Calls back when everything is applied here that was committed anywhere when this was asked. May never do so
-        while there is no quorum: whoever asks has a deadline of their own."""
+    def read(self, done: Callable[[int | None], None]) -> None:
+        """Calls back when everything is applied here that was committed anywhere when this was asked; with None when
+        nobody could prove that in READ_MS."""
+        self._requests += 1
+        request = self._requests
+        self._reads[request] = _Read(self._clock.monotonic_ms() + READ_MS, done)
         if self.core.leads_safely:
-            self._reads.append(_Read(self.core.confirm(), self.core.log.commit, done))
+            self._prove(lambda index: self._when_applied(index, lambda: self._answer_read(request, index)))
         elif self.core.leader is not None and self.core.leader != self.me:
-            self._requests += 1
-            self._read_asks[self._requests] = done
-            self._send(self.core.leader, AskRead(self.me, self._requests))
+            self._send(self.core.leader, AskRead(self.me, request))
         self._pump()
 
     def _on_ask_read(self, sender: Member, request: int) -> None:
         if self.core.leads_safely:
-            index = self.core.log.commit
-            answer = ReadAt(self.me, request, index)
-            self._reads.append(_Read(self.core.confirm(), index, lambda _: self._send(sender, answer)))
+            self._prove(lambda index: self._send(sender, ReadAt(self.me, request, index)))
 
-    def _answer_reads(self) -> None:
-        if not self._reads:
+    def _prove(self, done: Callable[[int], None]) -> None:
+        self._proofs.append(_Proof(self.core.term, self.core.confirm(), self.core.log.commit, done))
+
+    def _answer_read(self, request: int, index: int | None) -> None:
+        read = self._reads.pop(request, None)
+        if read is not None:
+            read.done(index)
+
+    def _pass_proofs(self) -> None:
+        if not self._proofs:
             return
-        if not self.core.is_leader:
-            self._reads.clear()
-            return
+        term = self.core.term if self.core.is_leader else -1  # what another term proves says nothing about this one
         confirmed = self.core.confirmed_round
-        ready = [read for read in self._reads if read.round <= confirmed]
-        self._reads = [read for read in self._reads if read.round > confirmed]
-        for read in ready:
-            self._when_applied(read.index, lambda read=read: read.done(read.index))  # type: ignore[misc]
+        proofs = [proof for proof in self._proofs if proof.term == term]
+        self._proofs = [proof for proof in proofs if proof.round > confirmed]
+        ready = [proof for proof in proofs if proof.round <= confirmed]
+        for proof in ready:
+            proof.done(proof.index)
 
     def _when_applied(self, index: int, call: Callable[[], None]) -> None:
         if index <= self.applied:
@@ -397,7 +414,7 @@ class Replica:
             self._leader_changed()
             if ready.committed:
                 self._apply(ready.committed)
-            self._answer_reads()
+            self._pass_proofs()
             if not ready.committed and not ready.messages:
                 return
 
@@ -439,7 +456,8 @@ class Replica:
         self._waiting.clear()
         self._asked.clear()
         self._arrived.clear()
-        self._read_asks.clear()
+        for request in list(self._reads):
+            self._answer_read(request, None)
         for done in lost:
             done(Unknown())
 
