@@ -14,11 +14,13 @@ from odyssey.clock import Clock, Entropy
 from odyssey.coordinator import Coordinator
 from odyssey.events import Event
 from odyssey.ids import NodeId
+from odyssey.mesh.compactor import Compactor, Shelf
 from odyssey.mesh.lease import Lease
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.replica import Disk, Letter, Replica, Scope
 from odyssey.messages import AnyMessage, AskJobs, Beat, Duty, Elsewhere, JobsAre, Keeping, Telemetry
 from odyssey.resources import Resources
+from odyssey.scheduler.dump import dump
 
 TICK_MS: Final = 100
 
@@ -38,6 +40,7 @@ class World(NamedTuple):
 
     links: Links
     disk: Disk
+    shelf: Shelf
     timers: Timers
     clock: Clock
     entropy: Entropy
@@ -76,6 +79,7 @@ class Node:
             world.others,
             world.health,
         )
+        self.compactor = Compactor(self.replica, lambda: dump(self.book.state), world.shelf, world.clock)
         book.watch = self._applied
         self._running = False
 
@@ -94,6 +98,7 @@ class Node:
     def _tick(self) -> None:
         if self._running:
             self._world.timers.call_later(TICK_MS / 1000, self._tick)
+            self.compactor.tick()
             if self.coordinator is not None:
                 self.coordinator.tick()
 

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from odyssey.errors import OdysseyError
 from odyssey.mesh.raft.types import Member, Snapshot, Write
-from odyssey.mesh.store import MIB, OWN, DamagedSegment, SnapshotGone, Store, StoreError
+from odyssey.mesh.store import MIB, OWN, DamagedSegment, Room, SnapshotGone, Store, StoreError
 from odyssey.mesh.transfer import Bulk, Transfer
 from odyssey.mesh.worker import Worker
 
@@ -92,6 +92,9 @@ class Keeper:
             lambda found: done(None if isinstance(found, StoreError) else found),
         )
 
+    def room(self, done: Callable[[Room], None]) -> None:
+        self._run(_room, done)
+
     def ask(self, job: Callable[[Store], T], done: Callable[[T | StoreError], None]) -> None:
         """Anything else. An error that costs nothing is an answer: `SnapshotGone`, `DamagedSegment`."""
         if not self._stopped:
@@ -139,6 +142,10 @@ class Keeper:
 
 def _write(write: Write, store: Store) -> None:
     store.write(write)
+
+
+def _room(store: Store) -> Room:
+    return store.room()
 
 
 def _forget(store: Store) -> bool:

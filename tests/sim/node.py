@@ -21,7 +21,6 @@ from odyssey.commands import Entry
 from odyssey.errors import OdysseyError
 from odyssey.events import Event
 from odyssey.ids import NodeId
-from odyssey.mesh.compaction import keep_from
 from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import NOTHING_KEPT, Kept, Lease
 from odyssey.mesh.raft.core import Core
@@ -34,7 +33,6 @@ from odyssey.messages import BootId, Keeping, Telemetry
 from odyssey.node import Node
 from odyssey.node import World as NodeWorld
 from odyssey.resources import Resources
-from odyssey.scheduler.dump import dump
 from tests.memory_store import create_memory_store
 from tests.sim.checks import Checks, Violation
 from tests.sim.disk import Durable, SeenStore, SimBulk, SimDisk, SimWorker
@@ -201,6 +199,7 @@ class SimNode:
         return NodeWorld(
             links=self,
             disk=keeper,
+            shelf=keeper,
             timers=_Timers(self, boot),
             clock=self.clocks,
             entropy=self.entropy.fork(f"agent{boot}"),
@@ -322,28 +321,10 @@ class SimNode:
     def _keeper_of(self, source: Member) -> Keeper | None:
         return self.all[source.node].keeper
 
-    # -- snapshots -----------------------------------------------------------------------------------------------------
-
-    def _matches(self) -> list[int] | None:
-        core = self.replica.core if self.replica is not None else None
-        return [peer.match for peer in core.peers.values()] if core is not None and core.is_leader else None
-
     def compact(self) -> None:
-        """Take a snapshot of what is applied, and forget the log it covers."""
-        if self.replica is None or self.book is None or self.replica.applied <= self.durable.snapshot.index:
-            return
-        core, index = self.replica.core, self.replica.applied
-        term = core.log.term(index)
-        if term is None or self.keeper is None:
-            return
-        first = keep_from(index, core.log.sizes_back(index), self._matches())
-        head = Snapshot(index, term, core.log.config_at(index))
-
-        def saved(snapshot: Snapshot | None) -> None:
-            if snapshot is not None:
-                core.compact(snapshot, first)
-
-        self.keeper.save(head, dump(self.book.state), first, saved)
+        """As if the log had grown long."""
+        if self.daemon is not None:
+            self.daemon.compactor.compact()
 
 
 @dataclass
