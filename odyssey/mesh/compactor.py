@@ -1,5 +1,7 @@
 """Takes a snapshot of what is applied when the log has grown long, and lets the log go that it covers.
 
+It looks at the room on the disk anyway, so it is also the one who says when that is low.
+
 Promises: the log goes on meanwhile; nothing is let go before the snapshot is on disk.
 Never: decides when one is due: `compaction` does.
 """
@@ -40,6 +42,7 @@ class Compactor:
             self._shelf.room(self._consider)
 
     def _consider(self, room: Room) -> None:
+        self._replica.low = room.low
         if is_due(room):
             self.compact()
 

@@ -16,7 +16,7 @@ import msgspec
 
 from odyssey import messages, wire
 from odyssey.clock import Clock, Entropy
-from odyssey.commands import URGENT, AnyCommand, ChangeMembers, Command, Entry, Fence, StartTerm
+from odyssey.commands import URGENT, AnyCommand, ChangeMembers, Command, Entry, Fence, StartTerm, SubmitJobs
 from odyssey.errors import NotUnderstood
 from odyssey.ids import NodeId
 from odyssey.mesh.raft.core import Core
@@ -39,6 +39,7 @@ TICK_MS: Final = 100
 FORWARD_MS: Final = 5_000  # after that nobody knows
 READ_MS: Final = 2_000
 BUSY_MS: Final = 50
+NO_ROOM: Final = -1  # where an index stands else
 SLOW_WRITE_MS: Final = 1_000  # a leader whose disk is that slow hands over to a faster voter
 HAND_OVER_EVERY_MS: Final = 10 * 60_000
 _LATE_MS: Final = 1_000  # boot time went on that much while we did not: the machine slept
@@ -66,7 +67,8 @@ class Forward(msgspec.Struct, frozen=True, array_like=True, tag="forward", gc=Fa
 
 
 class Forwarded(msgspec.Struct, frozen=True, array_like=True, tag="forwarded", gc=False):
-    """Index 0: not accepted; ask again after a while. The entry is applied there when this is sent."""
+    """Index 0: not accepted; ask again after a while. NO_ROOM: nor later, unless somebody makes room. The entry is
+    applied there when this is sent."""
 
     sender: Member
     request: int
@@ -116,7 +118,12 @@ class Again:
     after_ms: int
 
 
-Outcome = Accepted | Unknown | Again
+@dataclass(frozen=True, slots=True)
+class NoRoom:
+    """It is not on the log: the disk of the machine that leads is nearly full, and no job is taken in."""
+
+
+Outcome = Accepted | Unknown | Again | NoRoom
 
 
 # -- ports -------------------------------------------------------------------------------------------------------------
@@ -196,6 +203,7 @@ class Replica:
         self.scope, self.core, self._look = scope, core, look
         self.heard_ms: dict[Member, int] = {}  # while this replica leads: when who last answered it
         self.applied = core.log.snapshot.index
+        self.low = False  # the disk is nearly full: no jobs are taken in, and somebody else should lead
         self.stopped: NotUnderstood | None = None  # an entry of a newer version: this replica stands down
         self._machine, self._disk, self._post, self._timers, self._clock = machine, disk, post, timers, clock
         self._leader: Member | None = None
@@ -244,12 +252,14 @@ class Replica:
             self._asked.pop(request).done(Unknown())
         for request in [request for request, read in self._reads.items() if read.deadline_ms <= now]:
             self._answer_read(request, None)
-        self._hand_over_if_slow(now)
+        self._hand_over_if_unfit(now)
         self._pump()
 
-    def _hand_over_if_slow(self, now: int) -> None:
+    def _hand_over_if_unfit(self, now: int) -> None:
+        """The disk is slow, or nearly full."""
         since = self._writing_since_ms
-        if since is None or now - since <= SLOW_WRITE_MS or now - self._handed_over_ms < HAND_OVER_EVERY_MS:
+        slow = since is not None and now - since > SLOW_WRITE_MS
+        if not (slow or self.low) or now - self._handed_over_ms < HAND_OVER_EVERY_MS:
             return
         if not self.core.leads_safely or self.core.transferring is not None:
             return
@@ -296,7 +306,9 @@ class Replica:
     def propose(self, command: Command, done: Callable[[Outcome], None]) -> None:
         """Here if this replica leads, else through the leader. Orders of a coordinator are never forwarded."""
         data = wire.encode_log(Logged(self._clock.wall_ms(), command))  # type: ignore[arg-type]
-        if self.core.is_leader:
+        if self.core.is_leader and self.low and isinstance(command, SubmitJobs):
+            done(NoRoom())
+        elif self.core.is_leader:
             self._propose_here(data, done, isinstance(command, URGENT))
         elif self.core.leader is None or hasattr(command, "fence"):
             done(Again(BUSY_MS))
@@ -322,12 +334,15 @@ class Replica:
     def _on_forward(self, sender: Member, request: int, data: bytes) -> None:
         def answer(outcome: Outcome) -> None:
             if not isinstance(outcome, Unknown):
-                index = outcome.index if isinstance(outcome, Accepted) else 0
+                index = outcome.index if isinstance(outcome, Accepted) else NO_ROOM * isinstance(outcome, NoRoom)
                 self._send(sender, Forwarded(self.me, request, index))
 
-        if hasattr(wire.decode_log(data, Logged).command, "fence"):
+        command = wire.decode_log(data, Logged).command
+        if hasattr(command, "fence"):
             return
-        if self.core.is_leader:
+        if self.core.is_leader and self.low and isinstance(command, SubmitJobs):
+            answer(NoRoom())
+        elif self.core.is_leader:
             self._propose_here(data, answer)
         else:
             answer(Again(BUSY_MS))
@@ -336,8 +351,8 @@ class Replica:
         asked = self._asked.get(request)
         if asked is None:
             return
-        if not index:
-            self._asked.pop(request).done(Again(BUSY_MS))
+        if index <= 0:
+            self._asked.pop(request).done(NoRoom() if index == NO_ROOM else Again(BUSY_MS))
         elif index <= self.applied:
             self._asked.pop(request).done(Accepted(index, None))
         else:
