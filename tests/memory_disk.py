@@ -40,6 +40,7 @@ class Disk:
     def __init__(self, room: int | None = None) -> None:
         self.cells: Cells = {}
         self.mark: Mark | None = None
+        self.note: bytes | None = None  # of who else votes
         self.aside: list[Cells] = []
         self.ballast = 0
         self.owner: object | None = None
@@ -77,6 +78,12 @@ class Disk:
         self.took_ms = self.delay_ms
         if not self.lazy:
             self.sync()
+
+    def put_note(self, note: bytes | None) -> None:
+        """A file of its own, and waited for."""
+        if note != self.note:
+            self._step()
+            self.note = note
 
     def put(self, changes: Changes) -> Changes:
         """Past everything that a store goes through. Gives what was there before."""
@@ -162,7 +169,7 @@ class Disk:
         kept = {key: data for key, data in self.cells.items() if key[0] == "segment"}
         self.aside.append(self.cells)
         self._replace(kept)
-        self.mark = None
+        self.mark = self.note = None
 
     def _replace(self, cells: Cells) -> None:
         self.cells, self._weight, self._newest = cells, sum(map(len, cells.values())), {}

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from struct import Struct
 from typing import Final, NamedTuple, TypeVar
 from zlib import crc32
@@ -23,11 +24,14 @@ from odyssey import wire
 from odyssey.clock import Entropy
 from odyssey.ids import NodeId
 from odyssey.mesh import sound
+from odyssey.mesh.opening import Home
+from odyssey.mesh.others import Voters, sealed, unsealed, voters
 from odyssey.mesh.raft.types import HardState, LogEntry, Snapshot, StoreId, Write
 from odyssey.mesh.sound import Held
 from odyssey.mesh.store import (
     OWN,
     Broken,
+    Damaged,
     DamagedSegment,
     Generation,
     Identity,
@@ -153,9 +157,30 @@ def create_memory_store(
 
 
 def open_memory_store(disk: Disk, mesh: bytes, node: NodeId, settings: Settings = _NO_BALLAST) -> MemoryStore:
+    if _IDENTITY not in disk.cells and disk.mark is not None:
+        raise sound.rolled_back(PATH, "the file is gone, its mark is there")
     if _IDENTITY not in disk.cells:
         raise NoStore(f"there is no store at {PATH}", hint="this machine has to join a mesh first", path=PATH)
     return MemoryStore(disk, mesh, node, settings)
+
+
+class MemoryHome(Home):
+    def __init__(self, disk: Disk, entropy: Entropy, mesh: bytes, node: NodeId, generation: Generation) -> None:
+        self._disk, self._entropy, self._mesh, self._node, self._generation = disk, entropy, mesh, node, generation
+
+    def open(self) -> Store:
+        return open_memory_store(self._disk, self._mesh, self._node)
+
+    def create(self) -> Store:
+        return create_memory_store(self._disk, self._entropy, self._mesh, self._node, self._generation)
+
+    def set_aside(self, error: Damaged) -> Path:
+        self._disk.set_aside()
+        return PATH.with_name(f"{PATH.name}.aside-{len(self._disk.aside)}")
+
+    def others(self) -> tuple[NodeId, ...] | None:
+        note = unsealed(self._disk.note or b"")
+        return None if note is None else note.others
 
 
 def make_newer(disk: Disk) -> None:
@@ -186,6 +211,7 @@ class MemoryStore(Store):
         disk.sync()  # what a start shows has to stay
         self._reserve()
         self._commit({})
+        self._follow(voters(self._identity.member, self._base.snapshot, found.entries, self._held.hard.commit))
         self.unstage(OWN)
         self._fresh: _Found | None = found  # until the first change
         disk.owner = self
@@ -256,12 +282,20 @@ class MemoryStore(Store):
         if write.snapshot is not None:
             sound.check_staged(self.staged(write.snapshot.digest), write.snapshot)
             base = self._use(write.snapshot, write.snapshot.digest, changes)
-        gone = self._weigh(cut)
+        gone, now = self._weigh(cut), self._voters.after(write)
+        if now is not self._voters and now.note is None:
+            self._disk.put_note(None)
         self._commit(changes, change.held)
         self._base = base
+        if now is not self._voters:
+            self._follow(now)
         self._tail += sum([len(entry.data) for entry in change.entries]) - gone
         if write.snapshot is not None:
             self._tail, self._kept = sum([len(entry.data) for entry in change.entries]), 0
+
+    def _follow(self, now: Voters) -> None:
+        self._voters = now
+        self._disk.put_note(None if now.note is None else sealed(now.note))
 
     def _weigh(self, indexes: Iterable[int]) -> int:
         return sum([_size(self._disk.cells.get(("entry", index))) for index in indexes])
@@ -338,6 +372,7 @@ class MemoryStore(Store):
         self._commit(changes, held)
         self._base = base
         self._tail, self._kept = self._tail - covered, self._kept + covered - gone
+        self._follow(self._voters.compacted(snapshot))
         self._reserve()
 
     def _use(self, snapshot: Snapshot, name: bytes, changes: Changes) -> _Base:

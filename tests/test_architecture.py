@@ -35,6 +35,7 @@ PURE = (
     "mesh/keeper.py",
     "mesh/transfer.py",
     "mesh/compaction.py",
+    "mesh/others.py",
     "exec/reconcile.py",
     "api/views.py",
     "api/project.py",

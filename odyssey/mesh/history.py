@@ -8,16 +8,18 @@ Promises: what was put is there after a crash, whole; put twice is put once.
 Never: gives bytes that are not those of the digest.
 """
 
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from odyssey.mesh.sidefiles import beside, sync_directory
 from odyssey.mesh.sqlite import Database
-from odyssey.mesh.store import DamagedSegment, Foreign, ImpossibleWrite
+from odyssey.mesh.store import Damaged, DamagedHistory, DamagedSegment, Foreign, ImpossibleWrite, StoreError
 
 FORMAT: Final = 1
 _MESH: Final = 1
+_HINT: Final = "set it aside: the segments are fetched from other replicas that hold them"
 _TABLE: Final = "CREATE TABLE segment (digest BLOB PRIMARY KEY, data BLOB NOT NULL)"
 
 
@@ -27,14 +29,17 @@ class History:
     def __init__(self, path: Path, mesh: bytes) -> None:
         if not path.exists():
             _make(path, mesh)
-        self._database = Database(path, "rw")
+        self._database = _opened(path)
         try:
             self._database.check_layout(FORMAT)
             if self._database.record(_MESH) != mesh:
                 raise Foreign(f"{path} is the history of another mesh", hint="set the file aside", path=path)
             self._digests = {row[0] for row in self._database.rows("SELECT digest FROM segment")}
-        except BaseException:
-            self._database.close()
+        except BaseException as error:
+            with suppress(StoreError):  # one that is damaged may not even close
+                self._database.close()
+            if isinstance(error, Damaged):
+                raise DamagedHistory(error.message, hint=_HINT, path=path) from error
             raise
 
     @property
@@ -69,6 +74,13 @@ class History:
 
     def close(self) -> None:
         self._database.close()
+
+
+def _opened(path: Path) -> Database:
+    try:
+        return Database(path, "rw")
+    except Damaged as error:
+        raise DamagedHistory(error.message, hint=_HINT, path=path) from error
 
 
 def _make(path: Path, mesh: bytes) -> None:

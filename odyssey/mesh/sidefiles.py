@@ -1,4 +1,5 @@
-"""The small files beside a store: a lock against a second daemon, a mark against old copies, a ballast for full disks.
+"""The small files beside a store: a lock against a second daemon, a mark against old copies, a note of who else votes
+(`others.py` says why), a ballast for full disks.
 
 The mark says how many changes the store has made. It is written after each change is durable, so it is never ahead of
 a sound store; a crash between the two leaves it behind, which is harmless. It is not waited for, except at the start
@@ -21,6 +22,7 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
+from odyssey.mesh.others import Note, sealed, unsealed
 from odyssey.mesh.raft.types import StoreId
 from odyssey.mesh.sound import rolled_back
 from odyssey.mesh.store import Broken, DiskFull, InUse, ReadOnly, Settings, StoreError
@@ -32,7 +34,8 @@ _APART: Final = 4096  # so that no sector holds two slots
 _CHUNK: Final = 1 << 20
 _LOCK: Final = ".lock"
 _BALLAST: Final = ".ballast"
-COMPANIONS: Final = ("-wal", "-shm", "", ".mark")  # in the order in which they are set aside
+_NOTE: Final = ".others"
+COMPANIONS: Final = ("-wal", "-shm", "", ".mark", _NOTE)  # in the order in which they are set aside
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -106,6 +109,12 @@ class Mark:
         os.close(self._file)
 
 
+def check_there(path: Path) -> None:
+    """Where a mark is, there was a store."""
+    if not path.exists() and beside(path, ".mark").exists():
+        raise rolled_back(path, "the file is gone, its mark is there")
+
+
 def check_mark(path: Path, store: StoreId, changes: int) -> None:
     """A store that was never changed may have none: its making was interrupted before anyone relied on it."""
     try:
@@ -131,6 +140,46 @@ def _read_slot(text: bytes, start: int) -> tuple[bytes, int] | None:
     magic, store, changes, checksum = _SLOT.unpack(piece)
     sound = magic == _MAGIC and crc32(piece[: _MARK.size]) == checksum
     return (store, changes) if sound else None
+
+
+class NoteFile:
+    """On the disk when this returns, or, for a new one, not there at all."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._shown = read_note(path)
+
+    def withdraw(self) -> None:
+        """Before what makes it untrue."""
+        if self._shown is None and not beside(self._path, _NOTE).exists():
+            return
+        try:
+            beside(self._path, _NOTE).unlink(missing_ok=True)
+            sync_directory(self._path.parent)
+        except OSError as error:
+            raise refused(self._path, error) from error
+        self._shown = None
+
+    def show(self, note: Note) -> None:
+        """After what makes it true. One that cannot be written is missing, which is only inconvenient."""
+        if note == self._shown:
+            return
+        with suppress(OSError):
+            new = beside(self._path, f"{_NOTE}.new")
+            with new.open("wb") as file:
+                file.write(sealed(note))
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(beside(self._path, _NOTE))
+            sync_directory(self._path.parent)
+            self._shown = note
+
+
+def read_note(path: Path) -> Note | None:
+    try:
+        return unsealed(beside(path, _NOTE).read_bytes())
+    except OSError:
+        return None
 
 
 class Ballast:

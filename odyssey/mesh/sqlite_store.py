@@ -17,9 +17,21 @@ from odyssey.clock import Entropy
 from odyssey.ids import NodeId
 from odyssey.mesh import shelf, sound
 from odyssey.mesh.history import History
+from odyssey.mesh.others import Voters, voters
 from odyssey.mesh.raft.types import LogEntry, Snapshot, StoreId, Write
 from odyssey.mesh.shelf import Shelf
-from odyssey.mesh.sidefiles import COMPANIONS, Ballast, Lock, Mark, beside, check_mark, move_aside, refused
+from odyssey.mesh.sidefiles import (
+    COMPANIONS,
+    Ballast,
+    Lock,
+    Mark,
+    NoteFile,
+    beside,
+    check_mark,
+    check_there,
+    move_aside,
+    refused,
+)
 from odyssey.mesh.sound import Held
 from odyssey.mesh.sqlite import Database
 from odyssey.mesh.sqlite_files import BASE, ENTRIES, IDENTITY, LAST, TOP, Base, Found, Top, look, make, read
@@ -74,6 +86,7 @@ def open_store(path: Path, mesh: bytes, node: NodeId, settings: Settings = _DEFA
     with ExitStack() as undo:
         undo.callback(lock.release)
         ballast.make_room()  # even a look needs a little
+        check_there(path)
         found = look(path)
         sound.check_identity(path, found.identity, mesh, node)
         check_mark(path, found.identity.store, found.changes)
@@ -99,8 +112,11 @@ class SqliteStore(Store):
             undo.callback(self._mark.close)
             self._history = History(path.with_name("history.db"), self._identity.mesh)
             undo.callback(self._history.close)
+            self._note = NoteFile(path)
+            self._voters = voters(self._identity.member, found.base.snapshot, found.entries, found.held.hard.commit)
             with self._change():
                 pass  # so that the emptied write-ahead log is synced too: an older one would hide what was copied
+            self._follow(self._voters)
             self._shelf = Shelf(self._database)
             self.unstage(OWN)
             self._weigh()
@@ -161,6 +177,9 @@ class SqliteStore(Store):
         if write.snapshot is not None:
             sound.check_staged(self.staged(write.snapshot.digest), write.snapshot)
         size, cuts = sum([len(entry.data) for entry in change.entries]), change.cut_from <= self._held.last
+        now = self._voters.after(write)
+        if now is not self._voters and now.note is None:
+            self._note.withdraw()
         with self._change(self._with_fewer(change.held), size):
             if write.snapshot is not None:
                 self._database.run("DELETE FROM entry")  # all of it: without a condition SQLite need not look at each
@@ -169,9 +188,18 @@ class SqliteStore(Store):
                 self._database.run("DELETE FROM entry WHERE idx >= ?", change.cut_from)
             if change.entries:
                 self._database.many(_INSERT, sound.rows(change.entries))
+        if now is not self._voters:
+            self._follow(now)
         self._tail += size
         if cuts:
             self._weigh()
+
+    def _follow(self, now: Voters) -> None:
+        self._voters = now
+        if (note := now.note) is not None:
+            self._note.show(note)
+        else:
+            self._note.withdraw()
 
     def _with_fewer(self, held: Held) -> Held:
         """Of the entries that nobody needs any more a piece goes with each write, so that none takes long."""
@@ -218,6 +246,7 @@ class SqliteStore(Store):
             self._use(snapshot, OWN)
             before, self._tail = self._tail, self._database.number(_BYTES, snapshot.index + 1, LAST)
             self._kept += before - self._tail
+        self._follow(self._voters.compacted(snapshot))
         self._mark.sync()
         self._ballast.reserve()
 

@@ -173,6 +173,10 @@ class RolledBack(Damaged):
     """The file is older than its mark: a copy was put back, or its newest part was lost."""
 
 
+class DamagedHistory(Damaged):
+    """The file of segments; the log beside it is whole."""
+
+
 class DamagedSegment(Damaged):
     """One segment of history; other replicas hold it too."""
 

@@ -117,6 +117,7 @@ class ShakyDisk:
         self.fails = False  # every sync from now on
         self.fails_in_database = False  # every sync of a file that is not a write-ahead log
         self.room: int | None = None  # bytes that may still be written
+        self.read_only = False
         self.files: dict[str, _File] = {}
 
     def _step(self) -> bool:
@@ -137,6 +138,8 @@ class ShakyDisk:
     def write(self, path: str, data: bytes, start: int) -> int:
         if self._step():
             return _WRITE_FAILED
+        if self.read_only:
+            return sqlite3.SQLITE_READONLY
         if self.room is not None and len(data) > self.room:
             return _FULL
         if self.room is not None:

@@ -16,6 +16,8 @@ from typing import Final
 
 from odyssey.clock import Entropy
 from odyssey.ids import NodeId
+from odyssey.mesh.home import SqliteHome
+from odyssey.mesh.opening import Home, Opened, open_or_begin_anew
 from odyssey.mesh.raft.types import Config, HardState, Kind, LogEntry, Member, Snapshot, StoreId, Write
 from odyssey.mesh.sidefiles import beside, set_aside
 from odyssey.mesh.sound import digest_of
@@ -23,7 +25,7 @@ from odyssey.mesh.sqlite_store import create_store, open_store
 from odyssey.mesh.store import Generation, Settings, Store, StoreError
 from tests.contracts.shaky_disk import ShakyDisk
 from tests.fakes import Disk, create_memory_store, open_memory_store
-from tests.memory_store import make_newer
+from tests.memory_store import MemoryHome, make_newer
 
 MESH: Final = bytes(range(16))
 NODE: Final = NodeId("a" * 26)
@@ -67,6 +69,34 @@ class Rig(ABC):
 
     @abstractmethod
     def fill(self, full: bool) -> None: ...
+
+    @abstractmethod
+    def protect(self, read_only: bool) -> None: ...
+
+    # -- the way a daemon opens it
+
+    @abstractmethod
+    def home(self, mesh: bytes = MESH, node: NodeId = NODE) -> Home: ...
+
+    def begin(self, mesh: bytes = MESH, node: NodeId = NODE) -> Opened:
+        opened = open_or_begin_anew(self.home(mesh, node))
+        self.keep(opened.store)
+        return opened
+
+    @abstractmethod
+    def keep(self, store: Store) -> None:
+        """To be closed at the end."""
+
+    @abstractmethod
+    def content(self) -> object:
+        """All that is there, to the byte."""
+
+    @abstractmethod
+    def lose_note(self, torn: bool) -> None: ...
+
+    @abstractmethod
+    def lose_store(self) -> None:
+        """The file is gone."""
 
     # -- with the store closed
 
@@ -130,6 +160,24 @@ class MemoryRig(Rig):
 
     def fill(self, full: bool) -> None:
         self.disk.room = self.disk.used if full else None
+
+    def protect(self, read_only: bool) -> None:
+        self.disk.read_only = read_only
+
+    def home(self, mesh: bytes = MESH, node: NodeId = NODE) -> Home:
+        return MemoryHome(self.disk, self._entropy, mesh, node, GENERATION)
+
+    def keep(self, store: Store) -> None:
+        pass
+
+    def content(self) -> object:
+        return dict(self.disk.cells), self.disk.mark, self.disk.note
+
+    def lose_note(self, torn: bool) -> None:
+        self.disk.note = self.disk.note[:-1] if torn and self.disk.note else None
+
+    def lose_store(self) -> None:
+        self.disk.put(dict.fromkeys(self.disk.cells))
 
     def rot(self, needle: bytes) -> None:
         self.disk.rot(self._entropy, needle)
@@ -204,6 +252,28 @@ class SqliteRig(Rig):
 
     def fill(self, full: bool) -> None:
         self.disk.room = 0 if full else None
+
+    def protect(self, read_only: bool) -> None:
+        self.disk.read_only = read_only
+
+    def home(self, mesh: bytes = MESH, node: NodeId = NODE) -> Home:
+        return SqliteHome(self.path.parent, self._entropy, mesh, node, GENERATION, BARE)
+
+    def keep(self, store: Store) -> None:
+        self._opened(store)
+
+    def content(self) -> object:
+        return {file.name: file.read_bytes() for file in self.path.parent.iterdir() if file.suffix != ".lock"}
+
+    def lose_note(self, torn: bool) -> None:
+        note = beside(self.path, ".others")
+        content = note.read_bytes()
+        note.unlink()
+        if torn:
+            note.write_bytes(content[:-1])
+
+    def lose_store(self) -> None:
+        self.path.unlink()
 
     def rot(self, needle: bytes) -> None:
         for start in places(self.path, needle):

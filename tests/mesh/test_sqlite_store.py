@@ -24,7 +24,6 @@ from odyssey.mesh.store import (
     Damaged,
     Foreign,
     NewerFormat,
-    NoStore,
     RolledBack,
     Settings,
     StoreError,
@@ -331,7 +330,7 @@ def test_a_forgotten_log_does_not_get_into_a_new_store(path: Path, tmp_path: Pat
     target.parent.mkdir()
     with left_running(path, target):
         target.unlink()
-        with pytest.raises(NoStore):
+        with pytest.raises(RolledBack, match="gone"):
             opened(target)
         made(target).close()
         assert shown(target) == (HardState(), Snapshot(), [])
