@@ -3,7 +3,7 @@
 import pytest
 
 from odyssey.commands import AssignTasks, Batch, CancelTasks, GiveUpTasks, HoldJob, Report, ReportAttempts
-from odyssey.events import TasksEnded
+from odyssey.events import TaskRequeued, TasksEnded
 from odyssey.ids import JobId, NodeNumber, task_id
 from odyssey.model import Cause, Ending, Learned, Outcome, TaskState, Try
 from odyssey.scheduler.invariants import violations
@@ -69,6 +69,15 @@ def test_a_late_run_is_charged_and_learned_from_once() -> None:
         mesh.do(ReportAttempts(node, (told,)))
         assert list(mesh.state.usage.values()) == [3_000]
         assert mesh.state.learned["ffmpeg", node] == Learned(1, 3_000)
+
+
+def test_a_late_failure_says_that_a_backoff_begins() -> None:
+    """Who counts it down hears of it by this event alone."""
+    mesh, job, _, late = lost(retries=1)
+    events = tell(mesh, late, task_id(job, 0), code=1)
+    waits_ms = mesh.task(job).backoff_ms
+    assert waits_ms
+    assert TaskRequeued(mesh.state.head.index, task_id(job, 0), Outcome.EXITED, waits_ms) in events
 
 
 def test_it_counts_exactly_once() -> None:

@@ -48,6 +48,7 @@ MESH = b"mesh".ljust(16)
 GENERATION = Generation(1, b"first")
 SETTINGS = Settings(guard=0, ballast=0)
 REOPEN_MS = 3000
+MOST_WRONG_PPM = 99_000  # a clock that is wrong by a tenth is what leases are made for
 
 
 class WatchedBook(Book):
@@ -114,7 +115,8 @@ class SimNode:
     stores: int = 0
 
     def __post_init__(self) -> None:
-        self.clocks = Clocks(self.loop, self.entropy.below(20_000) - 10_000)
+        wrong = self.entropy.choose((10, 10_000, MOST_WRONG_PPM))
+        self.clocks = Clocks(self.loop, self.entropy.below(2 * wrong + 1) - wrong)
         self.disk = SimDisk(self.loop, self.entropy.fork("disk"))
         self._led = 0
         self._under_way: list[Write | Snapshot] = []  # when it went down: may be there or not

@@ -72,13 +72,12 @@ def end_attempt(draft: Draft, entry: Entry, task: Task, end: End, history: Try) 
         others = tuple(replace(attempt, stopping=True) for attempt in others)
     draft.change(task, continued(task, following, others, history))
     events: list[Event] = [AttemptEnded(entry.index, end.attempt.id, task.id, end.attempt.node, end.outcome, end.code)]
-    if following.state is not task.state:
-        if following.state is T.WAITING:
-            events.append(TaskRequeued(entry.index, task.id, end.outcome, following.backoff_ms))
-        elif following.state in ENDED:
-            index = index_of(task.id)
-            events.append(TasksEnded(entry.index, job.id, ((index, index + 1),), following.state, following.ending))
-            events += settle(draft, entry, job.id)
+    if following.state is T.WAITING:  # also one that waited already, when a late report tells how it ended
+        events.append(TaskRequeued(entry.index, task.id, end.outcome, following.backoff_ms))
+    elif following.state is not task.state and following.state in ENDED:
+        index = index_of(task.id)
+        events.append(TasksEnded(entry.index, job.id, ((index, index + 1),), following.state, following.ending))
+        events += settle(draft, entry, job.id)
     return events
 
 
