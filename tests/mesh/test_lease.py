@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odyssey.commands import Fence
@@ -76,6 +76,14 @@ def test_a_lease_counts_from_when_the_beat_was_sent() -> None:
     assert daemon.lease.until_ms == 1_000 + LEASE_MS
     assert daemon.may_start(1_000 + LEASE_MS - 1) == [A]
     assert daemon.may_start(1_000 + LEASE_MS) == []
+
+
+def test_a_lease_counts_from_the_beat_that_is_quoted_and_not_from_a_later_one() -> None:
+    daemon = Daemon()
+    quoted = daemon.lease.send(1_000)
+    daemon.lease.send(3_000)
+    daemon.gets(quoted, 3_010, A)
+    assert daemon.lease.until_ms == 1_000 + LEASE_MS
 
 
 def test_what_runs_is_frozen_at_the_end_and_thawed_by_a_newer_duty_that_lists_it() -> None:
@@ -166,6 +174,12 @@ def test_the_same_duty_twice_is_once() -> None:
     assert daemon.gets(second, 2_020, A, B, term=3, revision=6).drop is None  # but a newer one may quote the same beat
 
 
+def test_a_later_coordinator_may_count_its_revisions_from_one() -> None:
+    daemon, _, second = served()
+    assert daemon.gets(second, 2_020, B, term=4, revision=1).drop is None
+    assert daemon.may_start(2_020) == [B]
+
+
 def test_the_answer_to_the_daemon_before_is_not_mine() -> None:
     old = Daemon(run=1)
     quoted = old.lease.send(1_000)
@@ -241,6 +255,7 @@ def test_a_machine_alone_needs_no_lease_but_still_a_duty() -> None:
 steps = st.lists(st.tuples(st.integers(0, 3_000), st.sampled_from("sdddpa"), st.integers(0, 9), st.integers(0, 4)))
 
 
+@settings(max_examples=500)
 @given(steps)
 def test_whatever_comes_no_right_outlives_its_beat_and_only_the_newest_duty_is_obeyed(
     script: list[tuple[int, str, int, int]],
@@ -706,6 +721,17 @@ def test_a_witness_moves_at_once_and_what_is_dead_is_not_listed() -> None:
         office.grants.dead(PC, [MINE])
         assert office.listed(MINE) == []
         assert office.lost(MINE) == {Cause.DOWN: [MINE]}
+
+
+def test_what_a_witness_saw_dead_says_nothing_of_the_rest_of_a_machine_that_beats() -> None:
+    office, other = Office(), AttemptId(attempt_id(1, 201, 0))
+    office.settle()
+    office.serve(MINE, other)
+    for _ in range(GIVE_AWAY_MS // 500):
+        office.wait(500)
+        office.beat(holds=[MINE, other])  # and no quorum answers
+    office.grants.dead(PC, [other])
+    assert office.lost(MINE, other) == {Cause.DOWN: [other]}
 
 
 def test_who_said_it_goes_gives_up_at_once_what_it_does_not_hold() -> None:

@@ -89,6 +89,14 @@ def test_a_stranger_is_nobody() -> None:
     assert room.membership.last(NodeNumber(2)) is None
 
 
+def test_who_is_admitted_again_is_still_known() -> None:
+    room = Room()
+    room.beats()
+    room.membership.admit(PC, room.now)
+    assert room.state() is NodeState.UP
+    assert room.membership.last(PC) is not None
+
+
 def test_whoever_is_no_member_any_more_is_forgotten() -> None:
     room = Room()
     room.beats()

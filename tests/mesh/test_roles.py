@@ -207,13 +207,18 @@ def test_a_machine_with_a_new_store_joins_only_after_its_old_store_left() -> Non
     assert (after.act, after.member) == (Act.ADD, member("c", "new"))
 
 
+def test_a_new_store_waits_while_the_old_one_was_heard_a_moment_ago() -> None:
+    assert step(view("abc", "", one("c", silent_ms=LIVE_MS - 1), spare("c", store="new"))) is None
+
+
 # ---- a leader that goes ----------------------------------------------------------------------------------------------
 
 
 def test_a_leader_that_goes_hands_over_to_the_best_voter_there() -> None:
     going = one("a", going=Going.SHUTDOWN)
     assert step(view("abc", "d", going, laptop("c"))) == (Act.HAND_OVER, "b", Why.LEAVING)
-    assert step(view("abc", "d", going, one("b", lag=CAUGHT_UP + 1))) == (Act.HAND_OVER, "c", Why.LEAVING)
+    assert step(view("abc", "d", going)) == (Act.HAND_OVER, "c", Why.LEAVING)
+    assert step(view("abc", "d", going, one("c", lag=CAUGHT_UP + 1))) == (Act.HAND_OVER, "b", Why.LEAVING)
 
 
 def test_a_sole_voter_that_goes_makes_its_standby_vote_then_hands_over_and_is_dropped() -> None:

@@ -292,6 +292,23 @@ def test_another_stores_file_in_its_place_is_noticed(path: Path, tmp_path: Path)
         opened(path)
 
 
+def test_a_torn_mark_leaves_the_one_before(path: Path) -> None:
+    """It is one change behind, and still tells an older copy."""
+    used(path)
+    old = path.read_bytes()
+    store = opened(path)
+    for index in range(34, 38):
+        store.write(a_write(entry(index), commit=30))
+    store.close()
+    mark = beside(path, ".mark")
+    whole = mark.read_bytes()
+    newest = max((int.from_bytes(whole[start + 24 : start + 32], "big"), start) for start in (0, 4096))[1]
+    overwrite(mark, newest, bytes(36))
+    path.write_bytes(old)
+    with pytest.raises(RolledBack, match="changes"):
+        opened(path)
+
+
 def test_an_older_mark_is_harmless(path: Path) -> None:
     used(path)
     mark = beside(path, ".mark")
@@ -376,6 +393,15 @@ def test_a_change_that_failed_for_any_reason_ends_the_writing(path: Path) -> Non
     assert shown(path) == (HardState(), Snapshot(), [])
 
 
+def test_nothing_of_a_change_that_failed_is_kept(path: Path) -> None:
+    store = made(path)
+    store.write(a_write(*entries(1, 5)))
+    with pytest.raises(TypeError):
+        store.write(a_write(entry(3, data="text")))  # type: ignore[arg-type]
+    store.close()
+    assert shown(path)[2] == [*entries(1, 5)]
+
+
 def written_until_broken(store: SqliteStore) -> int:
     for index in range(1000):
         try:
@@ -424,6 +450,16 @@ def test_a_damaged_history_costs_no_membership(path: Path) -> None:
     assert caught.value.path == history
     set_aside(history)
     assert shown(path)[2] == [entry(1)]
+
+
+def test_the_history_of_another_mesh_is_foreign(path: Path, tmp_path: Path) -> None:
+    made(path).close()
+    other = tmp_path / "other" / "mesh.db"
+    other.parent.mkdir()
+    create_store(other, SeededEntropy(2), bytes(16), NODE, GENERATION, BARE).close()
+    shutil.copy(other.with_name("history.db"), path.with_name("history.db"))
+    with pytest.raises(Foreign, match="another mesh"):
+        opened(path)
 
 
 def test_old_entries_go_a_piece_with_each_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

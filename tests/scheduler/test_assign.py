@@ -80,6 +80,16 @@ def test_an_attempts_id_is_its_place_in_the_log() -> None:
     assert attempt_parts(mesh.attempt(job, 3)) == (3, index, 3)
 
 
+def test_what_is_dropped_in_the_middle_moves_no_other_attempts_id() -> None:
+    mesh = Mesh()
+    node = mesh.machine()
+    job = mesh.submit(count=3)
+    mesh.assign(job, node, 1)
+    mesh.do(order(mesh, batch(node, job, (0, 3))))
+    index = mesh.state.head.index
+    assert [attempt_parts(mesh.attempt(job, task)) for task in (0, 2)] == [(1, index, 0), (1, index, 2)]
+
+
 def test_the_last_machine_given_something_is_remembered() -> None:
     mesh = Mesh()
     one, two = mesh.machines(2)

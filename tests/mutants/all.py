@@ -1,0 +1,17 @@
+"""All mutants, in the order in which they are told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants import disk, lease, members, raft_log, raft_members, state
+from tests.mutants.table import Mutant
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    *raft_log.MUTANTS,
+    *raft_members.MUTANTS,
+    *members.MUTANTS,
+    *lease.MUTANTS,
+    *state.MUTANTS,
+    *disk.MUTANTS,
+)

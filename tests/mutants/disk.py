@@ -1,0 +1,377 @@
+"""Mistakes in what a replica keeps on its disk.
+
+Promises: each row is one mistake, at a text that is in the file exactly once, with the tests that must notice it.
+Never: changes a row because it lives: then the tests have gone blind.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.table import Mutant, store
+
+STORE: Final = "contracts/test_store.py::test_"
+DISKS: Final = "contracts/test_store_disks.py::test_"
+SQLITE: Final = "mesh/test_sqlite_store.py::test_"
+PROCESSES: Final = "mesh/test_store_processes.py::test_"
+REFUSED: Final = STORE + "what_would_break_a_promise_is_refused_and_changes_nothing"
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- what may be written
+    store(
+        "cut below commit accepted",
+        "sound",
+        "        if seen(index) != (term, checksum):\n",
+        "        if False:\n",
+        REFUSED,
+    ),
+    store(
+        "committed entries compared by their term alone",
+        "sound",
+        "        if seen(index) != (term, checksum):\n",
+        "        if _term(seen(index)) != term:\n",
+        REFUSED,
+    ),
+    store(
+        "commit goes back on disk",
+        "sound",
+        "return new if new.commit >= old.commit else HardState(new.term, new.vote, old.commit)",
+        "return new",
+        STORE + "how_far_is_committed_may_be_told_late",
+    ),
+    store(
+        "term goes back on disk",
+        "sound",
+        "if new.term < old.term or (new.term == old.term and old.vote not in (None, new.vote)):",
+        "if new.term == old.term and old.vote not in (None, new.vote):",
+        REFUSED,
+    ),
+    store(
+        "a second vote in a term on disk",
+        "sound",
+        "if new.term < old.term or (new.term == old.term and old.vote not in (None, new.vote)):",
+        "if new.term < old.term:",
+        REFUSED,
+    ),
+    store(
+        "a vote forgotten in its term on disk",
+        "sound",
+        "old.vote not in (None, new.vote)):",
+        "None not in (old.vote, new.vote) and old.vote != new.vote):",
+        REFUSED,
+    ),
+    store(
+        "commit beyond the log accepted",
+        "sound",
+        "if not now.snapshot.index <= now.hard.commit <= now.last:",
+        "if not now.snapshot.index <= now.hard.commit:",
+        REFUSED,
+    ),
+    store(
+        "entries behind a hole accepted",
+        "sound",
+        "if not held.snapshot.index < start <= held.last + 1:",
+        "if not held.snapshot.index < start:",
+        REFUSED,
+    ),
+    store(
+        "terms of entries that go back accepted",
+        "sound",
+        '    if terms != sorted(terms):\n        raise ImpossibleWrite(',
+        '    if False:\n        raise ImpossibleWrite(',
+        REFUSED,
+    ),
+    store(
+        "snapshot put in before it is complete",
+        "sound",
+        "if not staged.slices or (staged.digest, staged.size) != (snapshot.digest, snapshot.size):",
+        "if not staged.slices:",
+        REFUSED,
+    ),
+    store(
+        "snapshot of another entry over a committed one",
+        "sound",
+        "if snapshot.index <= committed and _term(seen(snapshot.index)) != snapshot.term:",
+        "if False:",
+        REFUSED,
+    ),
+    store(
+        "older snapshot over a newer one",
+        "sound",
+        "    if snapshot.index <= held.snapshot.index:\n",
+        "    if False:\n",
+        REFUSED,
+    ),
+    store(
+        "own snapshot of what is not held",
+        "sound",
+        "if snapshot.index <= held.snapshot.index or _term(seen(snapshot.index)) != snapshot.term:",
+        "if snapshot.index <= held.snapshot.index:",
+        REFUSED,
+    ),
+    store(
+        "own snapshot leaves commit behind",
+        "sound",
+        "hard = HardState(hard.term, hard.vote, snapshot.index)",
+        "pass",
+        STORE + "a_snapshot_proves_that_its_entries_were_committed",
+    ),
+    store(
+        "entries after the own snapshot go with it",
+        "sound",
+        "first = max(held.first, min(keep_from, snapshot.index + 1))",
+        "first = max(held.first, keep_from)",
+        STORE + "what_follows_a_snapshot_stays_however_little_is_asked_for",
+    ),
+    store(
+        "generation goes back",
+        "sound",
+        "if generation.number < identity.generation.number:",
+        "if False:",
+        STORE + "a_generation_only_follows",
+    ),
+    # -- what is read
+    store(
+        "checksum not looked at",
+        "sound",
+        "sound = crc32(data, crc32(pack(index, term, kind))) == checksum",
+        "sound = True",
+        DISKS + "rot_is_found_before_anything_is_used",
+        SQLITE + "each_kind_of_damage_is_named",
+    ),
+    store(
+        "checksum without the head of the entry",
+        "sound",
+        "sound = crc32(data, crc32(pack(index, term, kind))) == checksum",
+        "sound = crc32(data, crc32(pack(index, term, kind))) == checksum or term > 1",
+        SQLITE + "each_kind_of_damage_is_named",
+    ),
+    store(
+        "missing entries not noticed",
+        "sound",
+        "if expected is not None and index != expected:",
+        "if False:",
+        SQLITE + "each_kind_of_damage_is_named",
+    ),
+    store(
+        "lost end of the log not noticed",
+        "sound",
+        "    if hard.commit > held.last:\n",
+        "    if False:\n",
+        SQLITE + "each_kind_of_damage_is_named",
+    ),
+    store(
+        "a snapshot that rotted is given out",
+        "sound",
+        "if (digest.now.digest, digest.size) != (snapshot.digest, snapshot.size):",
+        "if digest.size != snapshot.size:",
+        DISKS + "rot_is_found_before_anything_is_used",
+        SQLITE + "each_kind_of_damage_is_named",
+    ),
+    store(
+        "the last slice is given before all are checked",
+        "sound",
+        "        if last is not None:\n            yield last\n        digest.add(piece)\n        last = piece\n",
+        "        digest.add(piece)\n        yield piece\n",
+        "mesh/test_sound.py::test_the_last_slice_of_a_rotten_snapshot_is_never_given",
+    ),
+    store(
+        "store of another mesh used",
+        "sound",
+        "if found.mesh != mesh:",
+        "if False:",
+        STORE + "another_meshs_or_machines_store_is_refused",
+    ),
+    store(
+        "store of another machine used",
+        "sound",
+        "elif found.node != node:",
+        "elif False:",
+        STORE + "another_meshs_or_machines_store_is_refused",
+    ),
+    # -- SQLite
+    store(
+        "not synced",
+        "sqlite",
+        '"PRAGMA synchronous=FULL",',
+        '"PRAGMA synchronous=NORMAL",',
+        DISKS + "a_power_cut_at_any_step_loses_nothing_acknowledged_and_mixes_nothing",
+    ),
+    store(
+        "written again after an error of the disk",
+        "sqlite",
+        "        if self.broken is not None:\n            hint",
+        "        if False:\n            hint",
+        DISKS + "after_a_failed_sync_nothing_is_written_or_tried_again",
+    ),
+    store(
+        "a change that failed is kept in part",
+        "sqlite",
+        '                with suppress(sqlite3.Error):\n                    execute("ROLLBACK")\n',
+        '                with suppress(sqlite3.Error):\n                    execute("COMMIT")\n',
+        SQLITE + "nothing_of_a_change_that_failed_is_kept",
+    ),
+    store(
+        "pages not checked at the start",
+        "sqlite_files",
+        "        database.check_pages()\n",
+        "",
+        SQLITE + "pages_that_nothing_relies_on_yet_are_checked_too",
+    ),
+    store(
+        "a newer format is read",
+        "sqlite",
+        "        if found > known:\n",
+        "        if False:\n",
+        STORE + "a_newer_format_is_refused",
+        SQLITE + "each_kind_of_damage_is_named",
+    ),
+    store(
+        "the record of the hard state not checked",
+        "sqlite",
+        "if type(data) is not bytes or checksum != _checksum(number, data):",
+        "if type(data) is not bytes:",
+        SQLITE + "each_kind_of_damage_is_named",
+    ),
+    store(
+        "what a start shows is not synced",
+        "sqlite_store",
+        "            self._database.settle()\n            self._mark",
+        "            self._mark",
+        DISKS + "what_a_start_shows_stays_even_if_it_was_never_synced",
+    ),
+    store(
+        "half a file under the name of the store",
+        "sqlite_files",
+        '    new = beside(path, ".new")\n    for',
+        "    new = path\n    for",
+        DISKS + "a_power_cut_while_it_is_made_leaves_none_or_an_empty_one",
+    ),
+    store(
+        "a forgotten log gets into a new store",
+        "sqlite_store",
+        "            move_aside(path)  # a WAL",
+        "            pass  # a WAL",
+        SQLITE + "a_forgotten_log_does_not_get_into_a_new_store",
+    ),
+    store(
+        "entries that were replaced come back",
+        "sqlite_store",
+        '                self._database.run("DELETE FROM entry WHERE idx >= ?", change.cut_from)\n',
+        "                pass\n",
+        STORE + "entries_replace_all_from_the_first_one_on",
+    ),
+    store(
+        "the old log stays behind a leader's snapshot",
+        "sqlite_store",
+        '                self._database.run("DELETE FROM entry")  # all',
+        '                self._database.run("DELETE FROM entry WHERE idx <= ?", write.snapshot.index)  # all',
+        STORE + "a_leaders_snapshot_within_the_log_leaves_only_what_is_told_with_it",
+    ),
+    store(
+        "a leader's snapshot not looked at before it is put in",
+        "sqlite_store",
+        "            sound.check_staged(self.staged(write.snapshot.digest), write.snapshot)\n",
+        "            pass\n",
+        REFUSED,
+    ),
+    store(
+        "half a dump of one's own outlives a restart",
+        "sqlite_store",
+        "            self.unstage(OWN)\n            self._weigh()",
+        "            self._weigh()",
+        STORE + "half_a_dump_of_ones_own_does_not_outlive_a_restart",
+    ),
+    store(
+        "a full disk keeps its ballast",
+        "sqlite_store",
+        "            if isinstance(self._database.broken, DiskFull):\n                self._ballast.release()\n",
+        "            pass\n",
+        DISKS + "a_full_disk_gives_back_its_ballast_and_nothing_is_lost",
+    ),
+    store(
+        "a transfer begins anew after a restart",
+        "shelf",
+        'dict(database.rows("SELECT name, area FROM stage"))',
+        "{}",
+        STORE + "a_transfer_goes_on_after_a_restart",
+    ),
+    store(
+        "slices with a gap",
+        "shelf",
+        "        if first > there:\n",
+        "        if False:\n",
+        REFUSED,
+    ),
+    store(
+        "several transfers in one place",
+        "shelf",
+        "area = self._areas.get(name) or max((used, *self._areas.values())) + 1",
+        "area = self._areas.get(name) or used + 1",
+        STORE + "several_transfers_do_not_mix",
+    ),
+    # -- beside it
+    store(
+        "mark not written",
+        "sqlite_store",
+        "        self._mark.note(self._changes)\n",
+        "",
+        DISKS + "an_older_copy_put_back_is_found",
+    ),
+    store(
+        "mark not looked at",
+        "sqlite_store",
+        "        check_mark(path, found.identity.store, found.changes)\n",
+        "",
+        DISKS + "an_older_copy_put_back_is_found",
+    ),
+    store(
+        "a store without its mark is trusted",
+        "sidefiles",
+        "        if changes > 1:\n",
+        "        if False:\n",
+        SQLITE + "without_its_mark_a_used_store_is_not_trusted",
+    ),
+    store(
+        "the mark of another store is believed",
+        "sidefiles",
+        "if any(marked != store for marked, _ in slots):",
+        "if False:",
+        SQLITE + "another_stores_file_in_its_place_is_noticed",
+    ),
+    store(
+        "both slots of the mark in one place",
+        "sidefiles",
+        "changes % 2 * _APART)",
+        "0)",
+        SQLITE + "a_torn_mark_leaves_the_one_before",
+    ),
+    store(
+        "two daemons on one store",
+        "sidefiles",
+        "            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "            pass\n",
+        STORE + "two_daemons_do_not_share_a_store",
+    ),
+    store(
+        "segments not checked when they are put",
+        "history",
+        "        if sha256(data).digest() != digest:\n",
+        "        if False:\n",
+        REFUSED,
+    ),
+    store(
+        "segments not checked when they are read",
+        "history",
+        "or sha256(found[0]).digest() != digest:",
+        "or False:",
+        DISKS + "rot_in_a_segment_costs_that_segment_only",
+    ),
+    store(
+        "the history of another mesh is used",
+        "history",
+        "            if self._database.record(_MESH) != mesh:\n",
+        "            if False:\n",
+        SQLITE + "the_history_of_another_mesh_is_foreign",
+    ),
+)
