@@ -14,7 +14,7 @@ READY := .venv/.ready
 
 help:
 	@echo 'make test     run all tests, in parallel'
-	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote)'
+	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote, ARGS="--sample 25")'
 	@echo 'make check    format, lint, types, who imports whom, the source obeys the map'
 	@echo 'make format   format the source and repair what the linter can repair'
 	@echo 'make bench    run the benchmarks'

@@ -77,8 +77,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     store(
         "terms of entries that go back accepted",
         "sound",
-        '    if terms != sorted(terms):\n        raise ImpossibleWrite(',
-        '    if False:\n        raise ImpossibleWrite(',
+        "    if terms != sorted(terms):\n        raise ImpossibleWrite(",
+        "    if False:\n        raise ImpossibleWrite(",
         REFUSED,
     ),
     store(

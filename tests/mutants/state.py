@@ -200,8 +200,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     state(
         "the loser of a race runs on",
         "transitions/base",
-        "    if following.state is T.DONE:\n        others = tuple(replace(attempt, stopping=True) for attempt in others)\n",
-        "",
+        "    if following.state is T.DONE:\n",
+        "    if False:\n",
         "test_overlap.py::test_the_first_result_wins_and_the_other_is_told_to_stop",
     ),
     state(
