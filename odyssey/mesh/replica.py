@@ -17,7 +17,7 @@ import msgspec
 from odyssey import messages, wire
 from odyssey.clock import Clock, Entropy
 from odyssey.commands import URGENT, AnyCommand, ChangeMembers, Command, Entry, Fence, StartTerm, SubmitJobs
-from odyssey.errors import NotUnderstood
+from odyssey.errors import NotUnderstood, WireError
 from odyssey.ids import NodeId
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.types import (
@@ -249,7 +249,8 @@ class Replica:
         self.core.tick()
         now = self._clock.monotonic_ms()
         for request in [request for request, asked in self._asked.items() if asked.deadline_ms <= now]:
-            self._asked.pop(request).done(Unknown())
+            if (asked := self._asked.pop(request, None)) is not None:  # who is told may ask anew, and all may change
+                asked.done(Unknown())
         for request in [request for request, read in self._reads.items() if read.deadline_ms <= now]:
             self._answer_read(request, None)
         self._hand_over_if_unfit(now)
@@ -296,8 +297,7 @@ class Replica:
         try:
             self.core.step(message)
         except NotUnderstood as newer:  # members in a form of a newer version: the log is as it was
-            self.stopped = newer
-            self.core.step_down()
+            self._stand_down(newer)
         if isinstance(message, AppendReply | HeartbeatReply) and message.term == self.core.term:
             self.heard_ms[message.sender] = self._clock.monotonic_ms()
 
@@ -337,7 +337,10 @@ class Replica:
                 index = outcome.index if isinstance(outcome, Accepted) else NO_ROOM * isinstance(outcome, NoRoom)
                 self._send(sender, Forwarded(self.me, request, index))
 
-        command = wire.decode_log(data, Logged).command
+        try:
+            command = wire.decode_log(data, Logged).command
+        except WireError:
+            return  # nobody else could read it on the log either
         if hasattr(command, "fence"):
             return
         if self.core.is_leader and self.low and isinstance(command, SubmitJobs):
@@ -480,8 +483,7 @@ class Replica:
         try:
             entries = [self._entry(one) for one in committed]
         except NotUnderstood as newer:
-            self.stopped = newer
-            self.core.step_down()
+            self._stand_down(newer)
             return
         answers = self._machine.apply(entries)
         self.applied = committed[-1].index
@@ -491,6 +493,12 @@ class Replica:
                 ours = waiting.term == one.term
                 waiting.done(Accepted(one.index, answers.get(one.index)) if ours else Unknown())
         self._deliver(answers)
+
+    def _stand_down(self, newer: NotUnderstood) -> None:
+        """Nothing is applied any more, so whoever waits for that is told."""
+        self.stopped = newer
+        self.core.step_down()
+        self._leader_changed()
 
     def _deliver(self, answers: Mapping[int, object]) -> None:
         for index, request in [known for known in self._arrived if known[0] <= self.applied]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import disk, lease, members, raft_log, raft_members, state
+from tests.mutants import disk, lease, members, raft_log, raft_members, replica, state
 from tests.mutants.table import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *raft_log.MUTANTS,
     *raft_members.MUTANTS,
+    *replica.MUTANTS,
     *members.MUTANTS,
     *lease.MUTANTS,
     *state.MUTANTS,
