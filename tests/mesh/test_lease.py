@@ -673,6 +673,15 @@ def test_a_lost_answer_or_two_make_nobody_deaf() -> None:
         assert serve_the_deaf(office, MINE)
 
 
+def test_how_far_an_earlier_coordinator_had_counted_makes_nobody_deaf() -> None:
+    office = Office()
+    office.revisions[PC] = 900
+    office.beat(fence=Fence(1, 3))
+    office.confirm()
+    assert office.duty() is not None
+    assert all(serve_the_deaf(office, MINE) for _ in range(20))
+
+
 def test_whoever_was_heard_once_and_never_answered_has_its_time_too() -> None:
     office = Office()
     office.settle()

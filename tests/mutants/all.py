@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import disk, lease, members, raft_log, raft_members, replica, state
+from tests.mutants import disk, grants, lease, members, raft_log, raft_members, replica, state
 from tests.mutants.table import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -13,6 +13,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *replica.MUTANTS,
     *members.MUTANTS,
     *lease.MUTANTS,
+    *grants.MUTANTS,
     *state.MUTANTS,
     *disk.MUTANTS,
 )

@@ -145,8 +145,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "snapshot loaded over newer entries",
         "replica",
-        "if self._running and self.core.install(snapshot):",
-        "if self._running and (self.core.install(snapshot) or True):",
+        "and self._running and self.core.install(snapshot):",
+        "and self._running and (self.core.install(snapshot) or True):",
         TOLD + "one_that_comes_too_late_takes_nothing_back",
     ),
     mesh(
