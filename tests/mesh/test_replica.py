@@ -9,13 +9,14 @@ import pytest
 
 from odyssey import wire
 from odyssey.clock import SeededEntropy
-from odyssey.commands import AgeQueue, Command, Entry, Fence, HoldJob
-from odyssey.ids import JobId, NodeId
+from odyssey.commands import AgeQueue, Command, Entry, Fence, HoldJob, SubmitJobs
+from odyssey.ids import ClientId, JobId, NodeId
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.types import Install, Kind, LogEntry, Member, Snapshot, Write
 from odyssey.mesh.replica import (
     BUSY_MS,
     FORWARD_MS,
+    NO_ROOM,
     READ_MS,
     SLOW_WRITE_MS,
     TICK_MS,
@@ -27,12 +28,14 @@ from odyssey.mesh.replica import (
     Forwarded,
     Letter,
     Logged,
+    NoRoom,
     Outcome,
     ReadAt,
     Replica,
     Scope,
     Unknown,
 )
+from tests.builders import a_spec
 from tests.fakes import FakeClock
 from tests.mesh.raft import alone
 from tests.mesh.raft.alone import append, beat, beats_back, core, holds, votes
@@ -40,6 +43,7 @@ from tests.mesh.raft.machine import config, member
 
 SCOPE = Scope("mesh", 1, b"first")
 WISH = HoldJob(JobId(7))
+SUBMIT = SubmitJobs(ClientId(bytes(16)), 0, (a_spec(),))
 ORDER = AgeQueue(Fence(1, 1))
 LONGEST_ELECTION_MS = alone.LONG * TICK_MS
 NEWER = b"\x92\x01\x92\x00\x91\xcd\x03\xe7"  # an entry that holds a command of kind 999
@@ -449,7 +453,7 @@ def elect(rig: Rig) -> None:
     assert rig.replica.core.is_leader
 
 
-# -- a slow disk -------------------------------------------------------------------------------------------------------
+# -- a slow disk, a full disk ------------------------------------------------------------------------------------------
 
 
 def test_a_leader_whose_disk_is_slow_hands_over_to_one_that_answers_but_not_again_and_again() -> None:
@@ -465,3 +469,33 @@ def test_a_leader_whose_disk_is_slow_hands_over_to_one_that_answers_but_not_agai
     rig.replica.receive(Letter(SCOPE, beats_back("2", rig.term, 2), member("1").store))
     rig.wait(TICK_MS)
     assert rig.heir() is None
+
+
+def test_where_the_disk_is_nearly_full_no_jobs_are_taken_in_and_all_else_is() -> None:
+    rig = leading()
+    rig.replica.low = True
+    rig.propose(SUBMIT)
+    assert rig.outcomes == [NoRoom()]
+    rig.propose()
+    rig.hears(holds("2", rig.term, 2))
+    assert rig.outcomes == [NoRoom(), Accepted(2, "said 2")]
+
+
+def test_others_are_told_that_there_is_no_room() -> None:
+    rig = leading()
+    rig.replica.low = True
+    rig.hears(Forward(member("3"), 5, data(SUBMIT)))
+    assert rig.said(Forwarded) == [Forwarded(rig.replica.me, 5, NO_ROOM)]
+    assert rig.replica.core.log.last == 1
+    other = following()
+    other.propose(SUBMIT)
+    other.hears(Forwarded(member("2"), request_of(other), NO_ROOM))
+    assert other.outcomes == [NoRoom()]
+
+
+def test_a_leader_whose_disk_is_nearly_full_hands_over() -> None:
+    rig = leading()
+    rig.replica.low = True
+    rig.hears(holds("2", rig.term, 1))
+    rig.wait(TICK_MS)
+    assert rig.heir() == member("2")

@@ -81,8 +81,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "not taken told as accepted",
         "replica",
-        "        if not index:\n",
-        "        if False:\n",
+        "        if index <= 0:\n",
+        "        if index == NO_ROOM:\n",
         TOLD + "what_the_leader_did_not_take_is_to_be_asked_again",
     ),
     mesh(
@@ -245,8 +245,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "a slow leader hands over again and again",
         "replica",
-        "now - since <= SLOW_WRITE_MS or now - self._handed_over_ms < HAND_OVER_EVERY_MS:",
-        "now - since <= SLOW_WRITE_MS:",
+        "if not (slow or self.low) or now - self._handed_over_ms < HAND_OVER_EVERY_MS:",
+        "if not (slow or self.low):",
         TOLD + "a_leader_whose_disk_is_slow_hands_over_to_one_that_answers_but_not_again_and_again",
     ),
     mesh(
@@ -255,5 +255,33 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "        self._writing_since_ms = self._clock.monotonic_ms()\n",
         "",
         TOLD + "a_leader_whose_disk_is_slow_hands_over_to_one_that_answers_but_not_again_and_again",
+    ),
+    mesh(
+        "a leader whose disk is nearly full takes in jobs",
+        "replica",
+        "self.low and isinstance(command, SubmitJobs):\n            done(NoRoom())",
+        "False:\n            done(NoRoom())",
+        TOLD + "where_the_disk_is_nearly_full_no_jobs_are_taken_in_and_all_else_is",
+    ),
+    mesh(
+        "a leader whose disk is nearly full takes in the jobs of others",
+        "replica",
+        "self.low and isinstance(command, SubmitJobs):\n            answer(NoRoom())",
+        "False:\n            answer(NoRoom())",
+        TOLD + "others_are_told_that_there_is_no_room",
+    ),
+    mesh(
+        "a leader whose disk is nearly full takes in no cancels either",
+        "replica",
+        "self.low and isinstance(command, SubmitJobs):\n            done(NoRoom())",
+        "self.low:\n            done(NoRoom())",
+        TOLD + "where_the_disk_is_nearly_full_no_jobs_are_taken_in_and_all_else_is",
+    ),
+    mesh(
+        "a leader whose disk is nearly full leads on",
+        "replica",
+        "if not (slow or self.low) or now",
+        "if not slow or now",
+        TOLD + "a_leader_whose_disk_is_nearly_full_hands_over",
     ),
 )
