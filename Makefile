@@ -6,15 +6,20 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 ARGS ?=
+SEEDS ?= 20
+FROM ?= 0
+REPLAY ?=
 
 SOURCES := odyssey tests $(wildcard bench)
 READY := .venv/.ready
 
-.PHONY: help .venv test mutants check format bench lock clean
+.PHONY: help .venv test sim mutants check format bench lock clean
 
 help:
 	@echo 'make test     run all tests, in parallel'
 	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote, ARGS="--sample 25")'
+	@echo 'make sim      whole nodes on virtual time, with faults (make sim SEEDS=200 FROM=17, make sim REPLAY=...)'
+	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote)'
 	@echo 'make check    format, lint, types, who imports whom, the source obeys the map'
 	@echo 'make format   format the source and repair what the linter can repair'
 	@echo 'make bench    run the benchmarks'
@@ -24,6 +29,9 @@ help:
 
 test: $(READY)
 	.venv/bin/python -m pytest -n auto $(ARGS)
+
+sim: $(READY)
+	.venv/bin/python -m tests.sim $(if $(REPLAY),--replay '$(REPLAY)',--seeds $(SEEDS) --from $(FROM)) $(ARGS)
 
 mutants: $(READY)
 	.venv/bin/python -m tests.mutants $(ARGS)

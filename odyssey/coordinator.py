@@ -231,8 +231,8 @@ class Coordinator:
 
     def _planned(self, outcome: Outcome) -> None:
         self._planning -= 1
-        if not isinstance(outcome, Accepted):
-            self._dirty = True
+        if not isinstance(outcome, Accepted):  # not at once: while leadership is handed over every try ends like this
+            self._again_ms = self._clock.monotonic_ms() + (outcome.after_ms if isinstance(outcome, Again) else 0)
 
     def _propose(self, command: Command, refused: Callable[[], None] = lambda: None) -> None:
         def done(outcome: Outcome) -> None:

@@ -28,7 +28,11 @@ from tests.sim.disk import Durable
 
 
 class Violation(AssertionError):
-    """An invariant is broken."""
+    """An invariant is broken: its text begins with which, and a colon."""
+
+    @property
+    def invariant(self) -> str:
+        return str(self).partition(":")[0]
 
 
 class Known(NamedTuple):

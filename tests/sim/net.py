@@ -5,15 +5,14 @@ Never: looks into a letter.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from odyssey.clock import SeededEntropy
 from odyssey.ids import NodeId
 from tests.sim.loop import VirtualLoop
 
 
-@dataclass
-class Weather:
+class Weather(NamedTuple):
     """How bad it is, drawn per seed: mild weather finds other bugs than storms."""
 
     loss: int = 0  # per mille

@@ -1,7 +1,7 @@
 """One seed: machines, people who submit and ask, faults, then calm, and the final account.
 
 Promises: everything that was acknowledged is there at the end, on every machine, once.
-Never: knows the future: faults are drawn as time goes on, from the seed alone.
+Never: draws a fault: they stand in its schedule.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from odyssey.scheduler.dump import state_hash
 from odyssey.scheduler.invariants import violations
 from odyssey.spec import JobSpec, Want
 from tests.sim.checks import Checks, Violation
+from tests.sim.faults import KINDS, Fault
 from tests.sim.hands import Witness
 from tests.sim.loop import VirtualLoop, new_loop
 from tests.sim.net import Net, Weather
 from tests.sim.node import SimNode
 from tests.sim.results import Results
+from tests.sim.schedule import CALM_MS, Schedule, drawn
 
-FAULTY_SECONDS: Final = 60
-CALM_SECONDS: Final = 40  # at least
 ANNA: Final = UserId("anna")
 PATIENT_SECONDS: Final = 10  # the door may have gone down with the question
 LONGEST_CALM_SECONDS: Final = 300
@@ -44,22 +44,23 @@ class Account:
 
 
 class World:
-    def __init__(self, seed: int, machines: int = 5) -> None:
-        self.seed = seed
+    """Of a seed, or of a schedule: one that was drawn, or one that was written down."""
+
+    def __init__(self, what: int | Schedule) -> None:
+        self.schedule = what if isinstance(what, Schedule) else drawn(what)
         self.loop: VirtualLoop = new_loop()
-        self.entropy = SeededEntropy(seed)
+        self.entropy = SeededEntropy(self.schedule.seed)
         self.checks = Checks()
-        self.net = Net(self.loop, self.entropy.fork("net"), Weather.drawn(self.entropy.fork("weather")))
+        self.net = Net(self.loop, self.entropy.fork("net"), self.schedule.weather)
         self.nodes: dict[NodeId, SimNode] = {}
         self.witness = Witness()
         self.results = Results()
         self.account = Account()
-        self._faults = self.entropy.fork("faults")
         self._people = self.entropy.fork("people")
-        self.fault_rate_ms = 500 + self._faults.below(self._faults.choose((1000, 4000, 15000)))
-        self.pause_ms = self._people.choose((120, 400, 1000))
+        self._acts = 0
+        self._machines: list[SimNode] = []
         self.calm = False
-        self._found(machines)
+        self._found(self.schedule.machines)
 
     def _found(self, machines: int) -> None:
         for number in range(machines):
@@ -74,16 +75,18 @@ class World:
                 self.witness,
                 self.results,
             )
+        self._machines = list(self.nodes.values())
         members = tuple(node.member for node in self.nodes.values())
-        voters = self._people.choose((1, 3, 3, 5, 5))
-        config = Config(members[:voters], members[voters : voters + self._people.below(3)])
+        voters, keepers = self.schedule.voters, self.schedule.voters + self.schedule.learners
+        config = Config(members[:voters], members[voters:keepers])
         for node in self.nodes.values():
             if node.member in config.members:
                 node.found(config)
             node.boot()
         for node in self.nodes.values():
             facts = Facts(node.total, shared=True)
-            self._send(AdmitNode(node.id, node.id, ANNA, facts), lambda _: None, 1_000_000)
+            admit = AdmitNode(node.id, node.id, ANNA, facts)
+            self._send(admit, lambda _: True, self._people.fork(node.id), 1_000_000)
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
@@ -94,13 +97,17 @@ class World:
             self.loop.close()
 
     def _live(self) -> None:
+        plan = self.schedule
         self.loop.call_later(self._people.below(2000) / 1000, self._somebody_acts)
-        self.loop.call_later(self.fault_rate_ms / 1000, self._something_breaks)
+        for fault in plan.faults:
+            self.loop.call_at(fault.at_ms / 1000, self._break, fault)
         self._every(5.0, self._look_at_states)
-        self.loop.run_until(FAULTY_SECONDS)
+        self.loop.run_until(plan.faulty_ms / 1000)
         self._heal()
-        self.loop.run_until(FAULTY_SECONDS + CALM_SECONDS)
-        while self._unended() and self.loop.time() < FAULTY_SECONDS + LONGEST_CALM_SECONDS:
+        self.loop.run_until((plan.faulty_ms + plan.calm_ms) / 1000)
+        if plan.calm_ms < CALM_MS:
+            return  # after less nobody promised that all is well
+        while self._unended() and self.loop.time() < plan.faulty_ms / 1000 + LONGEST_CALM_SECONDS:
             self.loop.run_until(self.loop.time() + 5)
         self._final_account()
 
@@ -111,7 +118,7 @@ class World:
 
     @property
     def events(self) -> int:
-        return self.net.delivered + sum(node.disk.completed for node in self.nodes.values())
+        return self.net.delivered + sum(node.disk.completed for node in self._machines)
 
     def _every(self, seconds: float, call: Callable[[], None]) -> None:
         def again() -> None:
@@ -123,71 +130,58 @@ class World:
     # -- people --------------------------------------------------------------------------------------------------------
 
     def _somebody_acts(self) -> None:
+        """Who acts when is drawn from the seed alone, what comes of it from a source of its own: a fault less does not
+        change who acts later."""
         if self.calm:
             return
-        self.loop.call_later((1 + self._people.below(self.pause_ms)) / 1000, self._somebody_acts)
-        if self.account.acknowledged and self._people.chance(100):
-            job = self._people.choose(sorted(self.account.acknowledged.values()))
-            self._send(CancelTasks(job), lambda _: None, 20)
+        self.loop.call_later((1 + self._people.below(self.schedule.people_ms)) / 1000, self._somebody_acts)
+        self._acts += 1
+        chance = self._people.fork(f"act {self._acts}")
+        if self.account.acknowledged and chance.chance(100):
+            job = chance.choose(sorted(self.account.acknowledged.values()))
+            self._send(CancelTasks(job), lambda _: True, chance, 20)
             return
         self.account.submitted += 1
         client = ClientId(self.account.submitted.to_bytes(16, "big"))
-        self._send(SubmitJobs(client, 0, (self._a_spec(),)), lambda answer: self._acknowledge(client, answer), 200)
-
-    def _a_spec(self) -> JobSpec:
-        people = self._people
-        need = Resources(people.choose((250, 500, 1000, 1000, 2000)), 1 << 28)
-        spec = JobSpec(
-            ANNA,
-            (b"true",),
-            Want(need, key=f"true{people.below(3)}"),
-            count=people.choose((1, 1, 1, 2, 5)),
+        self._send(
+            SubmitJobs(client, 0, (_a_spec(chance),)), lambda answer: self._acknowledge(client, answer), chance, 200
         )
-        match people.below(6):
-            case 0:
-                return msgspec.structs.replace(spec, retries=2)
-            case 1:
-                return msgspec.structs.replace(spec, once=True)
-            case 2:
-                return msgspec.structs.replace(spec, overlap=True)
-        return spec
 
-    def _send(self, command: Command, done: Callable[[Accepted], None], tries: int) -> None:
-        """Any machine is a door; whoever does not know the outcome asks again, somewhere else, under the same id."""
-        doors = [node for node in self.nodes.values() if node.replica is not None]
-
+    def _send(self, command: Command, done: Callable[[Accepted], bool], chance: SeededEntropy, tries: int) -> None:
+        """Any machine is a door; whoever does not know the outcome asks again, somewhere else, under the same id. So
+        does who is told no more than that it is on the log: `done` says whether the answer was enough."""
+        doors = [node for node in self._machines if node.replica is not None]
         waiting = [True]
 
         def again(after_ms: int) -> None:
             if tries > 0:
-                self.loop.call_later(after_ms / 1000, self._send, command, done, tries - 1)
+                self.loop.call_later(after_ms / 1000, self._send, command, done, chance, tries - 1)
 
         def answered(outcome: Outcome) -> None:
             if not waiting:
                 return
             waiting.clear()
-            if isinstance(outcome, Accepted):
-                done(outcome)
-            else:
-                again(outcome.after_ms if isinstance(outcome, Again) else 1 + self._people.below(1000))
+            if not (isinstance(outcome, Accepted) and done(outcome)):
+                again(outcome.after_ms if isinstance(outcome, Again) else 1 + chance.below(1000))
 
         if not doors:
             again(500)
             return
-        door = self._people.choose(doors)
+        door = chance.choose(doors)
         replica = door.replica
         assert replica is not None
         door.run(door.boots, lambda: replica.propose(command, answered))
         self.loop.call_later(PATIENT_SECONDS, answered, Unknown())
 
-    def _acknowledge(self, client: ClientId, outcome: Accepted) -> None:
+    def _acknowledge(self, client: ClientId, outcome: Accepted) -> bool:
         for event in outcome.answer if isinstance(outcome.answer, list) else ():
             if isinstance(event, CommandRefused | CommandFailed):
-                raise Violation(f"a sound submit was refused: {event}")
+                raise Violation(f"9: a sound submit was refused: {event}")
             if isinstance(event, JobSubmitted):
                 self._told(client, event.job)
             elif isinstance(event, SubmitRepeated):
                 self._told(client, event.first)
+        return client in self.account.acknowledged
 
     def _told(self, client: ClientId, job: JobId) -> None:
         known = self.account.acknowledged.setdefault(client, job)
@@ -196,72 +190,20 @@ class World:
 
     # -- faults --------------------------------------------------------------------------------------------------------
 
-    def _something_breaks(self) -> None:
-        if self.calm:
-            return
-        self.loop.call_later(self._faults.spread(self.fault_rate_ms, 60) / 1000, self._something_breaks)
-        fault = self._faults.choose(
-            (
-                self._crash,
-                self._crash,
-                self._kill_daemon,
-                self._cut,
-                self._one_way,
-                self._mend,
-                self._stall,
-                self._sleep,
-                self._compact,
-                self._compact,
-                self._slow_disk,
-            )
-        )
-        fault(self._faults.choose(list(self.nodes.values())))
+    def _break(self, fault: Fault) -> None:
+        if fault.machine < len(self._machines):
+            KINDS[fault.kind].do(self, self._machines[fault.machine], fault)
 
-    def _crash(self, node: SimNode) -> None:
-        if not node.up:
-            return
-        node.crash()
-        self.loop.call_later((10 + self._faults.below(8000)) / 1000, self._restart, node)
-
-    def _kill_daemon(self, node: SimNode) -> None:
-        if not node.up:
-            return
-        node.kill_daemon()
-        self.loop.call_later((10 + self._faults.below(8000)) / 1000, self._restart, node)
-
-    def _restart(self, node: SimNode) -> None:
+    def restart(self, node: SimNode) -> None:
         if not node.up:
             node.boot()
-
-    def _cut(self, _: SimNode) -> None:
-        side = {node_id for node_id in self.nodes if self._faults.chance(400)}
-        self.net.cut |= {(a, b) for a in self.nodes for b in self.nodes if (a in side) != (b in side)}
-
-    def _one_way(self, node: SimNode) -> None:
-        self.net.cut |= {(node.id, other) for other in self.nodes if self._faults.chance(500)}
-
-    def _mend(self, _: SimNode) -> None:
-        self.net.heal()
-
-    def _stall(self, node: SimNode) -> None:
-        node.stall(self._faults.below(4000) / 1000)
-
-    def _sleep(self, node: SimNode) -> None:
-        node.sleep(self._faults.below(20_000) / 1000)
-
-    def _compact(self, node: SimNode) -> None:
-        if node.up and node.stalled_until <= self.loop.time():
-            node.compact()
-
-    def _slow_disk(self, node: SimNode) -> None:
-        node.disk.delay_ms = 1 + self._faults.below(self._faults.choose((10, 100, 600)))
 
     def _heal(self) -> None:
         self.calm = True
         self.net.heal()
         self.net.weather = Weather()
-        for node in self.nodes.values():
-            self._restart(node)
+        for node in self._machines:
+            self.restart(node)
             node.disk.delay_ms, node.disk.stall_per_mille = 3, 0
 
     # -- the account ---------------------------------------------------------------------------------------------------
@@ -277,7 +219,7 @@ class World:
             node.id for node in self.nodes.values() if node.replica is not None and node.replica.core.leads_safely
         ]
         if len(leaders) != 1:
-            raise Violation(f"after {CALM_SECONDS} s of calm the leaders are {leaders}")
+            raise Violation(f"calm: after {self.schedule.calm_ms} ms of it the leaders are {leaders}")
         leader = self.nodes[leaders[0]].replica
         assert leader is not None
         keepers = [self.nodes[member.node] for member in leader.core.config.members]
@@ -292,4 +234,22 @@ class World:
                 if known is None or known.first != job or job not in node.book.state.jobs:
                     raise Violation(f"9: job {job} was acknowledged and {node.id} does not have it")
         if unended := self._unended():
-            raise Violation(f"after {self.loop.time():.0f} s jobs {unended[:5]} of {len(unended)} have not ended")
+            raise Violation(f"calm: after {self.loop.time():.0f} s jobs {unended[:5]} of {len(unended)} have not ended")
+
+
+def _a_spec(chance: SeededEntropy) -> JobSpec:
+    need = Resources(chance.choose((250, 500, 1000, 1000, 2000)), 1 << 28)
+    spec = JobSpec(
+        ANNA,
+        (b"true",),
+        Want(need, key=f"true{chance.below(3)}"),
+        count=chance.choose((1, 1, 1, 2, 5)),
+    )
+    match chance.below(6):
+        case 0:
+            return msgspec.structs.replace(spec, retries=2)
+        case 1:
+            return msgspec.structs.replace(spec, once=True)
+        case 2:
+            return msgspec.structs.replace(spec, overlap=True)
+    return spec

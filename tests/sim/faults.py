@@ -1,0 +1,90 @@
+"""The kinds of faults, as a table: a name, how often it is drawn, how strong, whom it also concerns, what it does.
+
+Another kind is another row, and a method of the machine (or of the world) that does it.
+
+Promises: what a fault does follows from the fault alone; it draws nothing while the world runs, so to leave one out
+moves nothing elsewhere.
+Never: decides when something breaks. That is drawn before the run (schedule.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from tests.sim.node import SimNode
+    from tests.sim.world import World
+
+
+class Fault(NamedTuple):
+    at_ms: int
+    kind: str
+    machine: int
+    amount: int = 0  # of what its kind counts in, most often milliseconds
+    mask: int = 0  # a set of machines, one bit each
+
+
+class Kind(NamedTuple):
+    weight: int
+    amounts: tuple[int, ...]  # one of these is the bound of the amount; none: it has no amount
+    masked: bool
+    do: Callable[[World, SimNode, Fault], None]
+
+
+def _crash(world: World, node: SimNode, fault: Fault) -> None:
+    if node.up:
+        node.crash()
+        world.loop.call_later(fault.amount / 1000, world.restart, node)
+
+
+def _kill_daemon(world: World, node: SimNode, fault: Fault) -> None:
+    if node.up:
+        node.kill_daemon()
+        world.loop.call_later(fault.amount / 1000, world.restart, node)
+
+
+def _cut(world: World, _: SimNode, fault: Fault) -> None:
+    """Those in the mask on one side, the others on the other."""
+    names = list(world.nodes)
+    side = {name for number, name in enumerate(names) if fault.mask >> number & 1}
+    world.net.cut |= {(a, b) for a in names for b in names if (a in side) != (b in side)}
+
+
+def _one_way(world: World, node: SimNode, fault: Fault) -> None:
+    """Those in the mask hear nothing of this machine any more."""
+    world.net.cut |= {(node.id, name) for number, name in enumerate(world.nodes) if fault.mask >> number & 1}
+
+
+def _mend(world: World, _: SimNode, fault: Fault) -> None:
+    world.net.heal()
+
+
+def _stall(_: World, node: SimNode, fault: Fault) -> None:
+    node.stall(fault.amount / 1000)
+
+
+def _sleep(_: World, node: SimNode, fault: Fault) -> None:
+    node.sleep(fault.amount / 1000)
+
+
+def _compact(world: World, node: SimNode, _: Fault) -> None:
+    if node.up and node.stalled_until <= world.loop.time():
+        node.compact()
+
+
+def _slow_disk(_: World, node: SimNode, fault: Fault) -> None:
+    node.disk.delay_ms = 1 + fault.amount
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "crash": Kind(4, (200, 3000, 8000), False, _crash),
+    "kill-daemon": Kind(2, (200, 3000, 8000), False, _kill_daemon),
+    "cut": Kind(2, (), True, _cut),
+    "one-way": Kind(2, (), True, _one_way),
+    "mend": Kind(3, (), False, _mend),
+    "stall": Kind(2, (300, 4000), False, _stall),
+    "sleep": Kind(2, (3000, 20_000), False, _sleep),
+    "compact": Kind(4, (), False, _compact),
+    "slow-disk": Kind(2, (10, 100, 600), False, _slow_disk),
+}
