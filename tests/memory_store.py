@@ -24,6 +24,7 @@ from odyssey import wire
 from odyssey.clock import Entropy
 from odyssey.ids import NodeId
 from odyssey.mesh import sound
+from odyssey.mesh.generation import Lineage
 from odyssey.mesh.opening import Home
 from odyssey.mesh.others import Voters, sealed, unsealed, voters
 from odyssey.mesh.raft.types import HardState, LogEntry, Snapshot, StoreId, Write
@@ -227,8 +228,8 @@ class MemoryStore(Store):
     def identity(self) -> Identity:
         return self._identity
 
-    def adopt(self, generation: Generation) -> None:
-        identity = sound.next_generation(self._identity, generation)
+    def adopt(self, lineage: Lineage) -> None:
+        identity = sound.next_generation(self._identity, lineage)
         self._commit({_IDENTITY: _sealed(_IDENTITY, identity)})
         self._identity = identity
 

@@ -36,6 +36,8 @@ PURE = (
     "mesh/transfer.py",
     "mesh/compaction.py",
     "mesh/others.py",
+    "mesh/generation.py",
+    "mesh/recover.py",
     "exec/reconcile.py",
     "api/views.py",
     "api/project.py",

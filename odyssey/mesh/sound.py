@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
 
+from odyssey.mesh.generation import Lineage, may_move
 from odyssey.mesh.raft.types import Config, HardState, Kind, LogEntry, Snapshot, Write
 from odyssey.mesh.store import (
     Damaged,
     Foreign,
-    Generation,
     Identity,
     ImpossibleWrite,
     NewerFormat,
@@ -212,10 +212,10 @@ def beginning(identity: Identity, founds: bool) -> Snapshot:
     return Snapshot(config=Config((identity.member,))) if founds else Snapshot()
 
 
-def next_generation(identity: Identity, generation: Generation) -> Identity:
-    if generation.number < identity.generation.number:
-        raise ImpossibleWrite(f"generation {generation.number} after {identity.generation.number}")
-    return Identity(identity.mesh, identity.node, identity.store, generation)
+def next_generation(identity: Identity, lineage: Lineage) -> Identity:
+    if not may_move(identity.lineage, lineage):
+        raise ImpossibleWrite(f"generation {lineage.tip.number} after {identity.generation.number}, not its child")
+    return Identity(identity.mesh, identity.node, identity.store, lineage.tip, lineage.charters)
 
 
 def check_staged(staged: Staged, snapshot: Snapshot) -> None:

@@ -114,7 +114,7 @@ def _record(database: Database, number: int, kind: type[T]) -> T:
     if data is None:
         raise sound.damaged(database.path, f"record {number} is missing")
     try:
-        return wire.decode(data, kind)
+        return wire.decode(data, kind, wire.ENTRY)  # a long line of generations is larger than an item
     except NotUnderstood as error:
         raise sound.newer(database.path, f"record {number}: {error.message}") from error
     except WireError as error:

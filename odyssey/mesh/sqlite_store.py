@@ -16,6 +16,7 @@ from odyssey import wire
 from odyssey.clock import Entropy
 from odyssey.ids import NodeId
 from odyssey.mesh import shelf, sound
+from odyssey.mesh.generation import Lineage
 from odyssey.mesh.history import History
 from odyssey.mesh.others import Voters, voters
 from odyssey.mesh.raft.types import LogEntry, Snapshot, StoreId, Write
@@ -127,8 +128,8 @@ class SqliteStore(Store):
     def identity(self) -> Identity:
         return self._identity
 
-    def adopt(self, generation: Generation) -> None:
-        identity = sound.next_generation(self._identity, generation)
+    def adopt(self, lineage: Lineage) -> None:
+        identity = sound.next_generation(self._identity, lineage)
         with self._change():
             self._database.put_record(IDENTITY, wire.encode(identity))
         self._identity = identity

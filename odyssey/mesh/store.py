@@ -19,17 +19,12 @@ import msgspec
 
 from odyssey.errors import Fault, OdysseyError, Remedy
 from odyssey.ids import NodeId
+from odyssey.mesh.generation import Charter, Lineage
+from odyssey.mesh.generation import Generation as Generation
 from odyssey.mesh.raft.types import HardState, LogEntry, Member, Snapshot, StoreId, Write
 
 MIB: Final = 1 << 20
 OWN: Final = b"own"  # the name under which slices of a snapshot of one's own are staged: its digest comes last
-
-
-class Generation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """Which life of the mesh this is; `mesh recover` begins a new one."""
-
-    number: int
-    id: bytes
 
 
 class Identity(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -39,6 +34,12 @@ class Identity(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     node: NodeId
     store: StoreId
     generation: Generation
+    charters: tuple[Charter, ...] = ()  # how it and those before it began; none of the first
+
+    @property
+    def lineage(self) -> Lineage:
+        root = self.charters[0].parent if self.charters else self.generation
+        return Lineage(self.mesh, root, self.charters)
 
     @property
     def member(self) -> Member:
@@ -93,8 +94,8 @@ class Store(Protocol):
         """Those of them that are held, also older ones than the snapshot."""
         ...
 
-    def adopt(self, generation: Generation) -> None:
-        """This store belongs to a new life of the mesh from now on."""
+    def adopt(self, lineage: Lineage) -> None:
+        """This store belongs to the tip of a line from now on, which must be a descendant of the one before."""
         ...
 
     # -- snapshots

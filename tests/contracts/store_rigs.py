@@ -14,8 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from odyssey.clock import Entropy
 from odyssey.ids import NodeId
+from odyssey.mesh.generation import Charter, Fork, Lineage, draft
 from odyssey.mesh.home import SqliteHome
 from odyssey.mesh.opening import Home, Opened, open_or_begin_anew
 from odyssey.mesh.raft.types import Config, HardState, Kind, LogEntry, Member, Snapshot, StoreId, Write
@@ -362,6 +365,12 @@ def slices(text: str, count: int = 5, size: int = 3000) -> list[bytes]:
 def a_snapshot(index: int, term: int, pieces: Iterable[bytes]) -> Snapshot:
     staged = digest_of(pieces)
     return Snapshot(index, term, CONFIG, staged.digest, staged.size)
+
+
+def a_charter(parent: Lineage, name: bytes) -> Charter:
+    """Of a child of this generation; who signed it is nothing to a store."""
+    made = draft(MESH, parent.tip, name.ljust(16, b"."), Fork(1, 9), 2, ME, NODE)
+    return msgspec.structs.replace(made, signature=b"s" * 64)
 
 
 # -- what is seen ----------------------------------------------------------------------------------------------------

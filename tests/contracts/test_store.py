@@ -13,7 +13,6 @@ from odyssey.mesh.raft.types import Config, HardState, Kind, LogEntry, Snapshot
 from odyssey.mesh.store import (
     OWN,
     Foreign,
-    Generation,
     ImpossibleWrite,
     InUse,
     NewerFormat,
@@ -30,6 +29,7 @@ from tests.contracts.store_rigs import (
     NODE,
     OTHER,
     Rig,
+    a_charter,
     a_snapshot,
     a_write,
     both,
@@ -83,13 +83,29 @@ def test_a_store_is_never_made_over_another(rig: Rig) -> None:
         rig.create()
 
 
-def test_a_generation_only_follows(rig: Rig) -> None:
+def test_a_store_goes_down_one_line_of_generations(rig: Rig) -> None:
     store = rig.create()
-    next_one = Generation(2, b"h" * 16)
-    store.adopt(next_one)
-    with pytest.raises(ImpossibleWrite):
-        store.adopt(GENERATION)
-    assert reopened(rig, store).identity.generation == next_one
+    root = store.identity.lineage
+    child, sibling = root.with_child(a_charter(root, b"h")), root.with_child(a_charter(root, b"i"))
+    grandchild = child.with_child(a_charter(child, b"j"))
+    store.adopt(child)
+    for other in (child, root, sibling, sibling.with_child(a_charter(sibling, b"k"))):
+        with pytest.raises(ImpossibleWrite):
+            store.adopt(other)
+    store = reopened(rig, store)
+    assert store.identity.generation == child.tip
+    assert store.identity.lineage == child
+    store.adopt(grandchild)
+    assert reopened(rig, store).identity.lineage == grandchild
+
+
+def test_a_new_store_may_come_late_to_a_long_line(rig: Rig) -> None:
+    store = rig.create()
+    line = store.identity.lineage
+    for number in range(1_000):
+        line = line.with_child(a_charter(line, number.to_bytes(2, "big")))
+    store.adopt(line)
+    assert reopened(rig, store).identity.lineage == line
 
 
 # -- the log -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from odyssey.mesh.store import (
     DamagedSegment,
     DiskFull,
     Foreign,
-    Generation,
     NoStore,
     RolledBack,
     Settings,
@@ -30,6 +29,7 @@ from tests.contracts.store_rigs import (
     Rig,
     SqliteRig,
     View,
+    a_charter,
     a_snapshot,
     a_write,
     entries,
@@ -55,7 +55,7 @@ def deeds() -> list[Callable[[Store], object]]:
         lambda s: s.stage(led.digest, 0, slices("twenty")),
         lambda s: s.write(a_write(*entries(21, 23, term=2), term=2, vote=OTHER, commit=20, snapshot=led)),
         lambda s: s.write(a_write(*entries(22, 22, term=3), term=3, commit=20)),
-        lambda s: s.adopt(Generation(2, b"n" * 16)),
+        lambda s: s.adopt(s.identity.lineage.with_child(a_charter(s.identity.lineage, b"n"))),
     ]
 
 

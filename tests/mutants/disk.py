@@ -124,11 +124,11 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         STORE + "what_follows_a_snapshot_stays_however_little_is_asked_for",
     ),
     store(
-        "generation goes back",
+        "store goes to the sibling of its generation",
         "sound",
-        "if generation.number < identity.generation.number:",
-        "if False:",
-        STORE + "a_generation_only_follows",
+        "if not may_move(identity.lineage, lineage):",
+        "if lineage.tip.number < identity.generation.number:",
+        STORE + "a_store_goes_down_one_line_of_generations",
     ),
     # -- what is read
     store(

@@ -58,8 +58,9 @@ APPLY_AT_ONCE: Final = 1024
 
 
 class Core:
-    def __init__(self, me: Member, hard: HardState, log: Log, entropy: Entropy) -> None:
-        self.me, self.log, self._entropy = me, log, entropy
+    def __init__(self, me: Member, hard: HardState, log: Log, entropy: Entropy, first_term: int = 0) -> None:
+        """Before its log has reached `first_term`, a generation's first, its members are those of another one."""
+        self.me, self.log, self._entropy, self._first_term = me, log, entropy, first_term
         self.term, self.vote = hard.term, hard.vote
         self.transferring: Member | None = None
         self.peers: dict[Member, Peer] = {}
@@ -219,7 +220,8 @@ class Core:
     def _may_stand(self) -> bool:
         """Also who was just taken off the voters: until that is committed nobody else may have a log as good. It then
         needs the votes of the others; its own does not count."""
-        return self.me in {*self.config.voters, *self.log.config_at(self.log.commit).voters}
+        voters = {*self.config.voters, *self.log.config_at(self.log.commit).voters}
+        return self.me in voters and self.log.last_term >= self._first_term
 
     def _campaign(self, pre: bool, forced: bool = False) -> None:
         self._reset_timer()
