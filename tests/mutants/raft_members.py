@@ -66,9 +66,16 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     raft(
         "who was taken off does not stand",
         "core",
-        "return self.me in {*self.config.voters, *self.log.config_at(self.log.commit).voters}",
-        "return self.me in self.config.voters",
+        "voters = {*self.config.voters, *self.log.config_at(self.log.commit).voters}",
+        "voters = set(self.config.voters)",
         story("removed_leader_is_needed"),
+    ),
+    raft(
+        "voters of the generation before elect in the new one",
+        "core",
+        " and self.log.last_term >= self._first_term",
+        "",
+        "../test_recover.py::test_old_voters_do_not_elect_anybody_before_they_know_who_votes",
     ),
     raft(
         "who was taken off leads on",
