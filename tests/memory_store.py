@@ -158,11 +158,15 @@ def create_memory_store(
 
 
 def open_memory_store(disk: Disk, mesh: bytes, node: NodeId, settings: Settings = _NO_BALLAST) -> MemoryStore:
+    check_there(disk)
+    return MemoryStore(disk, mesh, node, settings)
+
+
+def check_there(disk: Disk) -> None:
     if _IDENTITY not in disk.cells and disk.mark is not None:
         raise sound.rolled_back(PATH, "the file is gone, its mark is there")
     if _IDENTITY not in disk.cells:
         raise NoStore(f"there is no store at {PATH}", hint="this machine has to join a mesh first", path=PATH)
-    return MemoryStore(disk, mesh, node, settings)
 
 
 class MemoryHome(Home):

@@ -9,18 +9,16 @@ Never: waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from odyssey.clock import SeededEntropy
 from odyssey.errors import OdysseyError
-from odyssey.ids import NodeId
 from odyssey.mesh.raft.types import HardState, LogEntry, Member, Snapshot, Write
-from odyssey.mesh.store import Loaded, Settings
+from odyssey.mesh.store import Loaded
 from odyssey.mesh.worker import Worker, outcome
 from tests.memory_disk import Disk
-from tests.memory_store import MemoryStore
 from tests.sim.loop import VirtualLoop
 
 T = TypeVar("T")
@@ -50,9 +48,6 @@ class SimDisk:
 
     def crash(self) -> None:
         self.cells.crash(self._entropy)
-
-    def rot(self) -> None:
-        self.cells.rot(self._entropy)
 
 
 class SimWorker(Worker):
@@ -146,32 +141,6 @@ class Durable:
         if position == -1:
             return self.snapshot.term
         return self.entries[position].term if 0 <= position < len(self.entries) else None
-
-
-class SeenStore(MemoryStore):
-    """The store, with everything that becomes durable looked at."""
-
-    def __init__(
-        self, disk: Disk, mesh: bytes, node: NodeId, settings: Settings, seen: Callable[[Write | Snapshot], None]
-    ) -> None:
-        super().__init__(disk, mesh, node, settings)
-        self._seen_by = seen
-        self.under_way: list[Write | Snapshot] = []
-
-    def write(self, write: Write) -> None:
-        super().write(write)
-        self.under_way.append(write)
-
-    def save_snapshot(self, snapshot: Snapshot, keep_from: int, slices: Iterable[bytes] = ()) -> None:
-        super().save_snapshot(snapshot, keep_from, slices)
-        self.under_way.append(snapshot)
-
-    def sync(self) -> None:
-        super().sync()
-        if self.under_way:
-            for change in self.under_way:
-                self._seen_by(change)
-            self.under_way.clear()
 
 
 # -- the bulk lane -----------------------------------------------------------------------------------------------------

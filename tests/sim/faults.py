@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tests.sim.losses import may_lose
+
 if TYPE_CHECKING:
     from tests.sim.node import SimNode
     from tests.sim.world import World
@@ -77,6 +79,42 @@ def _slow_disk(_: World, node: SimNode, fault: Fault) -> None:
     node.disk.delay_ms = 1 + fault.amount
 
 
+def _full_disk(world: World, node: SimNode, fault: Fault) -> None:
+    node.fill(fault.mask * 512)
+    world.loop.call_later(fault.amount / 1000, node.mend_disk)
+
+
+def _failing_disk(world: World, node: SimNode, fault: Fault) -> None:
+    node.break_disk()
+    world.loop.call_later(fault.amount / 1000, node.mend_disk)
+
+
+def _read_only(world: World, node: SimNode, fault: Fault) -> None:
+    node.protect()
+    world.loop.call_later(fault.amount / 1000, node.mend_disk)
+
+
+def _tear(world: World, node: SimNode, fault: Fault) -> None:
+    if may_lose(node, world.nodes.values()):
+        node.tear()
+        world.loop.call_later(fault.amount / 1000, world.restart, node)
+
+
+def _rot(world: World, node: SimNode, fault: Fault) -> None:
+    if may_lose(node, world.nodes.values()):
+        node.rot(fault.amount)
+
+
+def _copy(_: World, node: SimNode, fault: Fault) -> None:
+    node.keep_copy()
+
+
+def _roll_back(world: World, node: SimNode, fault: Fault) -> None:
+    if may_lose(node, world.nodes.values()):
+        node.roll_back()
+        world.loop.call_later(fault.amount / 1000, world.restart, node)
+
+
 KINDS: Final[dict[str, Kind]] = {
     "crash": Kind(4, (200, 3000, 8000), False, _crash),
     "kill-daemon": Kind(2, (200, 3000, 8000), False, _kill_daemon),
@@ -87,4 +125,11 @@ KINDS: Final[dict[str, Kind]] = {
     "sleep": Kind(2, (3000, 20_000), False, _sleep),
     "compact": Kind(4, (), False, _compact),
     "slow-disk": Kind(2, (10, 100, 600), False, _slow_disk),
+    "full-disk": Kind(1, (1000, 15_000), True, _full_disk),
+    "failing-disk": Kind(1, (200, 5000), False, _failing_disk),
+    "read-only": Kind(1, (1000, 15_000), False, _read_only),
+    "tear": Kind(1, (200, 8000), False, _tear),
+    "rot": Kind(1, (1 << 30,), False, _rot),
+    "copy": Kind(2, (), False, _copy),
+    "roll-back": Kind(2, (200, 8000), False, _roll_back),
 }

@@ -23,20 +23,22 @@ from odyssey.events import Event
 from odyssey.ids import NodeId
 from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import NOTHING_KEPT, Kept, Lease
+from odyssey.mesh.opening import open_or_begin_anew, wait_ms
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
-from odyssey.mesh.raft.types import Config, LogEntry, Member, Message, Snapshot, StoreId, Write
+from odyssey.mesh.raft.types import Config, LogEntry, Member, Message, Snapshot, Write
 from odyssey.mesh.replica import Letter, Replica, Scope
-from odyssey.mesh.store import Generation, Loaded, Settings
+from odyssey.mesh.store import Loaded, StoreError
 from odyssey.mesh.worker import Worker
 from odyssey.messages import BootId, Keeping, Telemetry
 from odyssey.node import Node
 from odyssey.node import World as NodeWorld
 from odyssey.resources import Resources
-from tests.memory_store import create_memory_store
+from tests.memory_disk import Cells, Mark
 from tests.sim.checks import Checks, Violation
-from tests.sim.disk import Durable, SeenStore, SimBulk, SimDisk, SimWorker
+from tests.sim.disk import Durable, SimBulk, SimDisk, SimWorker
 from tests.sim.hands import SimHands, Witness
+from tests.sim.home import SeenStore, SimHome
 from tests.sim.loop import VirtualLoop
 from tests.sim.net import Net
 from tests.sim.results import Results
@@ -44,10 +46,6 @@ from tests.sim.results import Results
 T = TypeVar("T")
 
 SCOPE = Scope("mesh", 1, b"first")
-MESH = b"mesh".ljust(16)
-GENERATION = Generation(1, b"first")
-SETTINGS = Settings(guard=0, ballast=0)
-REOPEN_MS = 3000
 MOST_WRONG_PPM = 99_000  # a clock that is wrong by a tenth is what leases are made for
 
 
@@ -112,20 +110,23 @@ class SimNode:
     boots: int = 0  # of the daemon
     machine_boots: int = 0
     stalled_until: float = 0.0
-    stores: int = 0
+    spoilt: bool = False  # its store will be found to be lost when it is next opened
+    refused: StoreError | None = None  # why it does not start
 
     def __post_init__(self) -> None:
         wrong = self.entropy.choose((10, 10_000, MOST_WRONG_PPM))
         self.clocks = Clocks(self.loop, self.entropy.below(2 * wrong + 1) - wrong)
         self.disk = SimDisk(self.loop, self.entropy.fork("disk"))
+        self.home = SimHome(self.disk.cells, self.id, self._began, self._became_durable)
         self._led = 0
+        self._copy: tuple[Cells, Mark | None] | None = None
         self._under_way: list[Write | Snapshot] = []  # when it went down: may be there or not
         self._worker: SimWorker | None = None
         self.total = Resources(1000 * (2 + self.entropy.below(3)), 8 << 30)
 
     @property
     def member(self) -> Member:
-        return Member(self.id, StoreId(f"{self.id}#{self.stores}".encode().ljust(16)[:16]))
+        return self.home.member
 
     @property
     def replica(self) -> Replica | None:
@@ -139,23 +140,40 @@ class SimNode:
 
     def found(self, config: Config) -> None:
         """It begins as one of these, all of them with an empty log."""
-        self._create(Snapshot(config=config))
+        self.home.found(Snapshot(config=config)).close()
 
-    def _create(self, began: Snapshot | None = None) -> None:
-        cells, store = self.disk.cells, self.member.store
-        cells.lazy = False
-        create_memory_store(cells, self.entropy, MESH, self.id, GENERATION, SETTINGS, began=began, store=store).close()
-        cells.lazy = True
-        self.durable, self._under_way = Durable(snapshot=began or Snapshot()), []
+    def _began(self, snapshot: Snapshot) -> None:
+        self.durable, self._under_way, self.spoilt = Durable(snapshot=snapshot), [], False
 
     def boot(self) -> None:
-        """The machine if it is down, and the daemon."""
+        """The machine if it is down, and the daemon, as soon as its store can be opened."""
         self.boots += 1
         if self.hands is None:
             self._switch_on()
-        store = self._open()
+        try:
+            store = self._open()
+        except StoreError as error:
+            self.refused = error
+            self.loop.call_later(wait_ms(1) / 1000, self._try_again, self.boots)
+        else:
+            self.refused = None
+            self._start(store)
+
+    def _try_again(self, boot: int) -> None:
+        if self.boots == boot and self.daemon is None and self.hands is not None:
+            self.boot()
+
+    def _open(self) -> SeenStore:
+        if self.home.is_empty:
+            return self.home.create()
+        store = open_or_begin_anew(self.home).store
+        assert isinstance(store, SeenStore)
+        self._check(store.load())
+        self.spoilt = False
+        return store
+
+    def _start(self, store: SeenStore) -> None:
         loaded = store.load()
-        self._check(loaded)
         log = Log(loaded.snapshot, loaded.entries, loaded.hard.commit)
         core = Core(self.member, loaded.hard, log, self.entropy.fork(f"core{self.boots}"))
         self.book = WatchedBook(self)
@@ -168,11 +186,6 @@ class SimNode:
         lease = Lease(name, self.clocks.boottime_ms(), self.kept, self.hands.until_ms)
         self.daemon = Node(SCOPE, core, self.book, lease, self.total, self._world(self.hands, self.keeper))
         self.daemon.start()
-
-    def _open(self) -> SeenStore:
-        if not self.disk.cells.cells:
-            self._create()
-        return SeenStore(self.disk.cells, MESH, self.id, SETTINGS, self._became_durable)
 
     def _check(self, loaded: Loaded) -> None:
         """What is there is what was acknowledged, and of what was under way a beginning."""
@@ -195,6 +208,7 @@ class SimNode:
             self._worker.crash()
             self.disk.cells.kill()
             self.daemon = self.keeper = self.book = None
+            self.loop.call_later(wait_ms(1) / 1000, self._try_again, self.boots)
 
     def _world(self, hands: SimHands, keeper: Keeper) -> NodeWorld:
         boot = self.boots
@@ -254,6 +268,46 @@ class SimNode:
     def _wake(self, hands: SimHands) -> None:
         if not hands.dead:
             hands.wake()
+
+    # -- what befalls its disk -----------------------------------------------------------------------------------------
+
+    def fill(self, room: int = 0) -> None:
+        """Only so many bytes are left."""
+        self.disk.cells.room = self.disk.cells.used + room
+
+    def break_disk(self) -> None:
+        """Every sync fails."""
+        self.disk.cells.fails = True
+
+    def protect(self) -> None:
+        self.disk.cells.read_only = True
+
+    def mend_disk(self) -> None:
+        """There is room again, syncs work, and it can be written."""
+        cells = self.disk.cells
+        cells.room, cells.fails, cells.read_only = None, False, False
+
+    def tear(self) -> None:
+        """The power goes, and of the newest change one half is there."""
+        self.crash()
+        self.disk.cells.tear()
+        self.spoilt = True
+
+    def rot(self, where: int) -> None:
+        """A bit flips somewhere; it shows when it is read, at the next start at the latest."""
+        self.disk.cells.rot(SeededEntropy(where))
+        self.spoilt = True
+
+    def keep_copy(self) -> None:
+        self._copy = self.disk.cells.copy()
+
+    def roll_back(self, with_mark: bool = False) -> None:
+        """The power goes, and somebody puts the copy back that was kept. With its mark that cannot be noticed: then all
+        promises of this disk are void, and the checks say so."""
+        if self._copy is not None:
+            self.crash()
+            self.disk.cells.put_back(self._copy, with_mark)
+            self.spoilt = True
 
     # -- when the machine runs -----------------------------------------------------------------------------------------
 

@@ -203,6 +203,7 @@ class World:
         self.net.heal()
         self.net.weather = Weather()
         for node in self._machines:
+            node.mend_disk()
             self.restart(node)
             node.disk.delay_ms, node.disk.stall_per_mille = 3, 0
 
