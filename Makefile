@@ -19,7 +19,6 @@ help:
 	@echo 'make test     run all tests, in parallel'
 	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote, ARGS="--sample 25")'
 	@echo 'make sim      whole nodes on virtual time, with faults (make sim SEEDS=200 FROM=17, make sim REPLAY=...)'
-	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote)'
 	@echo 'make check    format, lint, types, who imports whom, the source obeys the map'
 	@echo 'make format   format the source and repair what the linter can repair'
 	@echo 'make bench    run the benchmarks'
