@@ -10,11 +10,12 @@ import pytest
 
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.types import AnyMessage, Member, VoteReply
+from odyssey.mesh.replica import Replica
 from tests.sim.__main__ import explore, main
 from tests.sim.net import Weather
 from tests.sim.pool import Died, Pool
 from tests.sim.runs import Ran, ran
-from tests.sim.schedule import Schedule
+from tests.sim.schedule import Schedule, drawn
 
 CALM = Schedule(1, 3, 3, 0, Weather(), 500, (), 3000, 4000)
 
@@ -87,3 +88,19 @@ def for_ever(_: int) -> int:
 
 def test_who_does_not_end_is_ended() -> None:
     assert list(Pool(for_ever, 1, limit_seconds=0.01).each([1])) == [(1, Died("no end within 0.01 s"))]
+
+
+# -- reads -------------------------------------------------------------------------------------------------------------
+
+
+def with_reads_that_ask_nobody(schedule: Schedule) -> Ran:
+    with pytest.MonkeyPatch().context() as patched:
+        patched.setattr(Replica, "read", lambda self, done: done(self.applied))
+        return ran(schedule)
+
+
+def test_an_answer_without_a_quorum_is_seen_by_the_history() -> None:
+    failures = (with_reads_that_ask_nobody(drawn(seed)).failure for seed in range(20))
+    found = next(failure for failure in failures if failure is not None)
+    assert found.name == "invariant linear"
+    assert "no place for get" in found.text

@@ -61,4 +61,4 @@ def test_a_fault_less_does_not_change_who_acts() -> None:
     calm, broken = World(CALM), World(CALM._replace(faults=(Fault(1000, "stall", 1, 900),)))
     for world in (calm, broken):
         world.run()
-    assert calm.account.submitted == broken.account.submitted > 3
+    assert calm.people.submitted == broken.people.submitted > 3

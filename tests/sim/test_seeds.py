@@ -19,7 +19,7 @@ A, B = (Member(NodeId(name), StoreId(name.encode() * 16)) for name in ("a", "b")
 def test_what_was_acknowledged_is_kept_whatever_breaks(seed: int) -> None:
     world = World(seed)
     world.run()
-    assert world.account.acknowledged
+    assert world.people.acknowledged
     assert world.events >= 3000
 
 

@@ -5,42 +5,25 @@ Never: draws a fault: they stand in its schedule.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from odyssey.clock import SeededEntropy
-from odyssey.commands import AdmitNode, CancelTasks, Command, Facts, SubmitJobs
-from odyssey.events import CommandFailed, CommandRefused, JobSubmitted, SubmitRepeated
-from odyssey.ids import ClientId, JobId, NodeId, UserId
+from odyssey.ids import JobId, NodeId
 from odyssey.mesh.raft.types import Config
-from odyssey.mesh.replica import Accepted, Again, Outcome, Unknown
-from odyssey.resources import Resources
 from odyssey.scheduler.dump import state_hash
 from odyssey.scheduler.invariants import violations
-from odyssey.spec import JobSpec, Want
+from tests.linear_jobs import complaints
 from tests.sim.checks import Checks, Violation
 from tests.sim.faults import KINDS, Fault
 from tests.sim.hands import Witness
 from tests.sim.loop import VirtualLoop, new_loop
 from tests.sim.net import Net, Weather
 from tests.sim.node import SimNode
+from tests.sim.people import People
 from tests.sim.results import Results
 from tests.sim.schedule import CALM_MS, Schedule, drawn
 
-ANNA: Final = UserId("anna")
-PATIENT_SECONDS: Final = 10  # the door may have gone down with the question
 LONGEST_CALM_SECONDS: Final = 300
-
-
-@dataclass
-class Account:
-    """What people were told."""
-
-    acknowledged: dict[ClientId, JobId] = field(default_factory=dict)
-    submitted: int = 0
-    cancelled: set[JobId] = field(default_factory=set)
 
 
 class World:
@@ -55,11 +38,7 @@ class World:
         self.nodes: dict[NodeId, SimNode] = {}
         self.witness = Witness()
         self.results = Results()
-        self.account = Account()
-        self._people = self.entropy.fork("people")
-        self._acts = 0
         self._machines: list[SimNode] = []
-        self.calm = False
         self._found(self.schedule.machines)
 
     def _found(self, machines: int) -> None:
@@ -83,10 +62,8 @@ class World:
             if node.member in config.members:
                 node.found(config)
             node.boot()
-        for node in self.nodes.values():
-            facts = Facts(node.total, shared=True)
-            admit = AdmitNode(node.id, node.id, ANNA, facts)
-            self._send(admit, lambda _: True, self._people.fork(node.id), 1_000_000)
+        people = self.entropy.fork("people")
+        self.people = People(self.loop, self._machines, people, self.schedule.people_ms)
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
@@ -98,13 +75,14 @@ class World:
 
     def _live(self) -> None:
         plan = self.schedule
-        self.loop.call_later(self._people.below(2000) / 1000, self._somebody_acts)
+        self.people.start()
         for fault in plan.faults:
             self.loop.call_at(fault.at_ms / 1000, self._break, fault)
         self._every(5.0, self._look_at_states)
         self.loop.run_until(plan.faulty_ms / 1000)
         self._heal()
         self.loop.run_until((plan.faulty_ms + plan.calm_ms) / 1000)
+        self._look_at_history()
         if plan.calm_ms < CALM_MS:
             return  # after less nobody promised that all is well
         while self._unended() and self.loop.time() < plan.faulty_ms / 1000 + LONGEST_CALM_SECONDS:
@@ -114,7 +92,7 @@ class World:
     def _unended(self) -> list[JobId]:
         """What was acknowledged and has not ended, where most is known."""
         state = max((node.book.state for node in self.nodes.values() if node.book), key=lambda one: one.head.index)
-        return [job for job in self.account.acknowledged.values() if job not in state.ended]
+        return [job for job in self.people.acknowledged.values() if job not in state.ended]
 
     @property
     def events(self) -> int:
@@ -127,67 +105,6 @@ class World:
 
         self.loop.call_later(seconds, again)
 
-    # -- people --------------------------------------------------------------------------------------------------------
-
-    def _somebody_acts(self) -> None:
-        """Who acts when is drawn from the seed alone, what comes of it from a source of its own: a fault less does not
-        change who acts later."""
-        if self.calm:
-            return
-        self.loop.call_later((1 + self._people.below(self.schedule.people_ms)) / 1000, self._somebody_acts)
-        self._acts += 1
-        chance = self._people.fork(f"act {self._acts}")
-        if self.account.acknowledged and chance.chance(100):
-            job = chance.choose(sorted(self.account.acknowledged.values()))
-            self._send(CancelTasks(job), lambda _: True, chance, 20)
-            return
-        self.account.submitted += 1
-        client = ClientId(self.account.submitted.to_bytes(16, "big"))
-        self._send(
-            SubmitJobs(client, 0, (_a_spec(chance),)), lambda answer: self._acknowledge(client, answer), chance, 200
-        )
-
-    def _send(self, command: Command, done: Callable[[Accepted], bool], chance: SeededEntropy, tries: int) -> None:
-        """Any machine is a door; whoever does not know the outcome asks again, somewhere else, under the same id. So
-        does who is told no more than that it is on the log: `done` says whether the answer was enough."""
-        doors = [node for node in self._machines if node.replica is not None]
-        waiting = [True]
-
-        def again(after_ms: int) -> None:
-            if tries > 0:
-                self.loop.call_later(after_ms / 1000, self._send, command, done, chance, tries - 1)
-
-        def answered(outcome: Outcome) -> None:
-            if not waiting:
-                return
-            waiting.clear()
-            if not (isinstance(outcome, Accepted) and done(outcome)):
-                again(outcome.after_ms if isinstance(outcome, Again) else 1 + chance.below(1000))
-
-        if not doors:
-            again(500)
-            return
-        door = chance.choose(doors)
-        replica = door.replica
-        assert replica is not None
-        door.run(door.boots, lambda: replica.propose(command, answered))
-        self.loop.call_later(PATIENT_SECONDS, answered, Unknown())
-
-    def _acknowledge(self, client: ClientId, outcome: Accepted) -> bool:
-        for event in outcome.answer if isinstance(outcome.answer, list) else ():
-            if isinstance(event, CommandRefused | CommandFailed):
-                raise Violation(f"9: a sound submit was refused: {event}")
-            if isinstance(event, JobSubmitted):
-                self._told(client, event.job)
-            elif isinstance(event, SubmitRepeated):
-                self._told(client, event.first)
-        return client in self.account.acknowledged
-
-    def _told(self, client: ClientId, job: JobId) -> None:
-        known = self.account.acknowledged.setdefault(client, job)
-        if known != job:
-            raise Violation(f"9: one submit was told two numbers, {known} and {job}")
-
     # -- faults --------------------------------------------------------------------------------------------------------
 
     def _break(self, fault: Fault) -> None:
@@ -199,7 +116,7 @@ class World:
             node.boot()
 
     def _heal(self) -> None:
-        self.calm = True
+        self.people.rest()
         self.net.heal()
         self.net.weather = Weather()
         for node in self._machines:
@@ -213,6 +130,10 @@ class World:
         for node in self.nodes.values():
             if node.book is not None and (found := violations(node.book.state)):
                 raise Violation(f"9, 13: {node.id}: {found[0]}")
+
+    def _look_at_history(self) -> None:
+        for complaint in complaints(self.people.history):
+            raise Violation(f"linear: {complaint}")
 
     def _final_account(self) -> None:
         self._look_at_states()
@@ -230,27 +151,9 @@ class World:
             raise Violation(f"12: states differ after calm: {applied}")
         for node in keepers:
             assert node.book is not None
-            for client, job in self.account.acknowledged.items():
+            for client, job in self.people.acknowledged.items():
                 known = node.book.state.clients.get(client)
                 if known is None or known.first != job or job not in node.book.state.jobs:
                     raise Violation(f"9: job {job} was acknowledged and {node.id} does not have it")
         if unended := self._unended():
             raise Violation(f"calm: after {self.loop.time():.0f} s jobs {unended[:5]} of {len(unended)} have not ended")
-
-
-def _a_spec(chance: SeededEntropy) -> JobSpec:
-    need = Resources(chance.choose((250, 500, 1000, 1000, 2000)), 1 << 28)
-    spec = JobSpec(
-        ANNA,
-        (b"true",),
-        Want(need, key=f"true{chance.below(3)}"),
-        count=chance.choose((1, 1, 1, 2, 5)),
-    )
-    match chance.below(6):
-        case 0:
-            return msgspec.structs.replace(spec, retries=2)
-        case 1:
-            return msgspec.structs.replace(spec, once=True)
-        case 2:
-            return msgspec.structs.replace(spec, overlap=True)
-    return spec
