@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, combinations, permutations
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.linear import UNKNOWN, Call, refusal
+from tests.linear import UNKNOWN, Call, Model, refusal
 from tests.linear_jobs import (
     ABSENT,
     ACCEPTED,
@@ -20,7 +21,6 @@ from tests.linear_jobs import (
     LIVE,
     TOO_LATE,
     Ask,
-    Job,
     Told,
     What,
     complaints,
@@ -129,21 +129,48 @@ def _busy(client: int, at: int) -> Iterator[JobCall]:
 # -- against a checker that tries everything ---------------------------------------------------------------------------
 
 
-def by_force(calls: Sequence[JobCall]) -> bool:
+def by_force(model: Model[Any, Any, Any], calls: Sequence[Call[Any, Any]]) -> bool:
     known = [call for call in calls if call.is_known]
     unknown = [call for call in calls if not call.is_known]
     chosen = chain.from_iterable(combinations(unknown, size) for size in range(len(unknown) + 1))
-    return any(fits(order) for some in chosen for order in permutations([*known, *some]))
+    return any(fits(model, order) for some in chosen for order in permutations([*known, *some]))
 
 
-def fits(order: Sequence[JobCall]) -> bool:
+def fits(model: Model[Any, Any, Any], order: Sequence[Call[Any, Any]]) -> bool:
     for place, call in enumerate(order):
         if any(later.is_known and later.end < call.begin for later in order[place:]):
             return False
-    state: Job | None = JOBS.first
+    state = model.first
     for call in order:
-        state = JOBS.step(state, call.ask, call.answer) if state is not None else None
+        state = model.step(state, call.ask, call.answer) if state is not None else None
     return state is not None
+
+
+class Register:
+    """Holds what was written last; to write nothing (0) asks what it is."""
+
+    first = 0
+
+    def step(self, state: int, ask: int, answer: object) -> int | None:
+        if ask:
+            return ask
+        return state if answer is UNKNOWN or answer == state else None
+
+
+@st.composite
+def of_a_register(draw: st.DrawFn) -> list[Call[int, int]]:
+    calls = []
+    for _ in range(draw(st.integers(1, 6))):
+        ask, begin = draw(st.integers(0, 3)), draw(st.integers(0, 8))
+        answer = UNKNOWN if draw(st.integers(0, 4)) == 0 else draw(st.integers(0, 3))
+        calls.append(Call(ask, answer, begin, begin + draw(st.integers(1, 8))))
+    return calls
+
+
+@settings(max_examples=400)
+@given(of_a_register())
+def test_it_agrees_with_who_tries_everything_about_a_register(calls: list[Call[int, int]]) -> None:
+    assert (refusal(Register(), calls) is None) == by_force(Register(), calls)
 
 
 ASKS = st.sampled_from([Ask(what, 1) for what in What])
@@ -169,7 +196,7 @@ def any_call(draw: st.DrawFn) -> JobCall:
 
 @given(any_history())
 def test_it_agrees_with_who_tries_everything(history: list[JobCall]) -> None:
-    assert (refusal(JOBS, history) is None) == by_force(history)
+    assert (refusal(JOBS, history) is None) == by_force(JOBS, history)
 
 
 @st.composite
@@ -199,4 +226,4 @@ def test_a_changed_answer_is_refused_if_it_fits_nowhere(history: list[JobCall], 
     call = history[place]
     other = data.draw(st.sampled_from(WORDS[call.ask.what]))
     history[place] = Call(call.ask, other, call.begin, call.end)
-    assert (refusal(JOBS, history) is None) == by_force(history)
+    assert (refusal(JOBS, history) is None) == by_force(JOBS, history)
