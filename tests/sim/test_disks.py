@@ -40,7 +40,7 @@ def test_who_loses_its_store_begins_anew_and_holds_the_log_again(faults: tuple[F
     node = list(one.nodes.values())[1]
     before = node.member
     one.run()
-    assert one.account.acknowledged
+    assert one.people.acknowledged
     assert node.home.stores == 1
     assert node.member != before
     assert len(node.disk.cells.aside) == 1
