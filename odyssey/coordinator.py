@@ -46,7 +46,8 @@ from odyssey.scheduler.state import State
 AGE_MS: Final = 600_000
 LOSSES_MS: Final = 1_000
 LOOK_AGAIN_MS: Final = 5_000  # while a task waits for a faster machine that may overrun
-_FAR_MS: Final = 1 << 40
+AT_ONCE: Final = 1_000  # tasks in one order: a log entry has its limits
+_NEVER: Final = 1 << 62
 
 
 class Book(Protocol):
@@ -83,12 +84,15 @@ class Coordinator:
         self._seen: dict[NodeNumber, Seen] = {}
         self._numbers: dict[NodeId, NodeNumber] = {}
         self._reported: dict[NodeNumber, dict[AttemptId, bool]] = {}  # proposed; True: applied
+        self._refused: dict[NodeNumber, None] = {}  # whose reports the log did not take
         self._tell: dict[NodeNumber, None] = {}  # whose Duty may have changed
+        self._owed: dict[NodeNumber, int] = {}  # whose beat can be answered once a quorum has answered this round
         self._backoffs: dict[TaskId, int] = {}  # when they end
         self._begun = self._stirred = False  # stirred: a Duty may be sent that could not be before
         self._confirmed = 0
         self._dirty, self._planning = True, 0  # orders that are proposed and not applied
-        self._losses_ms = self._roles_ms = self._again_ms = 0
+        self._losses_ms = self._roles_ms = 0
+        self._again_ms = _NEVER  # when to plan although nothing has changed
         self._age_ms, self._decay_ms = now + AGE_MS, now + DECAY_EVERY_MS
 
     @property
@@ -109,12 +113,13 @@ class Coordinator:
                 self._post.tell(sender, JobsAre(tuple((job, one.spec) for job, one in known if one is not None)))
 
     def _on_beat(self, node: NodeNumber, beat: Beat, now: int) -> None:
-        in_force = self._grants.beat(node, beat, self._replica.core.next_round, now)
+        round_ = self._replica.core.next_round
+        in_force = self._grants.beat(node, beat, round_, now)
         self._notice(self._membership.hear(node, beat, now))
         if in_force and self._begun:
             self._observe(node)
             self._report(node, beat)
-            self._tell[node], self._stirred = None, True
+            self._owed.setdefault(node, round_)  # an answer now would quote the beat before
             self.look()
 
     def applied(self, events: Iterable[e.Event]) -> None:
@@ -128,10 +133,16 @@ class Coordinator:
         match event:
             case e.TaskRequeued() if event.backoff_ms:
                 self._backoffs[event.task] = now + event.backoff_ms
-            case e.TasksAssigned() | e.BacklogPromoted() | e.AttemptEnded():
+            case e.TasksAssigned() | e.BacklogPromoted():
                 self._tell[event.node] = None
+            case e.AttemptEnded():
+                self._tell[event.node] = None
+                self._tell_holders((event.task,))  # of a race that is decided
             case e.TasksCancelling():
                 self._tell_holders(event.tasks)
+            case e.AttemptsRecalled():
+                held = self._state.held.items()
+                self._tell.update((node, None) for node, those in held if not those.keys().isdisjoint(event.attempts))
             case e.NodeAdmitted() | e.NodeRemoved():
                 self._meet(now)
             case _:
@@ -144,18 +155,21 @@ class Coordinator:
 
     def _meet(self, now: int) -> None:
         """Go by the log in who is a member."""
-        nodes = self._state.nodes
-        self._numbers = {node.id: number for number, node in nodes.items() if not node.removed}
-        for number, node in nodes.items():
-            if node.removed:
-                self._grants.removed(number)
-                self._membership.forget(number)
-                self._seen.pop(number, None)
-            else:
-                self._membership.admit(number, now)
-        for gone in [number for number in self._seen if number not in nodes]:
-            self._membership.forget(gone)
-            del self._seen[gone]
+        before = set(self._numbers.values())
+        self._numbers = {node.id: number for number, node in self._state.nodes.items() if not node.removed}
+        members = set(self._numbers.values())
+        for number in members - before:
+            self._membership.admit(number, now)
+        for number in (before | self._state.nodes.keys()) - members:
+            self._forget(number)
+
+    def _forget(self, gone: NodeNumber) -> None:
+        self._grants.removed(gone)
+        self._membership.forget(gone)
+        self._seen.pop(gone, None)
+        self._reported.pop(gone, None)
+        self._refused.pop(gone, None)
+        self._owed.pop(gone, None)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -166,6 +180,7 @@ class Coordinator:
         if self._begun:
             self._end_backoffs(now)
             self._keep_time(now)
+            self._report_again()
             self._give_away(now)
             self._choose_keepers(now)
         self.look()
@@ -173,18 +188,23 @@ class Coordinator:
     def _keep_time(self, now: int) -> None:
         if now >= self._age_ms:
             self._age_ms = now + AGE_MS
-            self._propose(AgeQueue(self.fence))
+            self._propose(AgeQueue(self.fence), self._age_soon)
         if now >= self._decay_ms:
             self._decay_ms = now + DECAY_EVERY_MS
-            self._propose(DecayUsage(self.fence, keep_ppm(DECAY_EVERY_MS)))
-        if self._again_ms and now >= self._again_ms:
-            self._again_ms, self._dirty = 0, True
+            self._propose(DecayUsage(self.fence, keep_ppm(DECAY_EVERY_MS)), self._decay_soon)
+        if now >= self._again_ms:
+            self._again_ms, self._dirty = _NEVER, True
+
+    def _age_soon(self) -> None:
+        self._age_ms = 0
+
+    def _decay_soon(self) -> None:
+        self._decay_ms = 0
 
     def _end_backoffs(self, now: int) -> None:
-        due = [task for task, end in self._backoffs.items() if end <= now]
+        due = [task for task, end in self._backoffs.items() if end <= now][:AT_ONCE]
         if due:
-            for task in due:
-                self._backoffs[task] = now + _FAR_MS  # unless the log does not take it
+            self._backoffs.update(dict.fromkeys(due, _NEVER))  # unless the log does not take it
             self._propose(EndBackoff(self.fence, tuple(due)), lambda: self._backoffs.update(dict.fromkeys(due, now)))
         self._backoffs = {task: end for task, end in self._backoffs.items() if task in self._state.backoffs}
 
@@ -201,11 +221,18 @@ class Coordinator:
         if confirmed != self._confirmed:
             self._confirmed, self._stirred = confirmed, True
             self._grants.confirmed(confirmed)
+            self._answer_beats(confirmed)
         if self._dirty and not self._planning:
             self._plan()
         if self._tell and self._stirred:
             self._stirred = False
             self._send_duties()
+
+    def _answer_beats(self, confirmed: int) -> None:
+        due = [node for node, round_ in self._owed.items() if round_ <= confirmed]
+        for node in due:
+            del self._owed[node]
+            self._tell[node] = None
 
     def _begin(self) -> None:
         """All that earlier coordinators did is known."""
@@ -224,15 +251,19 @@ class Coordinator:
         if made.more:
             self._dirty = True
         if any(one.code is Code.FASTER_SOON for one in made.blocked):
-            self._again_ms = self._clock.monotonic_ms() + LOOK_AGAIN_MS
+            self._plan_again(LOOK_AGAIN_MS)
         for command in orders(made, self.fence):
             self._planning += 1
             self._replica.propose(command, self._planned)
 
     def _planned(self, outcome: Outcome) -> None:
         self._planning -= 1
-        if not isinstance(outcome, Accepted):  # not at once: while leadership is handed over every try ends like this
-            self._again_ms = self._clock.monotonic_ms() + (outcome.after_ms if isinstance(outcome, Again) else 0)
+        if not isinstance(outcome, Accepted):
+            self._plan_again(0)
+
+    def _plan_again(self, after_ms: int) -> None:
+        """With a tick: at once the log would be as busy as before."""
+        self._again_ms = min(self._again_ms, self._clock.monotonic_ms() + after_ms)
 
     def _propose(self, command: Command, refused: Callable[[], None] = lambda: None) -> None:
         def done(outcome: Outcome) -> None:
@@ -256,7 +287,9 @@ class Coordinator:
                 self._post.tell(node.id, self._with_settled(number, duty))
 
     def _with_settled(self, node: NodeNumber, duty: Duty) -> Duty:
-        settled = tuple(attempt for attempt, applied in self._reported.get(node, {}).items() if applied)
+        held = self._state.held.get(node, {})  # what is still here was not understood: it is kept for a later term
+        told = self._reported.get(node, {})
+        settled = tuple(attempt for attempt, applied in told.items() if applied and attempt not in held)
         return Duty(duty.beat, duty.fence, duty.revision, duty.since, duty.holds, settled) if settled else duty
 
     def _listed(self, node: NodeNumber) -> list[Listed]:
@@ -286,8 +319,17 @@ class Coordinator:
             if isinstance(outcome, Accepted):
                 reported[attempt] = True
             else:
-                reported.pop(attempt, None)  # the next beat tells it again
+                reported.pop(attempt, None)
+                self._refused[node] = None
         self._tell[node], self._stirred = None, True
+
+    def _report_again(self) -> None:
+        """The machine may be gone by now: what it has told must not be lost for that."""
+        refused, self._refused = self._refused, {}
+        for node in refused:
+            beat = self._membership.last(node)
+            if beat is not None:
+                self._report(node, beat)
 
     # -- losses --------------------------------------------------------------------------------------------------------
 
@@ -295,7 +337,7 @@ class Coordinator:
         if now < self._losses_ms:
             return
         self._losses_ms = now + LOSSES_MS
-        for node, held in self._state.held.items():
+        for node, held in list(self._state.held.items()):
             if held:
                 work = (Work(attempt, task, self._patience_ms(task)) for attempt, task in held.items())
                 for cause, attempts in self._grants.give_away(node, work, now).items():
@@ -344,7 +386,7 @@ class Coordinator:
         core = self._replica.core
         view = self._crew.view(core.me, core.config, self._is_settled, core.log.last, self._sights(now), now)
         core.in_step = safety.in_step(view, core.in_step)
-        if now < self._roles_ms and len(core.config.voters) != 2:
+        if not view.settled or (now < self._roles_ms and len(core.config.voters) != 2):
             return
         self._roles_ms = now + roles.ASK_MS
         change = roles.decide(view, now)
@@ -369,7 +411,7 @@ class Coordinator:
                 sights[sight.member] = sight
         for member in core.config.members:
             match = core.log.stable if member == core.me else core.peers[member].match
-            heard = now if member == core.me else self._replica.heard_ms.get(member, now - _FAR_MS)
+            heard = now if member == core.me else self._replica.heard_ms.get(member, now - _NEVER)
             known = sights.get(member, Sight(member, 0))
             sights[member] = known._replace(silent_ms=now - heard, match=match)
         return list(sights.values())

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from odyssey.mesh.raft.types import Config, Member
-from odyssey.mesh.roles import CAUGHT_UP, LIVE_MS, Candidate, View
+from odyssey.mesh.roles import CAUGHT_UP, LIVE_MS, OUT_OF_STEP_MS, Candidate, View
 from odyssey.messages import Going, Keeping
 
 
@@ -31,17 +31,18 @@ class _Past:
 
     def __init__(self) -> None:
         self.steady_ms: int | None = None  # since then it was never silent for long
-        self.caught_up_ms: int | None = None  # since then it has lacked little
+        self.caught_up_ms: int | None = None  # since then it has lacked little, and nothing for long
         self.owing_ms: int | None = None  # since then it owes `awaited`
         self.awaited = 0
 
     def note(self, sight: Sight, last: int, now: int) -> None:
         self.steady_ms = None if sight.silent_ms >= LIVE_MS else now if self.steady_ms is None else self.steady_ms
-        if sight.match is None or last - sight.match > CAUGHT_UP:
+        self._note_debt(sight.match or 0, last, now)
+        late = self.owing_ms is not None and now - self.owing_ms >= OUT_OF_STEP_MS
+        if sight.match is None or last - sight.match > CAUGHT_UP or late:
             self.caught_up_ms = None
         elif self.caught_up_ms is None:
             self.caught_up_ms = now
-        self._note_debt(sight.match or 0, last, now)
 
     def _note_debt(self, match: int, last: int, now: int) -> None:
         if match >= last:

@@ -46,7 +46,7 @@ PATIENCE_MOST_MS: Final = 5 * 60_000
 RECOVERED_MS: Final = 10_000  # after `mesh recover`: members still find their new coordinator
 MASS_MS: Final = 30_000
 DEAF_MS: Final = 15_000  # Duties do not get through: two leases
-MOST_PENDING: Final = 8  # beats of a machine that wait for a quorum: a lease's worth
+MOST_PENDING: Final = 8  # beats of a machine, one for each round of heartbeats, that wait for a quorum
 
 
 class Work(NamedTuple):
@@ -72,7 +72,7 @@ class _Machine:
         self.since = since  # 0: not known yet
         self.heard_ms = now
         self.answered_ms = now  # when the newest beat that was answered came in; the first counts as answered
-        self.pending: deque[_Quotable] = deque(maxlen=MOST_PENDING)
+        self.pending: deque[_Quotable] = deque()
         self.quotable: _Quotable | None = None
         self.revision = 0  # of the newest Duty of this coordinator that it goes by
         self.owing_ms: int | None = None  # since then Duties were sent, and it goes by none of them
@@ -91,7 +91,13 @@ class _Machine:
             self.pending.clear()
             self.quotable = None
         else:
-            self.pending.append(_Quotable(round_, beat.id, now))
+            self._await(_Quotable(round_, beat.id, now))
+
+    def _await(self, new: _Quotable) -> None:
+        """The oldest is the next to be proven, so it stays, however fast beats come and however slow answers are."""
+        if self.pending and (self.pending[-1].round == new.round or len(self.pending) == MOST_PENDING):
+            self.pending.pop()
+        self.pending.append(new)
 
     def confirm(self, round_: int) -> None:
         while self.pending and self.pending[0].round <= round_:

@@ -1,0 +1,743 @@
+"""The coordinator on a real replica and a real book: what it proposes, what it says, and when.
+
+Machine 1 leads; beats and the voices of other members are said by the test. A disk takes a millisecond.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+
+from odyssey import wire
+from odyssey.book import Book
+from odyssey.clock import SeededEntropy
+from odyssey.commands import (
+    AdmitNode,
+    AgeQueue,
+    AssignTasks,
+    Batch,
+    CancelTasks,
+    Command,
+    DecayUsage,
+    EndBackoff,
+    Facts,
+    Fence,
+    LoseAttempts,
+    RecallAttempts,
+    RemoveNode,
+    Report,
+    ReportAttempts,
+    SubmitJobs,
+)
+from odyssey.coordinator import AGE_MS, AT_ONCE, Coordinator
+from odyssey.events import Event
+from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, TaskId, UserId, task_id
+from odyssey.mesh.grants import DEAF_MS
+from odyssey.mesh.lease import GIVE_AWAY_MS
+from odyssey.mesh.raft.types import AnyMessage, Append, Heartbeat, Member, VoteRequest
+from odyssey.mesh.replica import TICK_MS, Accepted, Letter, Logged, Outcome, Replica, Scope
+from odyssey.messages import AskJobs, Beat, BeatId, BootId, Duty, Elsewhere, Going, Holding, JobsAre, Keeping
+from odyssey.model import Cause, TaskState, Use
+from odyssey.model import Outcome as Ended
+from odyssey.resources import Resources
+from odyssey.scheduler.apply import TRANSITIONS
+from odyssey.scheduler.fairshare import DECAY_EVERY_MS
+from odyssey.spec import JobSpec
+from tests.builders import GIB, a_spec
+from tests.daemon_fakes import SlowDisk, Time
+from tests.mesh.raft import alone
+from tests.mesh.raft.alone import beats_back, holds, votes
+from tests.mesh.raft.machine import member
+
+C = TypeVar("C", bound=Command)
+
+SCOPE = Scope("mesh", 1, b"first")
+ENOUGH_MS = 1_000  # for a round of heartbeats and some writes
+
+
+class Worker:
+    """A machine, as far as its coordinator sees it."""
+
+    def __init__(self, name: str) -> None:
+        self.id, self.boot, self.number = NodeId(name), BootId(name.encode()), 0
+        self.duties: list[Duty] = []
+        self.specs: dict[JobId, JobSpec] = {}
+
+    @property
+    def holds(self) -> list[AttemptId]:
+        return [one.attempt for one in self.duties[-1].holds]
+
+    def beat(self, **fields: object) -> Beat:
+        self.number += 1
+        newest = self.duties[-1] if self.duties else None
+        fields.setdefault("revision", newest.revision if newest else 0)
+        fields.setdefault("fence", newest.fence if newest else Fence(0, 0))
+        fields.setdefault("since", newest.since if newest else AttemptId(0))
+        return Beat(BeatId(self.boot, 1, self.number), **fields)  # type: ignore[arg-type]
+
+
+class Desk:
+    """Machine 1 with its replica, its book and, while it leads, its coordinator."""
+
+    def __init__(self, members: str = "1") -> None:
+        self.time, self.book = Time(), Book()
+        self.disk = SlowDisk(self.time)
+        self.coordinator: Coordinator | None = None
+        self.workers: dict[NodeId, Worker] = {}
+        self.voices: set[str] = set(members.split()) - {"1"}
+        self.lag_ms = 1
+        self.unheard: tuple[type, ...] = ()  # what nobody answers
+        self.looks = 0
+        self.replica = Replica(
+            SCOPE,
+            alone.core(members=members),
+            self.book,
+            self.disk,
+            self,
+            self.time,
+            self.time,
+            SeededEntropy(1),
+            self.look,
+        )
+        self.book.watch = self._applied
+        self.replica.start()
+        self._tick()
+
+    def _tick(self) -> None:
+        self.time.call_later(TICK_MS / 1000, self._tick)
+        if self.coordinator is not None:
+            self.coordinator.tick()
+
+    # -- ports
+
+    def look(self) -> None:
+        self.looks += 1
+        assert self.looks < 100_000, "it goes round and round"
+        core = self.replica.core
+        if not core.is_leader:
+            self.coordinator = None
+        elif self.coordinator is None or self.coordinator.term != core.term:
+            self.coordinator = Coordinator(self.replica, self.book, self, self.time)
+        if self.coordinator is not None:
+            self.coordinator.look()
+
+    def _applied(self, events: object) -> None:
+        if self.coordinator is not None:
+            self.coordinator.applied(events)  # type: ignore[arg-type]
+
+    def tell(self, node: NodeId, message: Duty | JobsAre | Elsewhere) -> None:
+        worker = self.workers[node]
+        match message:
+            case Duty():
+                worker.duties.append(message)
+            case JobsAre(jobs):
+                worker.specs.update(jobs)
+
+    def send(self, to: NodeId, letter: Letter) -> None:
+        """Who has a voice answers at once, and agrees."""
+        if to in self.voices and not isinstance(letter.content, self.unheard):
+            reply = _reply(to, letter.content)
+            if reply is not None:
+                self.time.call_later(self.lag_ms / 1000, lambda: self.hears(reply))
+
+    # -- what the test does
+
+    def hears(self, *messages: AnyMessage) -> None:
+        for message in messages:
+            self.replica.receive(Letter(SCOPE, message, self.replica.me.store))
+
+    def wait(self, ms: int = ENOUGH_MS) -> None:
+        self.time.wait(ms)
+
+    def do(self, command: Command) -> list[Event]:
+        """Onto the log, as somebody's wish."""
+        outcomes: list[Outcome] = []
+        self.replica.propose(command, outcomes.append)
+        self.wait(10)
+        (outcome,) = outcomes
+        assert isinstance(outcome, Accepted)
+        assert isinstance(outcome.answer, list)
+        return outcome.answer
+
+    def admit(self, name: str, cpus: int = 4) -> Worker:
+        facts = Facts(Resources(cpus * 1000, 8 * GIB), shared=True)
+        self.do(AdmitNode(NodeId(name), f"pc{name}", UserId("anna"), facts))
+        worker = self.workers[NodeId(name)] = Worker(name)
+        return worker
+
+    def submit(self, **fields: Any) -> JobId:
+        before = self.book.state.head.last_job
+        client = ClientId((before + 1).to_bytes(16, "big"))
+        self.do(SubmitJobs(client, 0, (a_spec(**fields),)))
+        return JobId(before + 1)
+
+    def beats(self, worker: Worker, **fields: object) -> None:
+        assert self.coordinator is not None
+        self.coordinator.receive(worker.id, worker.beat(**fields))
+
+    def beating(self, ms: int, *workers: Worker, **fields: object) -> None:
+        """Each tells once a second what it holds, and that all goes well."""
+        for _ in range(ms // 1_000):
+            for worker in workers:
+                held = tuple(Holding(one.attempt, one.task, started=True) for one in worker.duties[-1].holds)
+                self.beats(worker, holds=held, **fields)
+            self.wait(1_000)
+
+    # -- what it asks
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(1, self.replica.core.term)
+
+    def log(self, kind: type[C]) -> list[C]:
+        """The commands of a kind that are on the log, in order."""
+        log = self.replica.core.log
+        entries = log.since(log.snapshot.index + 1, 1 << 20, 1 << 40)
+        commands = [wire.decode_log(one.data, Logged).command for one in entries if one.kind == 0]
+        return [command for command in commands if isinstance(command, kind)]
+
+    def attempt(self, job: JobId, index: int = 0) -> AttemptId:
+        return self.book.state.tasks[task_id(job, index)].attempts[0].id
+
+    def state_of(self, job: JobId, index: int = 0) -> TaskState:
+        return self.book.state.tasks[task_id(job, index)].state
+
+
+def _reply(name: str, content: object) -> AnyMessage | None:
+    match content:
+        case VoteRequest():
+            return votes(name, content.term, pre=content.pre)
+        case Append():
+            return holds(name, content.term, content.prev_index + len(content.entries))
+        case Heartbeat():
+            return beats_back(name, content.term, content.round)
+    return None
+
+
+def leading(members: str = "1") -> Desk:
+    """Machine 1 leads, and its first entry is applied."""
+    desk = Desk(members)
+    desk.wait(5_000)
+    assert desk.replica.core.leads_safely
+    return desk
+
+
+def at_work(members: str = "1", name: str = "1", **fields: Any) -> tuple[Desk, Worker, JobId]:
+    """One machine, one task on it, and it knows."""
+    desk = leading(members)
+    worker = desk.admit(name)
+    desk.beats(worker)
+    desk.wait()
+    job = desk.submit(**fields)
+    desk.wait(100)
+    assert worker.holds == [desk.attempt(job)]
+    return desk, worker, job
+
+
+def again(desk: Desk) -> None:
+    """It stops leading, and is elected again, in another term."""
+    term = desk.replica.core.term
+    desk.replica.core.step_down()
+    while not (desk.replica.core.is_leader and desk.replica.core.term > term):
+        desk.wait(TICK_MS)
+    desk.wait(20)
+
+
+def busy(desk: Desk, is_so: bool = True) -> None:
+    """The log takes nothing: leadership is being handed to somebody."""
+    core = desk.replica.core
+    core.transferring = member("9") if is_so else None
+    core._transfer_until = 1 << 40
+
+
+# -- when it may order -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_ordered_before_its_own_entry_is_applied() -> None:
+    """What an earlier coordinator did may still be on its way onto the log."""
+    desk = leading("1 2 3")
+    worker = desk.admit("2")
+    job = desk.submit()
+    desk.unheard = (Append,)
+    again(desk)
+    assert not desk.replica.core.leads_safely
+    desk.beats(worker)
+    desk.wait()
+    desk.beats(worker)
+    assert desk.log(AssignTasks) == []
+    assert worker.duties == []
+    desk.unheard = ()
+    desk.wait()
+    desk.beats(worker)
+    desk.wait()
+    assert worker.holds == [desk.attempt(job)]
+
+
+def test_one_plan_is_under_way_at_a_time() -> None:
+    desk = leading()
+    worker = desk.admit("1")
+    desk.beats(worker)
+    desk.wait()
+    desk.disk.held = True
+    replica = desk.replica
+    for number in (1, 2):
+        replica.propose(SubmitJobs(ClientId(bytes([number]) * 16), 0, (a_spec(),)), lambda _: None)
+    desk.wait()
+    desk.disk.let_go()
+    desk.disk.held = True
+    for _ in range(5):
+        desk.beats(worker)
+        desk.wait(200)
+    assert len(desk.log(AssignTasks)) == 1
+    desk.disk.let_go()
+    desk.wait()
+    assert all(desk.state_of(JobId(job)) is TaskState.ASSIGNED for job in (1, 2))
+
+
+def test_a_plan_that_the_log_does_not_take_is_made_again_later_and_not_at_once() -> None:
+    """At once would be for ever: the log is as busy as before, and nothing else would be done here any more."""
+    desk = leading()
+    desk.beats(worker := desk.admit("1"))
+    desk.wait()
+    desk.replica.propose(SubmitJobs(ClientId(b"1" * 16), 0, (a_spec(),)), lambda _: None)
+    busy(desk)
+    looks = desk.looks
+    desk.wait()
+    assert desk.looks - looks < 100
+    assert desk.log(AssignTasks) == []
+    busy(desk, False)
+    desk.wait()
+    assert worker.holds == [desk.attempt(JobId(1))]
+
+
+# -- Duties ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_duty_leaves_only_when_a_quorum_has_answered_since() -> None:
+    desk = leading("1 2 3")
+    worker = desk.admit("2")
+    desk.unheard = (Heartbeat,)
+    desk.beats(worker)
+    desk.wait(400)
+    assert worker.duties == []
+    desk.unheard = ()
+    desk.wait(400)
+    assert [duty.beat.number for duty in worker.duties] == [1]
+
+
+def test_each_beat_is_answered_by_itself_and_not_with_the_next_one() -> None:
+    """Else a lease would always be a second older than it has to be."""
+    desk, worker, _ = at_work()
+    for _ in range(3):
+        desk.beats(worker)
+        desk.wait(400)
+        assert worker.duties[-1].beat.number == worker.number
+
+
+def test_many_beats_of_one_machine_do_not_hold_up_the_answer_to_the_first() -> None:
+    """It tells of each end at once, up to a hundred times a second; the way there and back takes longer."""
+    desk, worker, _ = at_work("1 2 3", name="2")
+    desk.lag_ms = 200
+    for _ in range(200):
+        desk.beats(worker)
+        desk.wait(10)
+    assert worker.number - worker.duties[-1].beat.number < 100
+
+
+def test_a_duty_says_at_once_what_has_changed() -> None:
+    desk, worker, job = at_work()
+    before = len(worker.duties)
+    desk.do(CancelTasks(job))
+    assert [one.stop for one in worker.duties[-1].holds] == [True]
+    assert worker.duties[-1].beat == worker.duties[before - 1].beat, "without waiting for another beat"
+
+
+def test_who_lost_the_race_is_told_at_once_to_stop() -> None:
+    desk = leading()
+    first, second = desk.admit("1", cpus=1), desk.admit("2", cpus=1)
+    for worker in (first, second):
+        desk.beats(worker)
+    desk.wait()
+    job = desk.submit(overlap=True, count=1)
+    desk.wait(100)
+    (held,) = [worker for worker in (first, second) if worker.duties[-1].holds]
+    other = second if held is first else first
+    number = NodeNumber(2 if held is first else 1)
+    desk.do(AssignTasks(desk.fence, (Batch(number, job, ((0, 1),)),)))
+    assert len(other.holds) == 1
+    desk.beats(held, reports=(Report(held.holds[0], task_id(job, 0), Ended.EXITED),))
+    desk.wait(50)
+    assert [one.stop for one in other.duties[-1].holds] == [True]
+
+
+def test_a_place_in_a_backlog_is_taken_back_at_once() -> None:
+    desk, worker, _ = at_work(cpus=4)
+    job = desk.submit(cpus=4)
+    desk.do(AssignTasks(desk.fence, (Batch(NodeNumber(1), job, ((0, 1),), slot=False),)))
+    assert [one.slot for one in worker.duties[-1].holds] == [True, False]
+    desk.do(RecallAttempts(desk.fence, ((desk.attempt(job), task_id(job, 0)),)))
+    assert [one.recall for one in worker.duties[-1].holds] == [False, True]
+
+
+# -- reports -----------------------------------------------------------------------------------------------------------
+
+
+def its_end(desk: Desk, job: JobId, outcome: Ended = Ended.EXITED, code: int = 0) -> tuple[Report, ...]:
+    return (Report(desk.attempt(job), task_id(job, 0), outcome, code),)
+
+
+def test_a_report_is_settled_when_it_is_applied_and_not_before() -> None:
+    desk, worker, job = at_work("1 2 3", name="2")
+    desk.unheard = (Append,)
+    reports = its_end(desk, job)
+    for _ in range(2):
+        desk.beats(worker, reports=reports)
+        desk.wait(400)
+    assert worker.duties[-1].beat.number == worker.number
+    assert not worker.duties[-1].settled
+    desk.unheard = ()
+    desk.wait()
+    assert worker.duties[-1].settled == (reports[0].attempt,)
+    assert desk.state_of(job) is TaskState.DONE
+
+
+def test_a_report_is_proposed_once_however_often_it_is_told() -> None:
+    desk, worker, job = at_work()
+    reports = its_end(desk, job)
+    for _ in range(5):
+        desk.beats(worker, reports=reports)
+        desk.wait(50)
+    assert len(desk.log(ReportAttempts)) == 1
+
+
+def test_the_next_coordinator_hears_it_and_settles_it_again() -> None:
+    """The Duty that settled it may have been lost with the coordinator that sent it."""
+    desk, worker, job = at_work()
+    reports = its_end(desk, job)
+    desk.beats(worker, reports=reports)
+    desk.wait()
+    again(desk)
+    worker.duties.clear()
+    desk.beats(worker, reports=reports)
+    desk.wait()
+    assert worker.duties[-1].settled == (reports[0].attempt,)
+    assert len(desk.log(ReportAttempts)) == 2
+    assert desk.state_of(job) is TaskState.DONE
+
+
+def test_a_report_that_the_log_did_not_take_is_proposed_again() -> None:
+    desk, worker, job = at_work()
+    busy(desk)
+    desk.beats(worker, reports=its_end(desk, job))
+    desk.wait(400)
+    assert desk.log(ReportAttempts) == []
+    assert not worker.duties[-1].settled
+    busy(desk, False)
+    desk.wait(400)
+    assert len(desk.log(ReportAttempts)) == 1
+    assert len(worker.duties[-1].settled) == 1
+    assert desk.state_of(job) is TaskState.DONE
+
+
+def _fail(*_: object) -> NoReturn:
+    raise ZeroDivisionError("a bug")
+
+
+def test_a_report_that_could_not_be_applied_is_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in applying it: the attempt is still held, so the machine keeps the report for a coordinator to come."""
+    desk, worker, job = at_work()
+    monkeypatch.setitem(TRANSITIONS, ReportAttempts, _fail)  # type: ignore[misc]
+    desk.beats(worker, reports=its_end(desk, job))
+    desk.wait()
+    assert desk.state_of(job) is TaskState.ASSIGNED
+    assert not worker.duties[-1].settled
+
+
+def test_what_is_told_no_more_is_settled_no_more() -> None:
+    desk, worker, job = at_work()
+    desk.beats(worker, reports=its_end(desk, job))
+    desk.wait()
+    desk.beats(worker)
+    desk.wait()
+    assert not worker.duties[-1].settled
+
+
+def test_the_report_of_an_attempt_that_was_given_away_is_settled_too() -> None:
+    """Else the machine would tell it for ever."""
+    desk, worker, _ = at_work()
+    old = Report(AttemptId(5), TaskId(77), Ended.EXITED)
+    desk.beats(worker, reports=(old,))
+    desk.wait()
+    assert worker.duties[-1].settled == (old.attempt,)
+
+
+# -- losses ------------------------------------------------------------------------------------------------------------
+
+LOST_MS = GIVE_AWAY_MS + 1_500
+
+
+def test_what_a_silent_machine_held_goes_to_another_one() -> None:
+    desk, _, job = at_work(cpus=3)
+    other = desk.admit("2")
+    desk.beats(other)
+    desk.wait(400)
+    desk.beating(LOST_MS, other)
+    assert [command.cause for command in desk.log(LoseAttempts)] == [Cause.DOWN]
+    assert other.holds == [desk.attempt(job)]
+
+
+def test_a_loss_that_the_log_did_not_take_is_proposed_again() -> None:
+    desk, _, job = at_work()
+    busy(desk)
+    desk.wait(LOST_MS)
+    assert desk.log(LoseAttempts) == []
+    busy(desk, False)
+    desk.wait(2_000)
+    assert desk.state_of(job) is TaskState.WAITING
+
+
+def test_and_is_listed_again_if_the_machine_comes_back_first() -> None:
+    desk, silent, job = at_work()
+    busy(desk)
+    desk.wait(LOST_MS)
+    desk.beats(silent, holds=(Holding(desk.attempt(job), task_id(job, 0), started=True),))
+    busy(desk, False)
+    desk.wait(400)
+    assert silent.holds == [desk.attempt(job)]
+    assert desk.log(LoseAttempts) == []
+
+
+def test_whose_report_is_on_its_way_onto_the_log_has_not_left_it_behind() -> None:
+    """The machine leaves; its last beat brings the result. Were the loss on the log first, `--once` would fail."""
+    desk, worker, job = at_work(once=True)
+    busy(desk)
+    held = Holding(desk.attempt(job), task_id(job, 0), started=True, ended=True)
+    desk.beats(worker, going=Going.LEAVE, holds=(held,), reports=its_end(desk, job))
+    desk.wait(50)
+    busy(desk, False)
+    desk.wait(2_000)
+    assert desk.state_of(job) is TaskState.DONE
+
+
+def test_losses_of_many_machines_may_be_applied_while_they_are_looked_for() -> None:
+    """A disk that is done at once."""
+    desk = leading()
+    for number in range(1, 6):
+        desk.beats(desk.admit(str(number), cpus=1))
+    desk.wait()
+    desk.submit(count=5)
+    desk.wait()
+    desk.disk.instant = True
+    desk.wait(LOST_MS)
+    assert sum(len(command.attempts) for command in desk.log(LoseAttempts)) == 5
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+def failing(desk: Desk, worker: Worker, job: JobId) -> int:
+    """The task fails and waits for its second try; for so long."""
+    desk.beats(worker, reports=its_end(desk, job, code=1))
+    desk.wait(10)
+    return desk.book.state.tasks[task_id(job, 0)].backoff_ms
+
+
+def test_a_backoff_ends_on_its_clock() -> None:
+    desk, worker, job = at_work(retries=1)
+    backoff_ms = failing(desk, worker, job)
+    assert backoff_ms > 500
+    desk.wait(backoff_ms - 2 * TICK_MS)
+    assert desk.log(EndBackoff) == []
+    desk.wait(4 * TICK_MS)
+    assert len(desk.log(EndBackoff)) == 1
+    assert desk.state_of(job) is TaskState.ASSIGNED
+
+
+def test_a_new_coordinator_starts_it_afresh() -> None:
+    desk, worker, job = at_work(retries=1)
+    backoff_ms = failing(desk, worker, job)
+    again(desk)
+    assert desk.log(EndBackoff) == []
+    desk.wait(backoff_ms - 3 * TICK_MS)
+    assert desk.log(EndBackoff) == []
+    desk.wait(5 * TICK_MS)
+    assert len(desk.log(EndBackoff)) == 1
+
+
+def test_a_backoff_that_the_log_did_not_end_ends_later() -> None:
+    desk, worker, job = at_work(retries=1)
+    backoff_ms = failing(desk, worker, job)
+    busy(desk)
+    desk.wait(backoff_ms + 1_000)
+    assert desk.log(EndBackoff) == []
+    busy(desk, False)
+    desk.wait(500)
+    assert len(desk.log(EndBackoff)) == 1
+
+
+def test_backoffs_of_a_huge_array_end_in_orders_that_fit_into_an_entry() -> None:
+    desk = leading()
+    worker = desk.admit("1", cpus=2 * AT_ONCE)
+    desk.beats(worker)
+    desk.wait()
+    job = desk.submit(count=AT_ONCE + 10, retries=1, memory=1 << 20)
+    desk.wait()
+    desk.beats(worker, reports=tuple(Report(one.attempt, one.task, Ended.EXITED, 1) for one in worker.duties[-1].holds))
+    desk.wait(50)
+    assert len(desk.book.state.backoffs) == AT_ONCE + 10
+    desk.wait(3_000)
+    orders = desk.log(EndBackoff)
+    assert sum(len(order.tasks) for order in orders) == AT_ONCE + 10
+    assert max(len(order.tasks) for order in orders) <= AT_ONCE
+    assert desk.state_of(job) is TaskState.ASSIGNED
+
+
+def test_the_queue_ages_and_use_fades_on_its_clock() -> None:
+    desk = leading()
+    desk.wait(AGE_MS - 10_000)
+    assert desk.log(AgeQueue) == []
+    desk.wait(10_000)
+    assert len(desk.log(AgeQueue)) == 1
+    desk.wait(DECAY_EVERY_MS)
+    assert len(desk.log(DecayUsage)) >= 1
+
+
+def test_what_the_log_did_not_take_of_that_comes_soon_and_not_ten_minutes_later() -> None:
+    desk = leading()
+    busy(desk)
+    desk.wait(max(AGE_MS, DECAY_EVERY_MS))
+    assert not desk.log(AgeQueue)
+    assert not desk.log(DecayUsage)
+    busy(desk, False)
+    desk.wait()
+    assert (len(desk.log(AgeQueue)), len(desk.log(DecayUsage))) == (1, 1)
+
+
+# -- machines ----------------------------------------------------------------------------------------------------------
+
+
+def test_who_is_no_member_is_not_answered() -> None:
+    desk = leading()
+    stranger = desk.workers[NodeId("8")] = Worker("8")
+    desk.beats(stranger)
+    desk.wait()
+    assert stranger.duties == []
+
+
+def test_what_a_removed_machine_held_moves_when_its_lease_is_over() -> None:
+    desk, gone, job = at_work(cpus=3)
+    other = desk.admit("2")
+    desk.beats(other)
+    desk.wait(400)
+    desk.do(RemoveNode(NodeNumber(1)))
+    before = len(gone.duties)
+    desk.beating(GIVE_AWAY_MS - 2_000, other)
+    desk.beats(gone)
+    assert desk.state_of(job) is TaskState.ASSIGNED
+    desk.beating(4_000, other)
+    assert [command.cause for command in desk.log(LoseAttempts)] == [Cause.LEFT]
+    assert other.holds == [desk.attempt(job)]
+    assert len(gone.duties) == before
+
+
+def test_a_machine_that_was_removed_and_comes_back_is_a_new_one() -> None:
+    desk = leading()
+    worker = desk.admit("2")
+    desk.beats(worker)
+    desk.wait()
+    desk.do(RemoveNode(NodeNumber(1)))
+    worker = desk.admit("2")
+    desk.beats(worker)
+    job = desk.submit()
+    desk.wait()
+    assert worker.holds == [desk.attempt(job)]
+    assert desk.book.state.tasks[task_id(job, 0)].attempts[0].node == 2
+
+
+def test_a_removed_machine_that_is_switched_off_excuses_nobody() -> None:
+    """Two that fall silent together are no fault of a task. One that is no member says nothing of another."""
+    desk, *_ = at_work()
+    removed = desk.admit("2")
+    desk.beats(removed)
+    desk.wait(400)
+    desk.do(RemoveNode(NodeNumber(2)))
+    desk.wait(LOST_MS)
+    assert [command.cause for command in desk.log(LoseAttempts)] == [Cause.DOWN]
+
+
+def test_a_deaf_machine_gets_nothing_and_loses_what_it_has() -> None:
+    desk, deaf, job = at_work(cpus=3)
+    other = desk.admit("2", cpus=3)
+    desk.beats(other)
+    desk.wait(400)
+    heard = deaf.duties[-1].revision
+    for _ in range((DEAF_MS + GIVE_AWAY_MS) // 1_000 + 2):
+        desk.beats(deaf, revision=heard - 1)
+        desk.beating(1_000, other)
+    assert [command.cause for command in desk.log(LoseAttempts)] == [Cause.CUT]
+    assert other.holds == [desk.attempt(job)]
+    desk.beats(other, reports=its_end(desk, job))
+    desk.do(SubmitJobs(ClientId(b"x" * 16), 0, (a_spec(cpus=3, count=2),)))
+    for _ in range(3):
+        desk.beats(deaf, revision=heard - 1)
+        desk.beating(1_000, other)
+    assert desk.book.state.uses.get(NodeNumber(1), Use()).slots == 0
+    assert desk.book.state.uses[NodeNumber(2)].slots == 1
+
+
+def test_what_jobs_are_is_told_to_who_asks() -> None:
+    desk, worker, job = at_work()
+    assert desk.coordinator is not None
+    desk.coordinator.receive(worker.id, AskJobs((job, JobId(99))))
+    assert worker.specs == {job: desk.book.state.jobs[job].spec}
+
+
+# -- who keeps the log -------------------------------------------------------------------------------------------------
+
+
+def keepers(machines: int, ms: int) -> Desk:
+    """So many machines with a store that have been there for so long."""
+    desk = leading()
+    workers = [desk.admit(str(number + 1)) for number in range(machines)]
+    desk.voices |= {worker.id for worker in workers[1:]}
+    for worker in workers:
+        desk.beats(worker, keeping=Keeping(store=worker.id.encode()))
+    desk.wait(400)
+    for _ in range(ms // 500):
+        for worker in workers:
+            desk.beats(worker, keeping=Keeping(store=worker.id.encode()))
+        desk.wait(500)
+    return desk
+
+
+def names(members: Iterable[Member]) -> set[str]:
+    return {one.node for one in members}
+
+
+def test_a_second_machine_stands_by_and_is_waited_for_once_it_keeps_step() -> None:
+    desk = keepers(2, 20_000)
+    core = desk.replica.core
+    assert (names(core.config.voters), names(core.config.learners)) == ({"1"}, {"2"})
+    assert core.in_step == frozenset()
+    desk = keepers(2, 45_000)
+    assert names(desk.replica.core.in_step) == {"2"}
+    desk.unheard = (Append,)
+    outcomes: list[Outcome] = []
+    desk.replica.propose(SubmitJobs(ClientId(b"1" * 16), 0, (a_spec(),)), outcomes.append)
+    desk.wait(1_000)
+    assert outcomes == []
+    desk.wait(2_000)
+    assert len(outcomes) == 1, "after two seconds without it, the voter goes on alone"
+
+
+def test_of_three_machines_all_vote_in_the_end() -> None:
+    desk = keepers(3, 50_000)
+    assert names(desk.replica.core.config.voters) == {"1", "2", "3"}
+
+
+def test_a_machine_without_a_store_keeps_nothing() -> None:
+    desk = leading()
+    for worker in (desk.admit("1"), desk.admit("2")):
+        desk.beats(worker)
+    desk.wait(60_000)
+    assert names(desk.replica.core.config.members) == {"1"}
