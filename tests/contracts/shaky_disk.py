@@ -10,6 +10,7 @@ Never: sleeps. A slow disk is one whose syncs are counted.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import sqlite3
 from collections.abc import Iterator
@@ -234,8 +235,23 @@ class _Shim:
     def _delete(self, vfs: int, name: int, sync: int) -> int:
         return self._disk.delete(ctypes.string_at(name).decode()) or _DELETE(self._base.delete)(vfs, name, sync)
 
+    def let_go(self) -> None:
+        """What is still open goes back to the usual disk; this VFS is one by then, and is never freed."""
+        self.vfs.open, self.vfs.delete = self._base.open, self._base.delete
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.vfs))
+        for file, usual in self._usual.items():
+            ctypes.cast(file, ctypes.POINTER(_P))[0] = ctypes.addressof(usual)
+        self._usual.clear()
+
 
 _SHIMS: list[_Shim] = []
+
+
+@atexit.register
+def _let_go() -> None:
+    """SQLite must not call what the end of Python has freed: a database that nobody closed is closed after that."""
+    for shim in _SHIMS:
+        shim.let_go()
 
 
 @cache
