@@ -32,7 +32,7 @@ from odyssey.mesh.grants import Grants, Work
 from odyssey.mesh.membership import Announced, Membership, StateChanged
 from odyssey.mesh.raft.types import Member, StoreId
 from odyssey.mesh.replica import Accepted, Again, Outcome, Replica
-from odyssey.messages import AskJobs, Beat, Duty, Elsewhere, JobsAre, Listed, NodeState
+from odyssey.messages import AskJobs, Beat, Duty, Elsewhere, Going, JobsAre, Listed, NodeState
 from odyssey.model import Cause, Node
 from odyssey.scheduler.board import Board
 from odyssey.scheduler.fairshare import DECAY_EVERY_MS, keep_ppm
@@ -83,6 +83,7 @@ class Coordinator:
         self._board = Board()
         self._seen: dict[NodeNumber, Seen] = {}
         self._numbers: dict[NodeId, NodeNumber] = {}
+        self._removed: set[NodeId] = set()  # in this term; they need not be waited for
         self._reported: dict[NodeNumber, dict[AttemptId, bool]] = {}  # proposed; True: applied
         self._refused: dict[NodeNumber, None] = {}  # whose reports the log did not take
         self._tell: dict[NodeNumber, None] = {}  # whose Duty may have changed
@@ -143,8 +144,12 @@ class Coordinator:
             case e.AttemptsRecalled():
                 held = self._state.held.items()
                 self._tell.update((node, None) for node, those in held if not those.keys().isdisjoint(event.attempts))
-            case e.NodeAdmitted() | e.NodeRemoved():
+            case e.NodeAdmitted():
                 self._meet(now)
+            case e.NodeRemoved():
+                self._removed.update(id_ for id_, number in self._numbers.items() if number == event.node)
+                self._meet(now)
+                self._roles_ms = 0
             case _:
                 pass
 
@@ -157,6 +162,7 @@ class Coordinator:
         """Go by the log in who is a member."""
         before = set(self._numbers.values())
         self._numbers = {node.id: number for number, node in self._state.nodes.items() if not node.removed}
+        self._removed.difference_update(self._numbers)
         members = set(self._numbers.values())
         for number in members - before:
             self._membership.admit(number, now)
@@ -413,7 +419,8 @@ class Coordinator:
             match = core.log.stable if member == core.me else core.peers[member].match
             heard = now if member == core.me else self._replica.heard_ms.get(member, now - _NEVER)
             known = sights.get(member, Sight(member, 0))
-            sights[member] = known._replace(silent_ms=now - heard, match=match)
+            going = Going.LEAVE if member.node in self._removed else known.going
+            sights[member] = known._replace(silent_ms=now - heard, match=match, going=going)
         return list(sights.values())
 
     def _sight(self, number: NodeNumber, node: Node, now: int) -> Sight | None:

@@ -12,11 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from odyssey.messages import Going
 from tests.sim.losses import may_lose
 
 if TYPE_CHECKING:
     from tests.sim.node import SimNode
     from tests.sim.world import World
+
+
+SAYING_SECONDS: Final = 1.0  # as long as a system waits for who wants to say something before it sleeps
 
 
 class Fault(NamedTuple):
@@ -115,6 +119,49 @@ def _roll_back(world: World, node: SimNode, fault: Fault) -> None:
         world.loop.call_later(fault.amount / 1000, world.restart, node)
 
 
+def _doze(world: World, node: SimNode, fault: Fault) -> None:
+    """The lid is closed by somebody who lets the machine say so."""
+    if node.daemon is not None:
+        node.daemon.agent.go(Going.SLEEP)
+        world.loop.call_later(SAYING_SECONDS, node.sleep, fault.amount / 1000)
+        world.loop.call_later(SAYING_SECONDS + fault.amount / 1000 + 0.1, _stay, node)
+
+
+def _reboot(world: World, node: SimNode, fault: Fault) -> None:
+    """Shut down in order."""
+    if node.daemon is not None:
+        node.daemon.agent.go(Going.SHUTDOWN)
+        world.loop.call_later(SAYING_SECONDS, _crash, world, node, fault)
+
+
+def _update(world: World, node: SimNode, fault: Fault) -> None:
+    """The daemon says that another one follows."""
+    if node.daemon is not None:
+        node.daemon.agent.go(Going.RESTART)
+        world.loop.call_later(0.1, _kill_daemon, world, node, fault)
+
+
+def _stay(node: SimNode) -> None:
+    if node.daemon is not None:
+        node.daemon.agent.go(Going.STAYING)
+
+
+def _move(world: World, node: SimNode, fault: Fault) -> None:
+    """Another address: a moment in which nothing arrives, and what was under way never does."""
+    others = [name for name in world.nodes if name != node.id]
+    new = {(node.id, name) for name in others} | {(name, node.id) for name in others}
+    cut = new - world.net.cut
+    world.net.cut |= cut
+    world.net.move(node.id)
+    world.loop.call_later(fault.amount / 1000, world.net.cut.difference_update, cut)
+
+
+def _replace(world: World, node: SimNode, fault: Fault) -> None:
+    """The machine is made anew from an image: another identity, an empty disk; the old one is removed by hand."""
+    if node.id in world.nodes and may_lose(node, world.nodes.values()):
+        world.replace(node)
+
+
 KINDS: Final[dict[str, Kind]] = {
     "crash": Kind(4, (200, 3000, 8000), False, _crash),
     "kill-daemon": Kind(2, (200, 3000, 8000), False, _kill_daemon),
@@ -123,6 +170,11 @@ KINDS: Final[dict[str, Kind]] = {
     "mend": Kind(3, (), False, _mend),
     "stall": Kind(2, (300, 4000), False, _stall),
     "sleep": Kind(2, (3000, 20_000), False, _sleep),
+    "doze": Kind(1, (3000, 20_000), False, _doze),
+    "reboot": Kind(1, (3000, 8000), False, _reboot),
+    "update": Kind(1, (200, 3000), False, _update),
+    "move": Kind(1, (300, 5000), False, _move),
+    "replace": Kind(1, (), False, _replace),
     "compact": Kind(4, (), False, _compact),
     "slow-disk": Kind(2, (10, 100, 600), False, _slow_disk),
     "full-disk": Kind(1, (1000, 15_000), True, _full_disk),

@@ -36,8 +36,8 @@ def _held(node: SimNode) -> Iterator[Config]:
 
 def _endures(config: Config, lost: NodeId, known: dict[NodeId, SimNode]) -> bool:
     def is_sound(voter: Member) -> bool:
-        machine = known[voter.node]
-        return voter.node != lost and machine.member == voter and not machine.spoilt
+        machine = known.get(voter.node)
+        return voter.node != lost and machine is not None and machine.member == voter and not machine.spoilt
 
     if all(voter.node != lost for voter in config.voters):
         return True

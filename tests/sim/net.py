@@ -38,6 +38,7 @@ class Net:
         self._loop, self._entropy, self.weather = loop, entropy, weather
         self.cut: set[tuple[NodeId, NodeId]] = set()
         self.sent = self.delivered = 0
+        self._moves: dict[NodeId, int] = {}  # how often a machine has changed its address
 
     def send(self, sender: NodeId, to: NodeId, deliver: Callable[[], None]) -> None:
         self.sent += 1
@@ -49,12 +50,19 @@ class Net:
             delay_ms = 1 + entropy.below(weather.delay_ms)
             if weather.late and entropy.below(1000) < weather.late:
                 delay_ms += entropy.below(weather.very_late_ms)
-            self._loop.call_later(delay_ms / 1000, self._arrive, sender, to, deliver)
+            self._loop.call_later(delay_ms / 1000, self._arrive, sender, to, self._address(sender, to), deliver)
 
-    def _arrive(self, sender: NodeId, to: NodeId, deliver: Callable[[], None]) -> None:
-        if (sender, to) not in self.cut:
+    def _arrive(self, sender: NodeId, to: NodeId, address: tuple[int, int], deliver: Callable[[], None]) -> None:
+        if (sender, to) not in self.cut and self._address(sender, to) == address:
             self.delivered += 1
             deliver()
+
+    def _address(self, sender: NodeId, to: NodeId) -> tuple[int, int]:
+        return self._moves.get(sender, 0), self._moves.get(to, 0)
+
+    def move(self, node: NodeId) -> None:
+        """It has another address: what is under way to it or from it is lost."""
+        self._moves[node] = self._moves.get(node, 0) + 1
 
     def heal(self) -> None:
         self.cut.clear()

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from odyssey.clock import SeededEntropy
-from odyssey.commands import AdmitNode, CancelTasks, Command, Facts, SubmitJobs
+from odyssey.commands import AdmitNode, CancelTasks, Command, Facts, RemoveNode, SubmitJobs
 from odyssey.events import CommandFailed, CommandRefused, JobSubmitted, SubmitRepeated
-from odyssey.ids import ClientId, JobId, UserId
+from odyssey.ids import ClientId, JobId, NodeNumber, UserId
 from odyssey.mesh.replica import Accepted, Again, Outcome, Unknown
 from odyssey.model import TaskState
 from odyssey.resources import Resources
@@ -52,10 +52,18 @@ class People:
     def history(self) -> list[Call[Ask, Told]]:
         return list(self._history.values())
 
+    def admit(self, node: SimNode) -> None:
+        self._insist(AdmitNode(node.id, node.id, ANNA, Facts(node.total, shared=True)), f"admit {node.id}")
+
+    def remove(self, number: NodeNumber) -> None:
+        self._insist(RemoveNode(number), f"remove {number}")
+
+    def _insist(self, command: Command, why: str) -> None:
+        self._send(command, None, lambda outcome: isinstance(outcome, Accepted), self._entropy.fork(why), 1 << 20)
+
     def start(self) -> None:
         for node in self._machines:
-            admit = AdmitNode(node.id, node.id, ANNA, Facts(node.total, shared=True))
-            self._send(admit, None, lambda outcome: isinstance(outcome, Accepted), self._entropy.fork(node.id), 1 << 20)
+            self.admit(node)
         self._loop.call_later(self._entropy.below(2000) / 1000, self._act)
 
     def rest(self) -> None:

@@ -97,7 +97,7 @@ def drawn(seed: int) -> Schedule:
     entropy = SeededEntropy(seed).fork("schedule")
     weather = Weather.drawn(entropy.fork("weather"))
     voters, learners = entropy.choose((1, 3, 3, 5, 5)), entropy.below(3)
-    people_ms = entropy.choose((120, 400, 1000))
+    people_ms = entropy.choose((250, 600, 1500))
     gap_ms = entropy.choose((400, 1000, 3000, 10_000))
     faults = tuple(_faults(entropy.fork("faults"), gap_ms, _some_kinds(entropy.fork("kinds"))))
     return Schedule(seed, MACHINES, voters, min(learners, MACHINES - voters), weather, people_ms, faults)

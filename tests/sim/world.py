@@ -12,6 +12,7 @@ from odyssey.ids import JobId, NodeId
 from odyssey.mesh.raft.types import Config
 from odyssey.scheduler.dump import state_hash
 from odyssey.scheduler.invariants import violations
+from odyssey.scheduler.state import State
 from tests.linear_jobs import complaints
 from tests.sim.checks import Checks, Violation
 from tests.sim.faults import KINDS, Fault
@@ -42,19 +43,7 @@ class World:
         self._found(self.schedule.machines)
 
     def _found(self, machines: int) -> None:
-        for number in range(machines):
-            node_id = NodeId(f"n{number}")
-            self.nodes[node_id] = SimNode(
-                node_id,
-                self.loop,
-                self.net,
-                self.checks,
-                self.entropy.fork(node_id),
-                self.nodes,
-                self.witness,
-                self.results,
-            )
-        self._machines = list(self.nodes.values())
+        self._machines = [self._new(f"n{number}") for number in range(machines)]
         members = tuple(node.member for node in self.nodes.values())
         voters, keepers = self.schedule.voters, self.schedule.voters + self.schedule.learners
         config = Config(members[:voters], members[voters:keepers])
@@ -64,6 +53,12 @@ class World:
             node.boot()
         people = self.entropy.fork("people")
         self.people = People(self.loop, self._machines, people, self.schedule.people_ms)
+
+    def _new(self, name: str) -> SimNode:
+        id_, own = NodeId(name), self.entropy.fork(name)
+        node = SimNode(id_, self.loop, self.net, self.checks, own, self.nodes, self.witness, self.results)
+        self.nodes[id_] = node
+        return node
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
@@ -112,8 +107,26 @@ class World:
             KINDS[fault.kind].do(self, self._machines[fault.machine], fault)
 
     def restart(self, node: SimNode) -> None:
-        if not node.up:
+        if not node.up and node.id in self.nodes:
             node.boot()
+
+    def replace(self, node: SimNode) -> None:
+        number = next(
+            (one.number for state in self._states() for one in state.nodes.values() if one.id == node.id), None
+        )
+        node.crash()
+        del self.nodes[node.id]
+        new = self._new(f"{node.id}'")
+        self._machines[self._machines.index(node)] = new
+        new.boot()
+        self.people.admit(new)
+        if number is not None:
+            self.people.remove(number)
+
+    def _states(self) -> list[State]:
+        """Those who know most first."""
+        states = [node.book.state for node in self.nodes.values() if node.book is not None]
+        return sorted(states, key=lambda state: -state.head.index)
 
     def _heal(self) -> None:
         self.people.rest()
