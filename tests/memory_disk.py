@@ -140,6 +140,8 @@ class Disk:
 
     def tear(self) -> None:
         """Of the newest change one half is there, and of one cell one half."""
+        if not self._newest:
+            return  # all that is there lies there for long
         keys = list(self._newest)
         middle = keys[len(keys) // 2]
         torn = self.cells.get(middle, b"")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from odyssey.ids import NodeId
-from odyssey.mesh.store import Damaged, DamagedHistory, Store, StoreError
+from odyssey.mesh.store import Damaged, DamagedHistory, NoStore, Store, StoreError
 
 _FIRST_MS: Final = 1_000
 _LAST_MS: Final = 60_000
@@ -52,13 +52,18 @@ class Opened(NamedTuple):
     aside: tuple[Aside, ...] = ()
 
 
-def open_or_begin_anew(home: Home) -> Opened:
-    """Raises what a person has to mend. `NoStore`: this machine has not joined a mesh."""
+def open_or_begin_anew(home: Home, joined: bool = True) -> Opened:
+    """Raises what a person has to mend. Who has joined a mesh and has no store begins with an empty one: it may have
+    been stopped when the old one was set aside and the new one not yet made."""
     try:
         return Opened(home.open())
+    except NoStore:
+        if not joined:
+            raise
+        return Opened(home.create())
     except DamagedHistory as error:
         aside = Aside(error, home.set_aside(error))
-        store, more = open_or_begin_anew(home)
+        store, more = open_or_begin_anew(home, joined)
         return Opened(store, (aside, *more))
     except Damaged as error:
         if (refusal := why_not_anew(error, home.others())) is not None:

@@ -81,8 +81,8 @@ class Rig(ABC):
     @abstractmethod
     def home(self, mesh: bytes = MESH, node: NodeId = NODE) -> Home: ...
 
-    def begin(self, mesh: bytes = MESH, node: NodeId = NODE) -> Opened:
-        opened = open_or_begin_anew(self.home(mesh, node))
+    def begin(self, mesh: bytes = MESH, node: NodeId = NODE, joined: bool = True) -> Opened:
+        opened = open_or_begin_anew(self.home(mesh, node), joined)
         self.keep(opened.store)
         return opened
 

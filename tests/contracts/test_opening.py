@@ -190,8 +190,16 @@ def test_another_meshs_or_machines_store_is_left_alone(rig: Rig, mesh: bytes | N
 
 def test_where_nothing_is_a_machine_has_to_join_first(rig: Rig) -> None:
     with pytest.raises(NoStore) as caught:
-        rig.begin()
+        rig.begin(joined=False)
     assert "join" in (caught.value.hint or "")
+
+
+def test_a_beginning_that_was_interrupted_goes_on(rig: Rig) -> None:
+    before = used(rig)
+    rig.set_aside()
+    opened = rig.begin()
+    assert opened.aside == ()
+    assert opened.store.identity.store != before.store
 
 
 # -- what the note says, and when --------------------------------------------------------------------------------------

@@ -53,14 +53,10 @@ class SimHome(Home):
         """`began` is told when a store has begun, and with which snapshot."""
         self._disk, self._node, self._began, self._seen = disk, node, began, seen
         self.stores = 0
+        self.member = self._named()
 
-    @property
-    def member(self) -> Member:
+    def _named(self) -> Member:
         return Member(self._node, StoreId(f"{self._node}#{self.stores}".encode().ljust(16)[:16]))
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._disk.cells and not self._disk.aside
 
     def open(self) -> SeenStore:
         check_there(self._disk)
@@ -70,16 +66,17 @@ class SimHome(Home):
         return self.found(Snapshot())
 
     def found(self, began: Snapshot) -> SeenStore:
+        self._began(began)  # first: making it may fail halfway
         name = self.member.store
         create_memory_store(
             self._disk, SeededEntropy(0), MESH, self._node, GENERATION, SETTINGS, began=began, store=name
         ).close()
-        self._began(began)
         return self.open()
 
     def set_aside(self, error: Damaged) -> Path:
         self._disk.set_aside()
         self.stores += 1
+        self.member = self._named()
         return PATH
 
     def others(self) -> tuple[NodeId, ...] | None:

@@ -164,8 +164,6 @@ class SimNode:
             self.boot()
 
     def _open(self) -> SeenStore:
-        if self.home.is_empty:
-            return self.home.create()
         store = open_or_begin_anew(self.home).store
         assert isinstance(store, SeenStore)
         self._check(store.load())
