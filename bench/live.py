@@ -32,7 +32,7 @@ def live_mesh(live: int) -> Mesh:
     mesh.machines(MACHINES, cpus=(64,))
     for _ in range(live):
         mesh.do(CancelTasks(mesh.submit(SPEC)))
-    mesh.do(ArchiveJobs(FENCE, bytes(32), 1, ((1, live + 1),)))
+    mesh.do(ArchiveJobs(FENCE, bytes(32), 1, ((1, live + 1),), mesh.state.head.index))
     first = mesh.submit(spec(1, want(key="encode"), count=live // 4))
     mesh.submit(spec(2, want(key="train"), count=live // 4))
     for _ in range(live // 2 // 500):

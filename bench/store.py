@@ -201,7 +201,7 @@ def _jobs_come_and_go(mesh: Mesh, turn: int) -> None:
     for _ in range(2000):
         mesh.do(CancelTasks(mesh.submit(SPEC)))
     digest = turn.to_bytes(32, "big")
-    mesh.do(ArchiveJobs(FENCE, digest, 1, ((first, mesh.state.head.last_job + 1),)))
+    mesh.do(ArchiveJobs(FENCE, digest, 1, ((first, mesh.state.head.last_job + 1),), mesh.state.head.index))
 
 
 class _Life:

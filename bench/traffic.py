@@ -208,7 +208,11 @@ class Traffic:
         if self._draw.chance(200):
             return DropSegments(fence, tuple(islice(state.segments, 2)))
         old = [job for job in sorted(state.ended)[:-KEPT] if not state.jobs[job].attempts]
-        return ArchiveJobs(fence, state.head.index.to_bytes(32, "big"), 4096, spans_of(old)) if old else None
+        return (
+            ArchiveJobs(fence, state.head.index.to_bytes(32, "big"), 4096, spans_of(old), state.head.index)
+            if old
+            else None
+        )
 
     # -- machines ------------------------------------------------------------------------------------------------------
 

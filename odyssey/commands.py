@@ -154,6 +154,7 @@ class ArchiveJobs(Command, frozen=True, tag=27):
     digest: bytes
     size: int
     jobs: tuple[Span, ...]
+    upto: int  # the log as far as the segment knows it: a job that ended later, or again, is not the one in it
 
 
 class DropSegments(Command, frozen=True, tag=28):

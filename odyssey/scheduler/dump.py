@@ -8,9 +8,9 @@ Promises: equal states give equal bytes, whatever their history; loading a dump 
 Never: reads a slice it does not wholly understand, or a dump without its end.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -22,9 +22,9 @@ from odyssey.scheduler.draft import NO_USE, Draft, replace, with_
 from odyssey.scheduler.state import Head, LearnedKey, State, Submitted
 
 FORMAT: Final = 1
-_ROWS: Final = 256
+ROWS: Final = 256
 _ROOM: Final = 900_000
-_SLICE: Final = wire.ENTRY._replace(bytes=32 << 20, array=MAX_TASKS)  # what the largest record needs
+SLICE: Final = wire.ENTRY._replace(bytes=32 << 20, array=MAX_TASKS)  # what the largest record needs
 
 T = TypeVar("T")
 
@@ -99,22 +99,22 @@ def _slices(head: Head, tables: list[tuple[type[Slice], Sequence[object]]]) -> I
     yield wire.encode_log(Opening(FORMAT, head))
     count = 2
     for kind, rows in tables:
-        for start in range(0, len(rows), _ROWS):
-            for encoded in _fitting(kind, tuple(rows[start : start + _ROWS])):
+        for start in range(0, len(rows), ROWS):
+            for encoded in fitting(kind, tuple(rows[start : start + ROWS])):
                 yield encoded
                 count += 1
     yield wire.encode_log(Closing(count))
 
 
-def _fitting(kind: type[Slice], rows: tuple[object, ...]) -> Iterator[bytes]:
+def fitting(kind: Callable[[tuple[Any, ...]], object], rows: tuple[object, ...]) -> Iterator[bytes]:
     """As one slice, or in halves until each half fits."""
-    encoded = wire.encode_log(kind(rows), _SLICE)
+    encoded = wire.encode_log(kind(rows), SLICE)
     if len(encoded) <= _ROOM or len(rows) == 1:
         yield encoded
         return
     middle = len(rows) // 2
-    yield from _fitting(kind, rows[:middle])
-    yield from _fitting(kind, rows[middle:])
+    yield from fitting(kind, rows[:middle])
+    yield from fitting(kind, rows[middle:])
 
 
 def state_hash(state: State) -> bytes:
@@ -132,7 +132,7 @@ def state_hash(state: State) -> bytes:
 def load(slices: Iterable[bytes]) -> State:
     draft: Draft | None = None
     for count, encoded in enumerate(slices, 1):
-        piece = wire.decode_log(encoded, AnySlice, _SLICE)
+        piece = wire.decode_log(encoded, AnySlice, SLICE)
         if draft is None:
             draft = _opened(piece)
         elif isinstance(piece, Closing):

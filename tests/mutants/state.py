@@ -11,6 +11,35 @@ from typing import Final
 from tests.mutants.table import Mutant, state
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- archive
+    state(
+        "segment holds an older end than the job that leaves",
+        "transitions/orders",
+        "if job.ended_index > command.upto:",
+        "if False:",
+        "test_segments.py::test_a_job_that_ended_again_meanwhile_is_not_lost",
+    ),
+    state(
+        "segment knows the log further than when it was begun",
+        "segments",
+        'b"".join(self._pieces), spans_of(sorted(self._taken)), self._upto)',
+        'b"".join(self._pieces), spans_of(sorted(self._taken)), self._state.head.index)',
+        "test_segments.py::test_a_job_that_ended_again_meanwhile_is_not_lost",
+    ),
+    state(
+        "job of which a machine holds something is packed",
+        "segments",
+        "return bool(job.ended_index) and not job.attempts and",
+        "return bool(job.ended_index) and",
+        "test_segments.py::test_a_job_of_which_a_machine_still_holds_something_is_not_ripe",
+    ),
+    state(
+        "segment with a piece too few is read",
+        "segments",
+        "case End(count) if names is not None and count == len(jobs) and",
+        "case End(count) if names is not None and",
+        "test_segments.py::test_without_any_piece_or_with_one_moved_it_is_refused",
+    ),
     # -- apply
     state(
         "forwarded order of a deposed coordinator applied",

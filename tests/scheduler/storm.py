@@ -264,7 +264,9 @@ class Storm:
     def archive(self) -> Command:
         ended = sorted(self.state.ended)
         jobs = spans_of(sorted(set(self.some(ended)))) if ended else (self.spans(self.job()))
-        return c.ArchiveJobs(self.fence(), self.draw.token(2), 100, jobs)
+        return c.ArchiveJobs(
+            self.fence(), self.draw.token(2), 100, jobs, self.pick([index := self.state.head.index, index, index - 30])
+        )
 
     def drop_segments(self) -> Command:
         return c.DropSegments(self.fence(), self.some([*self.state.segments, b"unknown"]))

@@ -25,7 +25,7 @@ def ended(jobs: int) -> Mesh:
 
 
 def archive(mesh: Mesh, *jobs: Span, digest: bytes = b"digest") -> ArchiveJobs:
-    return ArchiveJobs(mesh.fence, digest, 700, jobs)
+    return ArchiveJobs(mesh.fence, digest, 700, jobs, mesh.state.head.index)
 
 
 def test_archived_jobs_leave_with_all_their_tasks_and_the_digest_stays() -> None:
@@ -82,6 +82,13 @@ def test_a_segment_that_is_known_already_takes_no_other_jobs() -> None:
     mesh.do(archive(mesh, (1, 2)))
     assert refusal(changes_nothing(mesh, archive(mesh, (1, 2)))) == "not-ended"
     assert kinds(changes_nothing(mesh, archive(mesh, (2, 3)))) == ["ChangedNothing"]
+
+
+def test_a_job_that_ended_after_its_segment_was_made_keeps_all_of_them_here() -> None:
+    mesh = ended(3)
+    index = mesh.job(2).ended_index
+    assert refusal(changes_nothing(mesh, ArchiveJobs(mesh.fence, b"digest", 700, ((1, 4),), index))) == "ended-later"
+    assert kinds(mesh.do(ArchiveJobs(mesh.fence, b"digest", 700, ((1, 3),), index))) == ["JobsArchived"]
 
 
 def test_an_archived_job_is_not_here_any_more() -> None:

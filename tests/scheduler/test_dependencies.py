@@ -355,7 +355,7 @@ def test_waiting_for_a_job_in_the_history_is_refused_with_advice() -> None:
     mesh, _ = a_mesh()
     parent = mesh.submit()
     cancel(mesh, parent)
-    mesh.do(ArchiveJobs(mesh.fence, b"digest", 1, ((parent, parent + 1),)))
+    mesh.do(ArchiveJobs(mesh.fence, b"digest", 1, ((parent, parent + 1),), mesh.state.head.index))
     (event,) = mesh.do(SubmitJobs(mesh.client(), 99, (a_spec(after=(parent,)),)))
     assert isinstance(event, CommandRefused)
     assert (event.code, event.text) == ("unknown-dependency", "job 1 ended long ago and is in the history now")

@@ -45,7 +45,7 @@ def busy() -> Mesh:
     over = [mesh.submit(), mesh.submit()]
     for ended in over:
         cancel(mesh, ended)
-    mesh.do(ArchiveJobs(mesh.fence, b"old", 1, ((over[0], over[0] + 1),)))
+    mesh.do(ArchiveJobs(mesh.fence, b"old", 1, ((over[0], over[0] + 1),), mesh.state.head.index))
     return mesh
 
 
@@ -60,7 +60,7 @@ def orders(mesh: Mesh, fence: Fence) -> list[Command]:
         GiveUpTasks(fence, (task_id(1, 0),)),
         AgeQueue(fence),
         DecayUsage(fence, 0),
-        ArchiveJobs(fence, b"new", 1, ((3, 4),)),
+        ArchiveJobs(fence, b"new", 1, ((3, 4),), 1 << 40),
         DropSegments(fence, (b"old",)),
         StartTerm(fence),
         SetLevel(fence, 1),

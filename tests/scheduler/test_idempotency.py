@@ -68,7 +68,7 @@ def test_the_answer_outlives_the_job() -> None:
     mesh.assign(1, node)
     mesh.report(1)
     assert answer(changes_nothing(mesh, command)) == (1, 1)
-    mesh.do(ArchiveJobs(mesh.fence, b"digest", 10, ((1, 2),)))
+    mesh.do(ArchiveJobs(mesh.fence, b"digest", 10, ((1, 2),), mesh.state.head.index))
     assert JobId(1) not in mesh.state.jobs
     assert answer(changes_nothing(mesh, command)) == (1, 1)
 

@@ -82,7 +82,7 @@ def test_a_job_is_archived_only_after_its_losers_have_stopped() -> None:
     mesh, job, _, _ = racing()
     mesh.report(job)
     assert not mesh.job(job).live
-    archived = ArchiveJobs(mesh.fence, b"digest", 1, ((job, job + 1),))
+    archived = ArchiveJobs(mesh.fence, b"digest", 1, ((job, job + 1),), mesh.state.head.index)
     assert refusal(changes_nothing(mesh, archived)) == "not-ended"
     mesh.report(job, outcome=Outcome.CANCELLED)
     mesh.do(archived)

@@ -122,10 +122,10 @@ def test_a_job_that_ends_again_ends_anew() -> None:
 def test_a_live_job_cannot_be_archived_and_an_archived_one_not_retried() -> None:
     mesh, _, job = failed()
     retry(mesh, job)
-    archived = ArchiveJobs(mesh.fence, b"digest", 1, ((job, job + 1),))
+    archived = ArchiveJobs(mesh.fence, b"digest", 1, ((job, job + 1),), mesh.state.head.index)
     assert refusal(changes_nothing(mesh, archived)) == "not-ended"
     cancel(mesh, job)
-    mesh.do(archived)
+    mesh.do(ArchiveJobs(mesh.fence, b"digest", 1, ((job, job + 1),), mesh.state.head.index))
     assert refusal(changes_nothing(mesh, RetryTasks(job))) == "no-such-job"
 
 

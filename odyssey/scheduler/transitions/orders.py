@@ -253,6 +253,8 @@ def archive(draft: Draft, entry: Entry, command: ArchiveJobs) -> list[Event]:
         job = draft.job(number)
         if job is None or not job.ended_index or job.attempts:
             raise Refused("not-ended", f"job {number} is not ready to be archived")
+        if job.ended_index > command.upto:
+            raise Refused("ended-later", f"job {number} ended after its segment was made")
     if not jobs or command.digest in draft.state.segments:
         return [ChangedNothing(entry.index)]
     draft.segments[command.digest] = Segment(command.digest, jobs[0], jobs[-1], len(jobs), command.size)
