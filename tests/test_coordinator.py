@@ -325,6 +325,21 @@ def test_a_duty_leaves_only_when_a_quorum_has_answered_since() -> None:
     assert [duty.beat.number for duty in worker.duties] == [1]
 
 
+def test_what_a_quorum_answers_that_was_asked_before_the_beat_proves_nothing() -> None:
+    desk = leading("1 2 3")
+    worker = desk.admit("2")
+    desk.lag_ms = 200
+    asked = desk.replica.core.next_round
+    while desk.replica.core.next_round == asked:
+        desk.wait(10)
+    desk.beats(worker)
+    desk.wait(250)
+    assert desk.replica.core.confirmed_round == asked
+    assert worker.duties == []
+    desk.wait(300)
+    assert [duty.beat.number for duty in worker.duties] == [1]
+
+
 def test_each_beat_is_answered_by_itself_and_not_with_the_next_one() -> None:
     """Else a lease would always be a second older than it has to be."""
     desk, worker, _ = at_work()
@@ -469,6 +484,17 @@ def test_the_report_of_an_attempt_that_was_given_away_is_settled_too() -> None:
     desk.beats(worker, reports=(old,))
     desk.wait()
     assert worker.duties[-1].settled == (old.attempt,)
+
+
+def test_nor_is_that_settled_before_it_is_on_the_log() -> None:
+    desk, worker, _ = at_work("1 2 3", name="2")
+    desk.unheard = (Append,)
+    old = Report(AttemptId(5), TaskId(77), Ended.EXITED)
+    for _ in range(2):
+        desk.beats(worker, reports=(old,))
+        desk.wait(400)
+    assert worker.duties[-1].beat.number == worker.number
+    assert not worker.duties[-1].settled
 
 
 # -- losses ------------------------------------------------------------------------------------------------------------

@@ -315,8 +315,9 @@ def test_who_asks_for_an_older_snapshot_hears_that_it_is_gone(desk: Desk) -> Non
     assert desk.failures == []
 
 
-def test_a_doubt_finds_the_rot_where_it_is(desk: Desk) -> None:
+@pytest.mark.parametrize(("rotten", "first"), [(4, 0), (4, 2), (0, 2)])
+def test_a_doubt_finds_the_rot_where_it_is(desk: Desk, rotten: int, first: int) -> None:
     digest = with_a_snapshot(desk, slices("mine"))
-    desk.rig.rot(b"mine, slice 4")
-    assert served(desk, digest, 0, doubted=True) == "nothing"
+    desk.rig.rot(b"mine, slice %d" % rotten)
+    assert served(desk, digest, first, doubted=True) == "nothing"
     assert [type(error) for error in desk.failures] == [Damaged]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import disk, grants, lease, members, raft_log, raft_members, replica, state
+from tests.mutants import daemon, disk, grants, lease, members, raft_log, raft_members, recovery, replica, state
 from tests.mutants.table import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -16,4 +16,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *grants.MUTANTS,
     *state.MUTANTS,
     *disk.MUTANTS,
+    *daemon.MUTANTS,
+    *recovery.MUTANTS,
 )
