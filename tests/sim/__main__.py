@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain
 from statistics import median
@@ -19,15 +19,14 @@ from typing import Final
 
 from odyssey.clock import SystemEntropy
 from tests.sim.pool import Died, Pool
-from tests.sim.runs import Failure, Ran, ran
+from tests.sim.runs import Failure, Ran, Run, ran
 from tests.sim.schedule import Schedule, Unreadable, drawn
-from tests.sim.shrink import RUNS, Shrinker, Shrunk
+from tests.sim.shrink import RUNS, Shrunk, shortest
 
 FRESH_BITS: Final = 48
 SHRUNK_AT_MOST: Final = 4  # failures with a name of their own
 EVERY_SECONDS: Final = 10
 DIED: Final = "died"
-Run = Callable[[Schedule], Ran]
 
 
 def main(words: Sequence[str]) -> int:
@@ -112,17 +111,12 @@ def _shorten(failed: list[Ran], workers: int, runs: int, run: Run) -> None:
     chosen = list(firsts.values())[:SHRUNK_AT_MOST]
     if chosen:
         print(f"shortening {len(chosen)} of them", flush=True)
-    for result, outcome in Pool(partial(_shrunk, run, runs), workers).each(chosen):
+    for result, outcome in Pool(partial(shortest, run, runs), workers).each(chosen):
         seed = result.schedule.seed
         if isinstance(outcome, Died):
             print(f"seed {seed} could not be shortened: {outcome.why}", flush=True)
         else:
             print("\n".join(chain((f"seed {seed}, after {outcome.runs} tries:",), _short(outcome))), flush=True)
-
-
-def _shrunk(run: Run, runs: int, result: Ran) -> Shrunk:
-    assert result.failure is not None
-    return Shrinker(result.schedule, result.failure, lambda schedule: run(schedule).failure, runs).shrink()
 
 
 def _short(found: Shrunk) -> Iterable[str]:

@@ -6,6 +6,7 @@ Never: raises because of what a run did.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from time import process_time
 from traceback import extract_tb
@@ -27,6 +28,9 @@ class Ran(NamedTuple):
     events: int
     cpu_seconds: float
     failure: Failure | None
+
+
+Run = Callable[[Schedule], Ran]
 
 
 def ran(schedule: Schedule) -> Ran:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from tests.sim.faults import Fault
 from tests.sim.net import Weather
-from tests.sim.runs import Failure
+from tests.sim.runs import Failure, Ran, Run
 from tests.sim.schedule import Schedule
 
 RUNS: Final = 150
@@ -88,6 +88,11 @@ class Shrinker:
             for candidate in simpler(self.schedule):
                 if self._try(candidate):
                     break
+
+
+def shortest(run: Run, runs: int, result: Ran) -> Shrunk:
+    assert result.failure is not None
+    return Shrinker(result.schedule, result.failure, lambda schedule: run(schedule).failure, runs).shrink()
 
 
 # -- what else may be simpler, the simplest first ----------------------------------------------------------------------
