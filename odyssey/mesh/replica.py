@@ -10,6 +10,7 @@ Never: waits for the disk while a tick or a message is there to be handled, or k
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Protocol
 
 import msgspec
@@ -40,6 +41,7 @@ FORWARD_MS: Final = 5_000  # after that nobody knows
 READ_MS: Final = 2_000
 BUSY_MS: Final = 50
 NO_ROOM: Final = -1  # where an index stands else
+NOT_SURE: Final = -2
 SLOW_WRITE_MS: Final = 1_000  # a leader whose disk is that slow hands over to a faster voter
 HAND_OVER_EVERY_MS: Final = 10 * 60_000
 _LATE_MS: Final = 1_000  # boot time went on that much while we did not: the machine slept
@@ -67,7 +69,8 @@ class Forward(msgspec.Struct, frozen=True, array_like=True, tag="forward", gc=Fa
 
 
 class Forwarded(msgspec.Struct, frozen=True, array_like=True, tag="forwarded", gc=False):
-    """Index 0: not accepted; ask again after a while. NO_ROOM: nor later, unless somebody makes room. The entry is
+    """Index 0: not accepted; ask again after a while. NO_ROOM: nor later, unless somebody makes room. NOT_SURE: it may
+    be on the log; who does not lead now may have led when another copy of the question came. Any other: the entry is
     applied there when this is sent."""
 
     sender: Member
@@ -184,6 +187,22 @@ class _Proof:
     done: Callable[[int], None]
 
 
+_NO_INDEX: Final[dict[int, Outcome]] = {0: Again(BUSY_MS), NO_ROOM: NoRoom()}
+
+
+def _told(outcome: Outcome) -> int:
+    """What goes back to who forwarded it."""
+    match outcome:
+        case Accepted(index=index):
+            return index
+        case Again():
+            return 0
+        case NoRoom():
+            return NO_ROOM
+        case Unknown():
+            return NOT_SURE
+
+
 class Replica:
     """Call `start` once; then everything happens through `receive`, the timers, and the disk's `done`."""
 
@@ -210,6 +229,7 @@ class Replica:
         self._waiting: dict[int, _Waiting] = {}  # own proposals by index
         self._asked: dict[int, _Asked] = {}  # forwarded ones by request
         self._arrived: list[tuple[int, int]] = []  # (index, request) of forwarded ones that are applied at the leader
+        self._taken_in: dict[tuple[Member, int], int] = {}  # forwards, and when
         self._requests = entropy.bits(62)  # answers to what this machine asked before a restart are not for these
         self._reads: dict[int, _Read] = {}  # by request
         self._proofs: list[_Proof] = []
@@ -253,6 +273,7 @@ class Replica:
                 asked.done(Unknown())
         for request in [request for request, read in self._reads.items() if read.deadline_ms <= now]:
             self._answer_read(request, None)
+        self._forget_forwards(now)
         self._hand_over_if_unfit(now)
         self._pump()
 
@@ -332,10 +353,10 @@ class Replica:
         self._waiting[index] = _Waiting(self.core.term, done)
 
     def _on_forward(self, sender: Member, request: int, data: bytes) -> None:
+        """A copy of what was taken in is for nobody: the first one gets the answer, and it may not be the same."""
+
         def answer(outcome: Outcome) -> None:
-            if not isinstance(outcome, Unknown):
-                index = outcome.index if isinstance(outcome, Accepted) else NO_ROOM * isinstance(outcome, NoRoom)
-                self._send(sender, Forwarded(self.me, request, index))
+            self._send(sender, Forwarded(self.me, request, _told(outcome)))
 
         try:
             command = wire.decode_log(data, Logged).command
@@ -343,19 +364,28 @@ class Replica:
             return  # nobody else could read it on the log either
         if hasattr(command, "fence"):
             return
-        if self.core.is_leader and self.low and isinstance(command, SubmitJobs):
+        if (sender, request) in self._taken_in:
+            return
+        if not self.core.is_leader:
+            answer(Unknown())
+            return
+        self._taken_in[sender, request] = self._clock.monotonic_ms()
+        if self.low and isinstance(command, SubmitJobs):
             answer(NoRoom())
-        elif self.core.is_leader:
-            self._propose_here(data, answer)
         else:
-            answer(Again(BUSY_MS))
+            self._propose_here(data, answer)
+
+    def _forget_forwards(self, now: int) -> None:
+        """Nobody waits for the answer to these any more."""
+        for known in list(takewhile(lambda one: self._taken_in[one] < now - 2 * FORWARD_MS, self._taken_in)):
+            del self._taken_in[known]
 
     def _on_forwarded(self, request: int, index: int) -> None:
         asked = self._asked.get(request)
         if asked is None:
             return
         if index <= 0:
-            self._asked.pop(request).done(NoRoom() if index == NO_ROOM else Again(BUSY_MS))
+            self._asked.pop(request).done(_NO_INDEX.get(index, Unknown()))
         elif index <= self.applied:
             self._asked.pop(request).done(Accepted(index, None))
         else:

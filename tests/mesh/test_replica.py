@@ -17,6 +17,7 @@ from odyssey.mesh.replica import (
     BUSY_MS,
     FORWARD_MS,
     NO_ROOM,
+    NOT_SURE,
     READ_MS,
     SLOW_WRITE_MS,
     TICK_MS,
@@ -281,6 +282,47 @@ def test_nor_taken_from_who_forwards_them() -> None:
     assert rig.said(Forwarded) == []
 
 
+def test_a_copy_of_what_was_taken_in_is_for_nobody() -> None:
+    """Else it could be told to ask again while the first one is on its way onto the log."""
+    rig = leading()
+    rig.hears(*[Forward(member("3"), 5, data())] * 2)
+    assert rig.replica.core.log.last == 2
+    rig.replica.core.transfer(member("2"))  # now nothing is taken in
+    rig.hears(Forward(member("3"), 5, data()), Forward(member("3"), 6, data()))
+    rig.hears(holds("2", rig.term, 2))
+    assert rig.said(Forwarded) == [Forwarded(member("1"), 6, 0), Forwarded(member("1"), 5, 2)]
+
+
+def test_copies_are_known_for_as_long_as_somebody_waits() -> None:
+    rig = leading()
+    rig.hears(Forward(member("3"), 5, data()))
+    for last, seconds in ((2, 2 * FORWARD_MS // 1000), (3, 1)):
+        for _ in range(seconds):
+            rig.wait(1_000)
+            rig.hears(beats_back("2", rig.term, 1))
+        rig.hears(Forward(member("3"), 5, data()))
+        assert rig.replica.core.log.last == last
+
+
+def test_who_does_not_lead_cannot_say_that_it_was_not_taken_in() -> None:
+    rig = following()
+    rig.hears(Forward(member("3"), 5, data()))
+    assert rig.said(Forwarded) == [Forwarded(member("1"), 5, NOT_SURE)]
+
+
+def test_nor_who_leads_no_more() -> None:
+    rig = leading()
+    rig.hears(Forward(member("3"), 5, data()), beat("2", rig.term + 1))
+    assert rig.said(Forwarded) == [Forwarded(member("1"), 5, NOT_SURE)]
+
+
+def test_of_what_the_leader_is_not_sure_nobody_knows() -> None:
+    rig = following()
+    rig.propose()
+    rig.hears(Forwarded(member("2"), request_of(rig), NOT_SURE))
+    assert rig.outcomes == [Unknown()]
+
+
 @pytest.mark.parametrize("nonsense", [b"", b"\xc1", NEWER], ids=["nothing", "garbage", "newer"])
 def test_what_cannot_be_read_does_not_get_onto_the_log(nonsense: bytes) -> None:
     rig = leading()
@@ -295,18 +337,6 @@ def test_a_leader_says_that_it_took_a_wish_when_it_is_applied() -> None:
     assert rig.said(Forwarded) == []
     rig.hears(holds("2", rig.term, 2))
     assert rig.said(Forwarded) == [Forwarded(rig.replica.me, 5, 2)]
-
-
-def test_and_nothing_when_it_does_not_know() -> None:
-    rig = leading()
-    rig.hears(Forward(member("3"), 5, data()), beat("2", rig.term + 1))
-    assert rig.said(Forwarded) == []
-
-
-def test_who_does_not_lead_takes_no_wishes() -> None:
-    rig = following()
-    rig.hears(Forward(member("3"), 5, data()))
-    assert rig.said(Forwarded) == [Forwarded(rig.replica.me, 5, 0)]
 
 
 def test_who_asks_anew_from_within_takes_no_outcome_away_from_others() -> None:

@@ -39,9 +39,23 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "unknown told to others as not accepted",
         "replica",
-        "            if not isinstance(outcome, Unknown):\n",
-        "            if True:\n",
-        TOLD + "and_nothing_when_it_does_not_know",
+        "            return NOT_SURE\n",
+        "            return 0\n",
+        TOLD + "nor_who_leads_no_more",
+    ),
+    mesh(
+        "a copy of what was taken in is taken in again",
+        "replica",
+        "        if (sender, request) in self._taken_in:\n            return\n",
+        "",
+        TOLD + "a_copy_of_what_was_taken_in_is_for_nobody",
+    ),
+    mesh(
+        "who does not lead says that it was not taken in",
+        "replica",
+        "        if not self.core.is_leader:\n            answer(Unknown())\n            return\n",
+        "",
+        TOLD + "who_does_not_lead_cannot_say_that_it_was_not_taken_in",
     ),
     mesh(
         "no outcome when the leader changes",
