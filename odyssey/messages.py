@@ -173,4 +173,32 @@ class Elsewhere(Message, frozen=True, tag="elsewhere"):
     coordinator: NodeId
 
 
-AnyMessage = Beat | AskJobs | Duty | JobsAre | Elsewhere
+# -- between those that keep the log -----------------------------------------------------------------------------------
+
+
+class OfferSegment(Message, frozen=True, tag="offer-segment"):
+    """The coordinator would take the jobs of this segment out of the state, once all who keep the log have it."""
+
+    fence: Fence
+    number: int  # grows with every offer of a coordinator
+    index: int  # what it had applied: the fate of all earlier offers is in the log up to here
+    digest: bytes
+    size: int
+
+
+class HaveSegment(Message, frozen=True, tag="have-segment"):
+    """It is on this disk, and stays there while it is on offer or in the state. Answers one offer."""
+
+    store: bytes  # the id of the store it is in
+    fence: Fence
+    number: int
+    digest: bytes
+
+
+class WantSegment(Message, frozen=True, tag="want-segment"):
+    """Send it over the bulk lane."""
+
+    digest: bytes
+
+
+AnyMessage = Beat | AskJobs | Duty | JobsAre | Elsewhere | OfferSegment | HaveSegment | WantSegment

@@ -38,6 +38,7 @@ PURE = (
     "mesh/others.py",
     "mesh/generation.py",
     "mesh/recover.py",
+    "mesh/archive.py",
     "exec/reconcile.py",
     "api/views.py",
     "api/project.py",

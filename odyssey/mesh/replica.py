@@ -308,7 +308,7 @@ class Replica:
                 self._on_ask_read(sender, request)
             case ReadAt(_, request, index):
                 self._when_applied(index, lambda: self._answer_read(request, index))
-            case messages.Beat() | messages.AskJobs() | messages.Duty() | messages.JobsAre() | messages.Elsewhere():
+            case messages.Message():
                 return  # not for the log
             case message:
                 self._step(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import daemon, disk, grants, lease, members, raft_log, raft_members, recovery, replica, state
+from tests.mutants import daemon, disk, grants, lease, lives, members, raft_log, raft_members, recovery, replica, state
 from tests.mutants.table import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -15,6 +15,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *lease.MUTANTS,
     *grants.MUTANTS,
     *state.MUTANTS,
+    *lives.MUTANTS,
     *disk.MUTANTS,
     *daemon.MUTANTS,
     *recovery.MUTANTS,
