@@ -27,6 +27,11 @@ ACT_MS: Final = 100
 ASK_AGAIN_MS: Final = 1_000
 LOST_MS: Final = 2_000  # without a Duty for so long, somebody else is asked who coordinates
 MOST_REPORTS: Final = 256  # in one beat
+ELSEWHERE_EVERY: Final = 4  # one in so many tries to find the coordinator goes to somebody who keeps no log
+
+
+def _nothing() -> None:
+    pass
 
 
 class Hands(Protocol):
@@ -39,7 +44,9 @@ class Hands(Protocol):
         """Of attempts that have ended, oldest first."""
         ...
 
-    def lease(self, until_ms: int) -> None: ...
+    def lease(self, until_ms: int, told: Callable[[], None] = _nothing) -> None:
+        """`told` is called once they know it; also if they are gone, and with them all that ran."""
+        ...
 
     def start(self, one: Listed, spec: JobSpec) -> None: ...
 
@@ -59,7 +66,7 @@ class Hands(Protocol):
 
 
 class Notes(Protocol):
-    """A small file."""
+    """A small file. It is given the next note when the one before is on it."""
 
     def save(self, kept: Kept, done: Callable[[], None]) -> None: ...
 
@@ -93,11 +100,17 @@ class Agent:
         self._timers, self._clock, self._entropy, self._total = timers, clock, entropy, total
         self._others, self._health = others, health
         self._coordinator: NodeId | None = None
+        self._known: tuple[NodeId, ...] = ()  # who may know where it is, if it is there no more
+        self._tries = 0
+        self._served_by: NodeId | None = None
+        self._served_ms = 0
         self._heard_ms = clock.monotonic_ms()  # of the coordinator
         self._revision = 0
         self._specs: dict[JobId, JobSpec] = {}
         self._asked_ms: dict[JobId, int] = {}
-        self._going = Going.STAYING
+        self._going = Going.STAYING  # what beats say
+        self._leaving = Going.STAYING  # what is to come of it
+        self._withdrawn = False  # the hands were told that the lease is over, for good
         self._saving: Kept | None = None  # on its way to disk: nothing happens until it is there
         self._running = self._soon = False
 
@@ -112,17 +125,29 @@ class Agent:
 
     # -- who coordinates -----------------------------------------------------------------------------------------------
 
+    @property
+    def coordinator(self) -> NodeId | None:
+        """Whose Duty came lately. Not what others say: a rumour would never die."""
+        return self._served_by if self._clock.monotonic_ms() - self._served_ms < LOST_MS else None
+
     def follow(self, coordinator: NodeId) -> None:
         """This machine has learnt who it is."""
         if coordinator != self._coordinator:
             self._coordinator = coordinator
             self._heard_ms = self._clock.monotonic_ms()
             self._beat_soon()
+        if coordinator not in self._known:
+            self._known = (*self._known, coordinator)
 
     def _find_coordinator(self, now: int) -> None:
+        """Those who keep the log know it, mostly; the others may have heard of it."""
+        if self._coordinator is not None and now - self._heard_ms < LOST_MS:
+            return
+        self._tries += 1
         others = self._others()
-        if others and (self._coordinator is None or now - self._heard_ms >= LOST_MS):
-            self._coordinator = self._entropy.choose(others)
+        some = others if others and not self._tries % ELSEWHERE_EVERY else self._known or others
+        if some:
+            self._coordinator = self._entropy.choose(some)
 
     # -- beats ---------------------------------------------------------------------------------------------------------
 
@@ -162,26 +187,41 @@ class Agent:
             self.lease.kept.fence,
             self.lease.revision,
             self.lease.kept.since,
-            tuple(reports.values())[:MOST_REPORTS],
+            tuple(reports.values())[: None if self._going.away else MOST_REPORTS],  # the last one says all
         )
         self._post.ask(self._coordinator, beat)
 
     def go(self, going: Going) -> None:
-        """The machine is about to go: everything ends, and then every beat says so. Said again until it is gone."""
+        """The machine is about to go: everything ends, and then every beat says so. Or it stays after all."""
         self._going = going if going is Going.RESTART else Going.STAYING
+        self._leaving = going if going.away else Going.STAYING
+        self._withdrawn = False
         if going.away:
-            self._leave(going)
+            self._leave()
+        else:
+            self._tell()
 
-    def _leave(self, going: Going) -> None:
+    def _leave(self) -> None:
+        if not self._running or not self._leaving.away or self._withdrawn:
+            return
         live = [attempt for attempt, one in self._hands.here().items() if not one.ended]
         for attempt in live:
             self._hands.kill(attempt)
         if live:
-            self._timers.call_later(ACT_MS / 1000, lambda: self._leave(going))
-        elif self._running:
-            self._going = going
-            self._hands.lease(0)
+            self._timers.call_later(ACT_MS / 1000, self._leave)
+        else:
+            self._withdrawn = True
+            self._hands.lease(0, self._announce)
+
+    def _announce(self) -> None:
+        if self._withdrawn:
+            self._going = self._leaving
             self._tell()
+
+    def set_alone(self, alone: bool, told: Callable[[], None] = _nothing) -> None:
+        """Whether it is alone in its mesh; `told` is called once the hands know what follows."""
+        self.lease.set_alone(alone)
+        self._hands.lease(0 if self._withdrawn else self.lease.until_ms, told)
 
     # -- Duties --------------------------------------------------------------------------------------------------------
 
@@ -194,22 +234,33 @@ class Agent:
             case JobsAre(jobs):
                 self._specs.update(jobs)
                 self._act()
-            case Elsewhere(coordinator):
+            case Elsewhere(coordinator) if sender == self._coordinator:  # else it is an old one
                 self.follow(coordinator)
+            case Elsewhere():
+                pass
 
     def _on_duty(self, sender: NodeId, duty: Duty) -> None:
         used = self.lease.use(duty, self._clock.boottime_ms())  # read after the Duty was taken from the network
         if used.drop is None:
-            self._coordinator, self._heard_ms = sender, self._clock.monotonic_ms()
+            self._coordinator = self._served_by = sender
+            self._heard_ms = self._served_ms = self._clock.monotonic_ms()
+            self._known = duty.keepers or self._known
             for attempt in duty.settled:
                 self._hands.forget(attempt)
         if used.keep is not None:
-            kept = self._saving = used.keep
-            self._notes.save(kept, lambda: self._saved(kept))
+            under_way, self._saving = self._saving, used.keep
+            if under_way is None:
+                self._save(used.keep)
         self._act()
 
+    def _save(self, kept: Kept) -> None:
+        self._notes.save(kept, lambda: self._saved(kept))
+
     def _saved(self, kept: Kept) -> None:
-        if kept == self._saving:
+        newest = self._saving
+        if newest is not None and newest != kept:
+            self._save(newest)
+        else:
             self._saving = None
             self._act()
 
@@ -221,7 +272,7 @@ class Agent:
             self._act()
 
     def _act(self) -> None:
-        if not self._running or self._saving is not None or self._going.away:
+        if not self._running or self._saving is not None or self._withdrawn:
             return
         now = self._clock.boottime_ms()
         here = self._hands.here()
@@ -230,7 +281,10 @@ class Agent:
         self._end(todo)
         for attempt in todo.thaw:
             self._hands.thaw(attempt)
-        if todo.start:
+        if self._leaving.away:
+            for one in todo.start:
+                self._hands.refuse(one)  # so that it is known never to have started
+        elif todo.start:
             self._start(todo.start, here)
 
     def _end(self, todo: Todo) -> None:

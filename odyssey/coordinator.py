@@ -290,13 +290,14 @@ class Coordinator:
             duty = self._grants.duty(number, self._listed(number), now)
             if duty is not None:
                 del self._tell[number]
-                self._post.tell(node.id, self._with_settled(number, duty))
+                self._post.tell(node.id, self._completed(node, duty))
 
-    def _with_settled(self, node: NodeNumber, duty: Duty) -> Duty:
-        held = self._state.held.get(node, {})  # what is still here was not understood: it is kept for a later term
-        told = self._reported.get(node, {})
+    def _completed(self, node: Node, duty: Duty) -> Duty:
+        held = self._state.held.get(node.number, {})  # whose report could not be applied: kept for a later term
+        told = self._reported.get(node.number, {})
         settled = tuple(attempt for attempt, applied in told.items() if applied and attempt not in held)
-        return Duty(duty.beat, duty.fence, duty.revision, duty.since, duty.holds, settled) if settled else duty
+        keepers = tuple(one.node for one in self._replica.core.config.members if one.node != node.id)
+        return Duty(duty.beat, duty.fence, duty.revision, duty.since, duty.holds, settled, keepers)
 
     def _listed(self, node: NodeNumber) -> list[Listed]:
         tasks = self._state.tasks

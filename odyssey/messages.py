@@ -161,6 +161,7 @@ class Duty(Message, frozen=True, tag="duty"):
     since: AttemptId  # attempts from here on were given to this boot, older ones perhaps to another
     holds: tuple[Listed, ...] = ()
     settled: tuple[AttemptId, ...] = ()  # reported, and their end is on the log: to be forgotten
+    keepers: tuple[NodeId, ...] = ()  # of the log: ask these who coordinates if this coordinator is heard no more
 
 
 class JobsAre(Message, frozen=True, tag="jobs-are"):

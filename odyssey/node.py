@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from odyssey.agent import Agent, Hands, Notes
 from odyssey.book import Book
 from odyssey.clock import Clock, Entropy
+from odyssey.commands import AdmitNode, Command
 from odyssey.coordinator import Coordinator
 from odyssey.events import Event
 from odyssey.ids import NodeId
@@ -65,7 +66,16 @@ class Node:
         self.id, self.book, self.scope, self._world, self._recovered = core.me.node, book, scope, world, recovered
         self.coordinator: Coordinator | None = None
         self.replica = Replica(
-            scope, core, book, world.disk, world.links, world.timers, world.clock, world.entropy, self._look
+            scope,
+            core,
+            book,
+            world.disk,
+            world.links,
+            world.timers,
+            world.clock,
+            world.entropy,
+            self._look,
+            self._prepare,
         )
         self.agent = Agent(
             lease,
@@ -82,6 +92,8 @@ class Node:
         self.compactor = Compactor(self.replica, lambda: dump(self.book.state), world.shelf, world.clock)
         book.watch = self._applied
         self._running = False
+        self._leader: NodeId | None = None
+        self._alone, self._admitting = False, 0
 
     def start(self) -> None:
         self._running = True
@@ -105,6 +117,8 @@ class Node:
     # -- who leads -----------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
+        if not self._running:
+            return
         core = self.replica.core
         if not core.is_leader:
             self.coordinator = None
@@ -112,8 +126,44 @@ class Node:
             self.coordinator = Coordinator(self.replica, self.book, self, self._world.clock, self._recovered)
         if self.coordinator is not None:
             self.coordinator.look()
-        if core.leader is not None and self._running:
-            self.agent.follow(core.leader.node)
+        self._follow(core.leader.node if core.leader is not None else None)
+        self._notice_company()
+
+    def _follow(self, leader: NodeId | None) -> None:
+        """Once: who keeps the log no more may believe in a leader of long ago."""
+        if leader != self._leader:
+            self._leader = leader
+            if leader is not None:
+                self.agent.follow(leader)
+
+    # -- alone or not --------------------------------------------------------------------------------------------------
+
+    def _notice_company(self) -> None:
+        """Once alone it stays so until somebody is admitted; it becomes so when all that was asked for is applied."""
+        core = self.replica.core
+        alone = self._has_nobody() and (self._alone or core.log.last == self.replica.applied)
+        if alone != self._alone:
+            self._alone = alone
+            self.agent.set_alone(alone)
+
+    def _has_nobody(self) -> bool:
+        core, nodes = self.replica.core, self.book.state.nodes
+        leads = core.leads_safely and core.config.members == (core.me,)
+        return leads and not self._admitting and [one.id for one in nodes.values()] == [self.id]
+
+    def _prepare(self, command: Command, go_on: Callable[[], None]) -> None:
+        """Before another machine is admitted, what runs here must have a lease."""
+        if not isinstance(command, AdmitNode) or command.id == self.id:
+            go_on()
+            return
+
+        def told() -> None:
+            self._admitting -= 1
+            go_on()
+
+        self._admitting += 1
+        self._alone = False
+        self.agent.set_alone(False, told)
 
     def _applied(self, events: Sequence[Event]) -> None:
         if self.coordinator is not None:
@@ -133,11 +183,11 @@ class Node:
                 self.replica.receive(letter)
 
     def _hear(self, sender: NodeId, message: Beat | AskJobs) -> None:
-        leader = self.replica.core.leader
+        known = self.agent.coordinator or self._leader
         if self.coordinator is not None:
             self.coordinator.receive(sender, message)
-        elif leader is not None and leader.node not in (sender, self.id):
-            self.tell(sender, Elsewhere(leader.node))
+        elif known is not None and known not in (sender, self.id):
+            self.tell(sender, Elsewhere(known))
 
     def tell(self, node: NodeId, message: Duty | JobsAre | Elsewhere) -> None:
         self._send(node, message)

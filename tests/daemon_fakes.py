@@ -39,7 +39,7 @@ class Time(FakeClock):
             at, _, callback = heapq.heappop(self._due)
             self.advance(max(0, at - self.monotonic_ms()))
             callback()
-        self.advance(end - self.monotonic_ms())
+        self.advance(max(0, end - self.monotonic_ms()))
 
 
 class SlowDisk:
@@ -76,10 +76,11 @@ class SlowDisk:
 class Hands:
     """The supervisor of one boot: attempts run until the test ends them. `told` is all it was told to do."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: Time) -> None:
+        self._time = time
         self.told: list[tuple[str, int]] = []
         self.until_ms = 0
-        self.deaf = False  # it does not confirm what it is told of the lease
+        self.slow = False  # it confirms what it is told of the lease when the test says so
         self._bodies: dict[AttemptId, Here] = {}
         self._reports: dict[AttemptId, Report] = {}
         self._journal: set[AttemptId] = set()
@@ -91,10 +92,14 @@ class Hands:
     def reports(self) -> Mapping[AttemptId, Report]:
         return dict(self._reports)
 
-    def lease(self, until_ms: int) -> None:
+    def lease(self, until_ms: int, told: Callable[[], None] = lambda: None) -> None:
         if until_ms != self.until_ms:
             self.told.append(("lease", until_ms))
         self.until_ms = until_ms
+        if self.slow:
+            self.unconfirmed.append(told)
+        else:
+            told()
 
     def start(self, one: Listed, spec: JobSpec) -> None:
         if one.attempt not in self._journal:
@@ -114,7 +119,7 @@ class Hands:
 
     def freeze(self, attempt: AttemptId) -> None:
         self.told.append(("freeze", attempt))
-        self._bodies[attempt] = self._bodies[attempt]._replace(frozen_at_ms=1)
+        self._bodies[attempt] = self._bodies[attempt]._replace(frozen_at_ms=self._time.boottime_ms())
 
     def thaw(self, attempt: AttemptId) -> None:
         self.told.append(("thaw", attempt))
@@ -134,6 +139,11 @@ class Hands:
         known = AttemptId(attempt)
         self._bodies[known] = self._bodies[known]._replace(ended=True, frozen_at_ms=None)
         self._reports[known] = Report(known, self._bodies[known].task, outcome, code)
+
+    def confirm(self) -> None:
+        told, self.unconfirmed = self.unconfirmed, []
+        for call in told:
+            call()
 
     def did(self, what: str) -> list[int]:
         return [to for word, to in self.told if word == what]

@@ -217,9 +217,11 @@ class Replica:
         clock: Clock,
         entropy: Entropy,
         look: Callable[[], None] = lambda: None,
+        prepare: Callable[[Command, Callable[[], None]], None] = lambda _, go_on: go_on(),
     ) -> None:
-        """`look` is called whenever something may have changed: who leads, what is applied, who has answered."""
-        self.scope, self.core, self._look = scope, core, look
+        """`look` is called whenever something may have changed: who leads, what is applied, who has answered.
+        `prepare` is told what is to go onto the log here; it goes there when that calls back."""
+        self.scope, self.core, self._look, self._prepare = scope, core, look, prepare
         self.heard_ms: dict[Member, int] = {}  # while this replica leads: when who last answered it
         self.applied = core.log.snapshot.index
         self.low = False  # the disk is nearly full: no jobs are taken in, and somebody else should lead
@@ -330,7 +332,7 @@ class Replica:
         if self.core.is_leader and self.low and isinstance(command, SubmitJobs):
             done(NoRoom())
         elif self.core.is_leader:
-            self._propose_here(data, done, isinstance(command, URGENT))
+            self._propose_prepared(command, data, done, isinstance(command, URGENT))
         elif self.core.leader is None or hasattr(command, "fence"):
             done(Again(BUSY_MS))
         else:
@@ -343,6 +345,15 @@ class Replica:
         index = self.core.propose_config(config)
         self._pump()
         return index
+
+    def _propose_prepared(
+        self, command: Command, data: bytes, done: Callable[[Outcome], None], urgent: bool = False
+    ) -> None:
+        def go_on() -> None:
+            self._propose_here(data, done, urgent)
+            self._pump()
+
+        self._prepare(command, go_on)
 
     def _propose_here(self, data: bytes, done: Callable[[Outcome], None], urgent: bool = False) -> None:
         try:
@@ -373,7 +384,7 @@ class Replica:
         if self.low and isinstance(command, SubmitJobs):
             answer(NoRoom())
         else:
-            self._propose_here(data, answer)
+            self._propose_prepared(command, data, answer)
 
     def _forget_forwards(self, now: int) -> None:
         """Nobody waits for the answer to these any more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import daemon, disk, grants, lease, lives, members, raft_log, raft_members, recovery, replica, state
+from tests.mutants import daemon, disk, driving, grants, lease, lives, members, raft_log, raft_members, recovery, replica, state
 from tests.mutants.table import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -18,5 +18,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *lives.MUTANTS,
     *disk.MUTANTS,
     *daemon.MUTANTS,
+    *driving.MUTANTS,
     *recovery.MUTANTS,
 )

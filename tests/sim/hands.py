@@ -118,12 +118,13 @@ class SimHands:
     def reports(self) -> Mapping[AttemptId, Report]:
         return {attempt: body.report for attempt, body in self.bodies.items() if body.report is not None}
 
-    def lease(self, until_ms: int) -> None:
+    def lease(self, until_ms: int, told: Callable[[], None] = lambda: None) -> None:
         if until_ms != self.until_ms:
             self.until_ms = until_ms
             self._watch += 1
             left = self.clocks.real_seconds(max(0, until_ms - self.clocks.boottime_ms()))
             self.loop.call_later(left + self.entropy.below(FREEZE_MS) / 1000, self._lease_over, self._watch)
+        told()
 
     def start(self, one: Listed, spec: JobSpec) -> None:
         if one.attempt in self.journal or self.clocks.boottime_ms() >= self.until_ms or self.dead:

@@ -1,0 +1,291 @@
+"""Mistakes in what drives the brain and the hands: coordinator, agent, node, and what they remember.
+
+Promises: each row is one mistake, at a text that is in the file exactly once, with the tests that must notice it.
+Never: changes a row because it lives: then the tests have gone blind.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.table import Mutant
+
+ORDERS: Final = "test_coordinator.py::test_"
+WORKS: Final = "test_agent.py::test_"
+MEETS: Final = "test_node.py::test_"
+
+
+def coordinator(name: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, "coordinator.py", old, new, tuple(ORDERS + test for test in tests))
+
+
+def agent(name: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, "agent.py", old, new, tuple(WORKS + test for test in tests))
+
+
+def node(name: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, "node.py", old, new, tuple(MEETS + test for test in tests))
+
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- the coordinator: more of it in `daemon`
+    coordinator(
+        "a refused plan made again at once",
+        "            self._plan_again(0)\n",
+        "            self._dirty = True\n",
+        "a_plan_that_the_log_does_not_take_is_made_again_later_and_not_at_once",
+    ),
+    coordinator(
+        "a refused plan forgotten",
+        "            self._plan_again(0)\n",
+        "            pass\n",
+        "a_plan_that_the_log_does_not_take_is_made_again_later_and_not_at_once",
+    ),
+    coordinator(
+        "each beat answered with the one before",
+        "            self._owed.setdefault(node, round_)  # an answer now would quote the beat before\n",
+        "            self._tell[node], self._stirred = None, True\n",
+        "each_beat_is_answered_by_itself_and_not_with_the_next_one",
+    ),
+    coordinator(
+        "the newest beat awaited for ever",
+        "            self._owed.setdefault(node, round_)  # an answer now would quote the beat before\n",
+        "            self._owed[node] = round_\n",
+        "many_beats_of_one_machine_do_not_hold_up_the_answer_to_the_first",
+    ),
+    Mutant(
+        "the beat that is proven next pushed out by newer ones",
+        "mesh/grants.py",
+        "            self.pending.pop()\n",
+        "            self.pending.popleft()\n",
+        (ORDERS + "many_beats_of_one_machine_do_not_hold_up_the_answer_to_the_first",),
+    ),
+    coordinator(
+        "a recall not told",
+        "            case e.AttemptsRecalled():\n",
+        "            case e.AttemptsRecalled() if not self._begun:\n",
+        "a_place_in_a_backlog_is_taken_back_at_once",
+    ),
+    coordinator(
+        "a refused report forgotten",
+        "                self._refused[node] = None\n",
+        "                pass\n",
+        "a_report_that_the_log_did_not_take_is_proposed_again",
+        "whose_report_is_on_its_way_onto_the_log_has_not_left_it_behind",
+    ),
+    coordinator(
+        "a loss before the report that was told first",
+        "            self._report_again()\n            self._give_away(now)\n",
+        "            self._give_away(now)\n            self._report_again()\n",
+        "whose_report_is_on_its_way_onto_the_log_has_not_left_it_behind",
+    ),
+    coordinator(
+        "backoffs go on where the last coordinator was",
+        "            self._backoffs[task] = now + self._state.tasks[task].backoff_ms\n",
+        "            self._backoffs[task] = now\n",
+        "a_new_coordinator_starts_it_afresh",
+    ),
+    coordinator(
+        "all backoffs of an array in one entry",
+        "if end <= now][:AT_ONCE]\n",
+        "if end <= now]\n",
+        "backoffs_of_a_huge_array_end_in_orders_that_fit_into_an_entry",
+    ),
+    coordinator(
+        "refused ageing ten minutes later",
+        "        self._age_ms = 0\n",
+        "        pass\n",
+        "what_the_log_did_not_take_of_that_comes_soon_and_not_ten_minutes_later",
+    ),
+    coordinator(
+        "a removed machine still an excuse",
+        "        self._grants.removed(gone)\n",
+        "        pass\n",
+        "a_removed_machine_that_is_switched_off_excuses_nobody",
+    ),
+    coordinator(
+        "deaf machines planned for",
+        "        if state is NodeState.UP and self._grants.is_deaf(number):\n",
+        "        if False:\n",
+        "a_deaf_machine_gets_nothing_and_loses_what_it_has",
+    ),
+    Mutant(
+        "a standby that owes an answer waited for again and again",
+        "mesh/crew.py",
+        "        if sight.match is None or last - sight.match > CAUGHT_UP or late:\n",
+        "        if sight.match is None or last - sight.match > CAUGHT_UP:\n",
+        (ORDERS + "a_second_machine_stands_by_and_is_waited_for_once_it_keeps_step",),
+    ),
+    # -- the agent
+    agent(
+        "acts before the note is on disk",
+        "        if not self._running or self._saving is not None or self._withdrawn:\n",
+        "        if not self._running or self._withdrawn:\n",
+        "nothing_follows_from_a_duty_before_the_note_is_on_disk",
+    ),
+    agent(
+        "two notes under way",
+        "            if under_way is None:\n",
+        "            if True:\n",
+        "an_older_note_never_takes_the_place_of_a_newer_one",
+    ),
+    agent(
+        "acts on an older note",
+        "        if newest is not None and newest != kept:\n",
+        "        if False:\n",
+        "an_older_note_never_takes_the_place_of_a_newer_one",
+    ),
+    agent(
+        "the hands start before they know the lease",
+        "        self._hands.lease(todo.until_ms)\n        self._end(todo)\n",
+        "        self._end(todo)\n",
+        "the_hands_know_the_lease_before_they_start_anything",
+    ),
+    agent(
+        "a beat dated when it has left",
+        "            tuple(reports.values())[: None if self._going.away else MOST_REPORTS],  # the last one says all\n"
+        "        )\n"
+        "        self._post.ask(self._coordinator, beat)\n",
+        "            tuple(reports.values())[: None if self._going.away else MOST_REPORTS],  # the last one says all\n"
+        "        )\n"
+        "        self._post.ask(self._coordinator, beat)\n"
+        "        if beat.id.number in self.lease._sent:\n"
+        "            self.lease._sent[beat.id.number] = self._clock.boottime_ms()\n",
+        "a_lease_counts_from_before_the_beat_was_handed_to_the_network",
+    ),
+    agent(
+        "the last beat leaves reports out",
+        "[: None if self._going.away else MOST_REPORTS]",
+        "[:MOST_REPORTS]",
+        "of_very_many_reports_the_oldest_go_first_but_who_leaves_tells_all",
+    ),
+    agent(
+        "settled by a Duty without effect",
+        "            for attempt in duty.settled:\n                self._hands.forget(attempt)\n",
+        "        for attempt in duty.settled:\n            self._hands.forget(attempt)\n",
+        "a_duty_that_has_no_effect_settles_nothing",
+    ),
+    agent(
+        "what does not fit is overtaken",
+        "            if left is None or spec is None or not spec.want.need.fits(left):\n                return\n",
+        "            if left is None or spec is None or not spec.want.need.fits(left):\n                continue\n",
+        "only_what_has_room_starts_and_nothing_overtakes_what_does_not_fit",
+    ),
+    agent(
+        "the backlog goes before slots",
+        "        for one in sorted(wanted, key=lambda one: not one.slot):\n",
+        "        for one in wanted:\n",
+        "slots_go_before_the_backlog_and_the_backlog_keeps_its_order",
+    ),
+    agent(
+        "starts beside what it does not know",
+        "                if spec is None:\n                    return None\n",
+        "                if spec is None:\n                    continue\n",
+        "after_a_restart_nothing_starts_until_it_is_known_what_runs",
+    ),
+    agent(
+        "starts while it leaves",
+        "        if self._leaving.away:\n",
+        "        if False:\n",
+        "while_it_ends_what_runs_it_starts_nothing_and_says_so",
+    ),
+    agent(
+        "says that it goes before the hands know",
+        "            self._hands.lease(0, self._announce)\n",
+        "            self._hands.lease(0)\n            self._announce()\n",
+        "it_says_that_it_goes_when_all_has_ended_and_the_hands_know",
+    ),
+    agent(
+        "says that it goes while something runs",
+        "        if live:\n            self._timers",
+        "        if live and not self._withdrawn and len(live) > 1:\n            self._timers",
+        "it_says_that_it_goes_when_all_has_ended_and_the_hands_know",
+    ),
+    agent(
+        "goes although it stays after all",
+        "        self._leaving = going if going.away else Going.STAYING\n",
+        "        self._leaving = going if going.away else self._leaving\n",
+        "who_stays_after_all_works_on",
+    ),
+    agent(
+        "sent elsewhere by anybody",
+        "            case Elsewhere(coordinator) if sender == self._coordinator:  # else it is an old one\n",
+        "            case Elsewhere(coordinator) if sender:\n",
+        "an_answer_of_somebody_it_does_not_ask_any_more_sends_it_nowhere",
+    ),
+    agent(
+        "spreads a rumour",
+        "        return self._served_by if self._clock.monotonic_ms() - self._served_ms < LOST_MS else None\n",
+        "        return self._coordinator if self._clock.monotonic_ms() - self._heard_ms < LOST_MS else None\n",
+        "it_tells_others_of_a_coordinator_only_while_it_is_served_by_it",
+    ),
+    agent(
+        "a lease for who goes",
+        "        self._hands.lease(0 if self._withdrawn else self.lease.until_ms, told)\n",
+        "        self._hands.lease(self.lease.until_ms, told)\n",
+        "who_goes_gets_no_lease_from_being_alone",
+    ),
+    # -- the node
+    node(
+        "leads without a coordinator of the new term",
+        "        elif self.coordinator is None or self.coordinator.term != core.term:\n",
+        "        elif self.coordinator is None:\n",
+        "a_term_that_follows_at_once_has_a_coordinator_of_its_own",
+    ),
+    node(
+        "a coordinator that leads no more",
+        "        if not core.is_leader:\n            self.coordinator = None\n",
+        "        if not core.is_leader:\n            pass\n",
+        "there_is_a_coordinator_exactly_while_it_leads_and_another_one_per_term",
+    ),
+    node(
+        "falls back on a leader of long ago",
+        "        if leader != self._leader:\n            self._leader = leader\n",
+        "        if True:\n            self._leader = leader\n",
+        "and_does_not_fall_back_on_a_leader_of_long_ago",
+    ),
+    node(
+        "letters of another generation",
+        "        if not self._running or letter.scope != self.scope:\n",
+        "        if not self._running:\n",
+        "letters_of_another_log_are_for_nobody",
+    ),
+    node(
+        "another admitted before the hands know the lease",
+        "        self.agent.set_alone(False, told)\n",
+        "        self.agent.set_alone(False)\n        told()\n",
+        "another_machine_is_admitted_when_the_hands_know_the_lease_and_not_before",
+        "a_second_admission_waits_too",
+    ),
+    node(
+        "alone while an admission is on its way",
+        "(self._alone or core.log.last == self.replica.applied)\n",
+        "True\n",
+        "it_is_not_alone_again_while_an_admission_is_on_its_way_onto_the_log",
+    ),
+    node(
+        "alone while an admission waits",
+        "leads and not self._admitting and",
+        "leads and",
+        "another_machine_is_admitted_when_the_hands_know_the_lease_and_not_before",
+    ),
+    node(
+        "alone among voters",
+        "        leads = core.leads_safely and core.config.members == (core.me,)\n",
+        "        leads = core.leads_safely\n",
+        "who_votes_with_others_is_not_alone",
+    ),
+    node(
+        "alone without leading",
+        "        leads = core.leads_safely and core.config.members == (core.me,)\n",
+        "        leads = core.config.members == (core.me,)\n",
+        "who_does_not_lead_any_more_is_not_alone",
+    ),
+    Mutant(
+        "a forwarded admission does not wait",
+        "mesh/replica.py",
+        "            self._propose_prepared(command, data, answer)\n",
+        "            self._propose_here(data, answer)\n",
+        (MEETS + "another_machine_is_admitted_when_the_hands_know_the_lease_and_not_before",),
+    ),
+)
