@@ -457,6 +457,7 @@ def test_it_says_that_it_goes_when_all_has_ended_and_the_hands_know(going: Going
     desk.agent.go(going)
     desk.wait(2 * BEAT_MS)
     assert A.attempt in desk.hands.did("kill")
+    assert desk.hands.until_ms > 0
     assert all(beat.going is Going.STAYING for beat in desk.beats)
     desk.hands.end(A.attempt, Outcome.EVICTED)
     desk.wait(2 * BEAT_MS)

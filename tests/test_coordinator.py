@@ -611,7 +611,11 @@ def test_backoffs_of_a_huge_array_end_in_orders_that_fit_into_an_entry() -> None
     desk.beats(worker, reports=tuple(Report(one.attempt, one.task, Ended.EXITED, 1) for one in worker.duties[-1].holds))
     desk.wait(50)
     assert len(desk.book.state.backoffs) == AT_ONCE + 10
-    desk.wait(3_000)
+    busy(desk)
+    desk.wait(3_000)  # so that all are over at once
+    busy(desk, False)
+    desk.beats(worker)
+    desk.wait()
     orders = desk.log(EndBackoff)
     assert sum(len(order.tasks) for order in orders) == AT_ONCE + 10
     assert max(len(order.tasks) for order in orders) <= AT_ONCE

@@ -198,7 +198,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     agent(
         "says that it goes while something runs",
         "        if live:\n            self._timers",
-        "        if live and not self._withdrawn and len(live) > 1:\n            self._timers",
+        "        if not self._running:\n            self._timers",
         "it_says_that_it_goes_when_all_has_ended_and_the_hands_know",
     ),
     agent(
