@@ -125,10 +125,11 @@ class Agent:
 
     # -- who coordinates -----------------------------------------------------------------------------------------------
 
-    @property
-    def coordinator(self) -> NodeId | None:
-        """Whose Duty came lately. Not what others say: a rumour would never die."""
-        return self._served_by if self._clock.monotonic_ms() - self._served_ms < LOST_MS else None
+    def served(self) -> tuple[NodeId, int] | None:
+        """Whose Duty came last, and how many ms ago."""
+        if self._served_by is None:
+            return None
+        return self._served_by, self._clock.monotonic_ms() - self._served_ms
 
     def follow(self, coordinator: NodeId) -> None:
         """This machine has learnt who it is."""

@@ -8,7 +8,7 @@ Never: decides anything, or knows what carries letters, keeps the log or runs ta
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from odyssey.agent import Agent, Hands, Notes
+from odyssey.agent import LOST_MS, Agent, Hands, Notes
 from odyssey.book import Book
 from odyssey.clock import Clock, Entropy
 from odyssey.commands import AdmitNode, Command
@@ -183,11 +183,16 @@ class Node:
                 self.replica.receive(letter)
 
     def _hear(self, sender: NodeId, message: Beat | AskJobs) -> None:
-        known = self.agent.coordinator or self._leader
+        known = self._coordinator()
         if self.coordinator is not None:
             self.coordinator.receive(sender, message)
         elif known is not None and known not in (sender, self.id):
             self.tell(sender, Elsewhere(known))
+
+    def _coordinator(self) -> NodeId | None:
+        """As far as this machine knows by itself. A rumour about one that is gone would go round for ever."""
+        served = self.agent.served()
+        return served[0] if served is not None and served[1] < LOST_MS else self._leader
 
     def tell(self, node: NodeId, message: Duty | JobsAre | Elsewhere) -> None:
         self._send(node, message)

@@ -420,17 +420,15 @@ def test_who_sent_a_duty_in_force_is_asked_from_then_on() -> None:
     assert desk.asked_whom[-1] == C2
 
 
-def test_it_tells_others_of_a_coordinator_only_while_it_is_served_by_it() -> None:
-    """Not of one it has only heard of: a rumour about a dead one would go round for ever."""
+def test_it_knows_who_served_it_last_and_does_not_count_whom_it_only_heard_of() -> None:
     desk = served(C2)
-    told = [desk.agent.coordinator]
+    told = [desk.agent.served()]
     desk.duty()
-    told.append(desk.agent.coordinator)
+    told.append(desk.agent.served())
     desk.agent.follow(C3)
-    told.append(desk.agent.coordinator)
     desk.wait(LOST_MS)
-    told.append(desk.agent.coordinator)
-    assert told == [None, C1, C1, None]
+    told.append(desk.agent.served())
+    assert told == [None, (C1, 0), (C1, LOST_MS)]
 
 
 # -- going -------------------------------------------------------------------------------------------------------------

@@ -214,10 +214,16 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "an_answer_of_somebody_it_does_not_ask_any_more_sends_it_nowhere",
     ),
     agent(
-        "spreads a rumour",
-        "        return self._served_by if self._clock.monotonic_ms() - self._served_ms < LOST_MS else None\n",
-        "        return self._coordinator if self._clock.monotonic_ms() - self._heard_ms < LOST_MS else None\n",
-        "it_tells_others_of_a_coordinator_only_while_it_is_served_by_it",
+        "counts as served by whom it only heard of",
+        "        return self._served_by, self._clock",
+        "        return self._coordinator or self._served_by, self._clock",
+        "it_knows_who_served_it_last_and_does_not_count_whom_it_only_heard_of",
+    ),
+    node(
+        "a rumour that never dies",
+        "        return served[0] if served is not None and served[1] < LOST_MS else self._leader\n",
+        "        return served[0] if served is not None else self._leader\n",
+        "who_keeps_no_log_tells_of_the_coordinator_that_serves_it",
     ),
     agent(
         "a lease for who goes",

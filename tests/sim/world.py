@@ -10,6 +10,7 @@ from typing import Final
 from odyssey.clock import SeededEntropy
 from odyssey.ids import JobId, NodeId
 from odyssey.mesh.raft.types import Config
+from odyssey.mesh.replica import Replica
 from odyssey.scheduler.dump import state_hash
 from odyssey.scheduler.invariants import violations
 from odyssey.scheduler.state import State
@@ -80,7 +81,7 @@ class World:
         self._look_at_history()
         if plan.calm_ms < CALM_MS:
             return  # after less nobody promised that all is well
-        while self._unended() and self.loop.time() < plan.faulty_ms / 1000 + LONGEST_CALM_SECONDS:
+        while (self._unended() or self._behind()) and self.loop.time() < plan.faulty_ms / 1000 + LONGEST_CALM_SECONDS:
             self.loop.run_until(self.loop.time() + 5)
         self._final_account()
 
@@ -88,6 +89,17 @@ class World:
         """What was acknowledged and has not ended, where most is known."""
         state = max((node.book.state for node in self.nodes.values() if node.book), key=lambda one: one.head.index)
         return [job for job in self.people.acknowledged.values() if job not in state.ended]
+
+    def _behind(self) -> bool:
+        """A keeper that was only just chosen has not caught up yet."""
+        leader = next((one for one in self._replicas() if one.core.leads_safely), None)
+        names = [] if leader is None else [member.node for member in leader.core.config.members]
+        return leader is not None and any(
+            one.me.node in names and one.applied < leader.applied for one in self._replicas()
+        )
+
+    def _replicas(self) -> list[Replica]:
+        return [node.replica for node in self.nodes.values() if node.replica is not None]
 
     @property
     def events(self) -> int:
