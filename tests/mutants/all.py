@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import daemon, disk, driving, grants, lease, lives, members, raft_log, raft_members, recovery, replica, state
+from tests.mutants import (
+    daemon,
+    disk,
+    driving,
+    grants,
+    lease,
+    lives,
+    members,
+    raft_log,
+    raft_members,
+    recovery,
+    replica,
+    state,
+)
 from tests.mutants.table import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (

@@ -93,10 +93,10 @@ class World:
     def _behind(self) -> bool:
         """A keeper that was only just chosen has not caught up yet."""
         leader = next((one for one in self._replicas() if one.core.leads_safely), None)
-        names = [] if leader is None else [member.node for member in leader.core.config.members]
-        return leader is not None and any(
-            one.me.node in names and one.applied < leader.applied for one in self._replicas()
-        )
+        if leader is None:
+            return True
+        keepers = {member.node for member in leader.core.config.members}
+        return any(one.me.node in keepers and one.applied < leader.applied for one in self._replicas())
 
     def _replicas(self) -> list[Replica]:
         return [node.replica for node in self.nodes.values() if node.replica is not None]
