@@ -1,7 +1,7 @@
 """A store on a disk in memory: the fake side of `odyssey.mesh.store`.
 
-Each cell of the disk carries a checksum of its own. It keeps running sums and remembers what it has read, because a
-simulation writes a hundred thousand times.
+Each cell of the disk carries a checksum of its own, but for slices, which have a digest together. It keeps running sums
+and remembers what it has read, because a simulation writes a hundred thousand times.
 
 Promises: the rules are those of the real store, so a simulation meets the same refusals and the same damage.
 Never: waits, or touches a real file.
@@ -127,9 +127,10 @@ def _read(cells: Cells) -> _Found:
 
 def _slices(cells: Cells, area: int, first: int = 0) -> Iterator[bytes]:
     for number in count(first):
-        if ("slice", area, number) not in cells:
+        piece = cells.get(("slice", area, number))
+        if piece is None:
             return
-        yield _unsealed(cells, ("slice", area, number), bytes)
+        yield piece
 
 
 def create_memory_store(
@@ -321,7 +322,7 @@ class MemoryStore(Store):
         area = self._areas.get(name) or max((self._base.area, *self._areas.values())) + 1
         changes: Changes = {("stage", name): _sealed(("stage", name), area)}
         for number, piece in enumerate(slices[there - first :], there):
-            changes["slice", area, number] = _sealed(("slice", area, number), piece)
+            changes["slice", area, number] = piece
         self._commit(changes)
         self._areas[name], self._digests[name] = area, digest
         for piece in slices[there - first :]:

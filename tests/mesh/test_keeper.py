@@ -245,6 +245,20 @@ def test_wrong_bytes_are_dropped_and_the_source_is_told_of_the_doubt(desk: Desk)
     assert desk.heard == [pieces]
 
 
+def test_rot_in_what_was_laid_by_costs_the_transfer_and_nothing_else(desk: Desk) -> None:
+    pieces = slices("nine")
+    fetched(desk, pieces)
+    answer(desk, pieces[:2])
+    desk.keeper.close(lambda: None)
+    desk.worker.all()
+    desk.rig.rot(b"nine, slice 1")
+    desk.keeper = Keeper(desk.rig.open(), desk.worker, desk.lane, desk.failures.append)
+    fetched(desk, pieces)
+    assert answer(desk, pieces[2:]).first == 2
+    assert answer(desk, pieces).first == 0
+    assert (desk.heard, desk.failures) == ([pieces], [])
+
+
 def test_who_sends_wrong_bytes_twice_is_not_asked_a_third_time(desk: Desk) -> None:
     fetched(desk, slices("nine"))
     answer(desk, slices("NINE"))
