@@ -95,7 +95,7 @@ class Rig(ABC):
         """All that is there, to the byte."""
 
     @abstractmethod
-    def lose_note(self, torn: bool) -> None: ...
+    def lose_note(self, rotten: bool) -> None: ...
 
     @abstractmethod
     def lose_store(self) -> None:
@@ -176,8 +176,8 @@ class MemoryRig(Rig):
     def content(self) -> object:
         return dict(self.disk.cells), self.disk.mark, self.disk.note
 
-    def lose_note(self, torn: bool) -> None:
-        self.disk.note = self.disk.note[:-1] if torn and self.disk.note else None
+    def lose_note(self, rotten: bool) -> None:
+        self.disk.note = self.disk.note[:-1] + b"?" if rotten and self.disk.note else None
 
     def lose_store(self) -> None:
         self.disk.put(dict.fromkeys(self.disk.cells))
@@ -268,12 +268,12 @@ class SqliteRig(Rig):
     def content(self) -> object:
         return {file.name: file.read_bytes() for file in self.path.parent.iterdir() if file.suffix != ".lock"}
 
-    def lose_note(self, torn: bool) -> None:
+    def lose_note(self, rotten: bool) -> None:
         note = beside(self.path, ".others")
         content = note.read_bytes()
         note.unlink()
-        if torn:
-            note.write_bytes(content[:-1])
+        if rotten:
+            note.write_bytes(content[:-1] + b"?")
 
     def lose_store(self) -> None:
         self.path.unlink()

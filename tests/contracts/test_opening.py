@@ -97,14 +97,14 @@ def test_where_others_vote_it_begins_anew_and_keeps_what_it_found(
 
 
 @BAD
-@pytest.mark.parametrize("whose", ["alone", "note is gone", "note is torn"])
+@pytest.mark.parametrize("whose", ["alone", "note is gone", "note is rotten"])
 def test_who_voted_alone_or_may_have_does_not_start_and_touches_nothing(
     rig: Rig, spoil: Callable[[Rig], None], kind: type[Damaged], text: str, whose: str
 ) -> None:
     used(rig, alone if whose == "alone" else two)
     spoil(rig)
     if whose != "alone":
-        rig.lose_note(torn=whose == "note is torn")
+        rig.lose_note(rotten=whose == "note is rotten")
     before = rig.content()
     for _ in range(2):
         with pytest.raises(OnlyCopy, match=text) as caught:
@@ -220,6 +220,15 @@ def test_the_note_comes_after_the_change_is_committed_and_goes_before_it_is_writ
     assert noted(rig) is None
     store.write(a_write(config_entry(3, two(store)), term=2, commit=2))
     assert noted(rig) == (OTHER.node,)
+
+
+def test_a_change_that_may_be_there_takes_the_note_along(rig: Rig) -> None:
+    used(rig)
+    store = rig.open()
+    rig.fail(True)
+    with pytest.raises(Broken):
+        store.write(a_write(config_entry(10, alone(store)), commit=9))
+    assert noted(rig) is None
 
 
 def test_the_note_follows_snapshots_too(rig: Rig) -> None:

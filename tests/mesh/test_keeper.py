@@ -269,7 +269,9 @@ def test_who_sends_wrong_bytes_twice_is_not_asked_a_third_time(desk: Desk) -> No
 @pytest.mark.parametrize("some", [[b"x" * 20_000], [*slices("nine"), b"and more"], []])
 def test_more_or_fewer_bytes_than_the_snapshot_has_are_not_laid_by(desk: Desk, some: list[bytes]) -> None:
     fetched(desk, slices("nine"))
+    steps = desk.rig.steps
     answer(desk, some)
+    assert desk.rig.steps == steps
     assert desk.store.staging() == frozenset()
     assert desk.lane.asked[-1].doubted
 
