@@ -10,7 +10,7 @@ must be there.
 Never: shares anything with another machine but the network.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -42,6 +42,7 @@ from tests.sim.home import SeenStore, SimHome
 from tests.sim.loop import VirtualLoop
 from tests.sim.net import Net
 from tests.sim.results import Results
+from tests.sim.walks import EVERY, Walks
 
 T = TypeVar("T")
 
@@ -61,11 +62,23 @@ class WatchedBook(Book):
         assert replica is not None
         for entry in entries:
             checks.commits(member, next(iter(replica.core.log.since(entry.index, 1, 0))))
-        answers = super().apply(entries)
+        answers: dict[int, list[Event]] = {}
+        for some in _between_milestones(entries):
+            answers |= super().apply(some)
+            if some[-1].index % EVERY == 0:
+                self._node.walks.passes(self._node.id, self.state)
         for entry in entries:
             checks.applied(member, entry, wire.encode(answers[entry.index]))
             self._node.results.saw(entry.index, answers[entry.index])
         return answers
+
+
+def _between_milestones(entries: Sequence[Entry]) -> Iterable[Sequence[Entry]]:
+    start = 0
+    for stop, entry in enumerate(entries, 1):
+        if entry.index % EVERY == 0 or stop == len(entries):
+            yield entries[start:stop]
+            start = stop
 
 
 @dataclass
@@ -99,6 +112,7 @@ class SimNode:
     all: "dict[NodeId, SimNode]"
     witness: Witness
     results: Results
+    walks: Walks
     durable: Durable = field(default_factory=Durable)
     clocks: Clocks = field(init=False)
     disk: SimDisk = field(init=False)
@@ -245,6 +259,9 @@ class SimNode:
     def kill_daemon(self) -> None:
         if self.daemon is None or self._worker is None:
             return
+        if self.book is not None:
+            self.walks.passes(self.id, self.book.state)
+            self.walks.forget(self.id)
         self.daemon.stop()
         self._worker.crash()
         self.disk.crash()
@@ -330,6 +347,8 @@ class SimNode:
             if self.checks.last_committed < core.log.snapshot.index:
                 held = self.checks.committed[self.checks.last_committed][0]
             self.checks.leads(self.member, core.term, held)
+            if self.book is not None:
+                self.walks.leads(self.id, self.book.state)
 
     # -- ports ---------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ Promises: everything that was acknowledged is there at the end, on every machine
 Never: draws a fault: they stand in its schedule.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from odyssey.clock import SeededEntropy
@@ -12,7 +11,6 @@ from odyssey.ids import JobId, NodeId
 from odyssey.mesh.raft.types import Config
 from odyssey.mesh.replica import Replica
 from odyssey.scheduler.dump import state_hash
-from odyssey.scheduler.invariants import violations
 from odyssey.scheduler.state import State
 from tests.linear_jobs import complaints
 from tests.sim.checks import Checks, Violation
@@ -24,6 +22,7 @@ from tests.sim.node import SimNode
 from tests.sim.people import People
 from tests.sim.results import Results
 from tests.sim.schedule import CALM_MS, Schedule, drawn
+from tests.sim.walks import Walks
 
 LONGEST_CALM_SECONDS: Final = 300
 
@@ -40,6 +39,7 @@ class World:
         self.nodes: dict[NodeId, SimNode] = {}
         self.witness = Witness()
         self.results = Results()
+        self.walks = Walks()
         self._machines: list[SimNode] = []
         self._found(self.schedule.machines)
 
@@ -57,7 +57,7 @@ class World:
 
     def _new(self, name: str) -> SimNode:
         id_, own = NodeId(name), self.entropy.fork(name)
-        node = SimNode(id_, self.loop, self.net, self.checks, own, self.nodes, self.witness, self.results)
+        node = SimNode(id_, self.loop, self.net, self.checks, own, self.nodes, self.witness, self.results, self.walks)
         self.nodes[id_] = node
         return node
 
@@ -74,7 +74,6 @@ class World:
         self.people.start()
         for fault in plan.faults:
             self.loop.call_at(fault.at_ms / 1000, self._break, fault)
-        self._every(5.0, self._look_at_states)
         self.loop.run_until(plan.faulty_ms / 1000)
         self._heal()
         self.loop.run_until((plan.faulty_ms + plan.calm_ms) / 1000)
@@ -104,13 +103,6 @@ class World:
     @property
     def events(self) -> int:
         return self.net.delivered + sum(node.disk.completed for node in self._machines)
-
-    def _every(self, seconds: float, call: Callable[[], None]) -> None:
-        def again() -> None:
-            call()
-            self.loop.call_later(seconds, again)
-
-        self.loop.call_later(seconds, again)
 
     # -- faults --------------------------------------------------------------------------------------------------------
 
@@ -153,8 +145,8 @@ class World:
 
     def _look_at_states(self) -> None:
         for node in self.nodes.values():
-            if node.book is not None and (found := violations(node.book.state)):
-                raise Violation(f"9, 13: {node.id}: {found[0]}")
+            if node.book is not None:
+                self.walks.leads(node.id, node.book.state)
 
     def _look_at_history(self) -> None:
         for complaint in complaints(self.people.history):
