@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants.table import Mutant, mesh
+from tests.mutants.table import Mutant, mesh, state
 
 TOGETHER: Final = "test_generation_model.py::test_whatever_people_do_the_generations_come_together"
 FOUND: Final = "test_archive.py::test_whatever_happens_each_job_that_ended_is_where_it_can_be_found"
@@ -35,6 +35,49 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "return Verdict.FOLLOW if all(mine.end <= charter.fork for charter in ahead) else Verdict.OLD_ANCHOR",
         "return Verdict.FOLLOW",
         TOGETHER,
+    ),
+    # -- the tail of an old coordinator
+    state(
+        "jobs of two sides are compared by their numbers",
+        "salvage",
+        "        if not left.is_new:\n            return left.job.id",
+        "        if True:\n            return left.job.id",
+        "test_salvage.py::test_one_number_may_mean_two_jobs",
+    ),
+    state(
+        "jobs from before the fork are offered",
+        "salvage",
+        "return job.id > self.last_job",
+        "return True",
+        "test_salvage.py::test_a_job_from_before_the_fork_is_known_to_both_and_its_result_here_counts",
+    ),
+    state(
+        "what the old coordinator archived is forgotten",
+        "salvage",
+        "[digest for digest in base.segments if digest not in before.segments]",
+        "[]",
+        "test_salvage.py::test_what_the_old_coordinator_archived_is_in_it_too",
+    ),
+    state(
+        "a task that must not run twice is offered like any other",
+        "salvage",
+        "any(left.job.spec.once and",
+        "any(not left.job.spec.once and",
+        "test_salvage.py::test_what_may_have_run_and_must_not_twice_needs_somebodys_word",
+    ),
+    state(
+        "a snapshot behind the fork is taken for the state at the fork",
+        "salvage",
+        "if state.head.index > fork:",
+        "if False:",
+        "test_salvage.py::test_wherever_its_snapshot_is_the_same_comes_of_it",
+    ),
+    state(
+        "of a submit only the first job is found again",
+        "salvage",
+        "JobId(known.first + left.position)",
+        "JobId(known.first)",
+        "test_salvage.py::test_each_job_of_a_submit_is_found_at_its_place",
     ),
     # -- archive
     mesh(
