@@ -268,7 +268,8 @@ class Replica:
             return
         self._timers.call_later(TICK_MS / 1000, self._tick)
         self._notice_sleep()
-        self.core.tick()
+        if self.stopped is None:
+            self.core.tick()
         now = self._clock.monotonic_ms()
         for request in [request for request, asked in self._asked.items() if asked.deadline_ms <= now]:
             if (asked := self._asked.pop(request, None)) is not None:  # who is told may ask anew, and all may change
@@ -317,6 +318,8 @@ class Replica:
         self._pump()
 
     def _step(self, message: AnyMessage) -> None:
+        if self.stopped is not None:
+            return  # what would be answered never leaves, and would only pile up
         try:
             self.core.step(message)
         except NotUnderstood as newer:  # members in a form of a newer version: the log is as it was
@@ -491,12 +494,20 @@ class Replica:
         def done(slices: Iterable[bytes] | None) -> None:
             self._fetching = None  # if it is still wanted, the next tick asks again, whoever leads then
             if slices is not None and self._running and self.core.install(snapshot):
-                self._machine.load(slices)
-                self.applied = snapshot.index
+                self._load(snapshot, slices)
                 self._pump()
 
         self._fetching = snapshot.digest
         self._disk.fetch(snapshot, source, done)
+
+    def _load(self, snapshot: Snapshot, slices: Iterable[bytes]) -> None:
+        try:
+            self._machine.load(slices)
+        except NotUnderstood as newer:  # nothing of it is written: the disk stays as it is
+            self._stand_down(newer)
+            return
+        self.applied = snapshot.index
+        self._deliver({})
 
     def _send(self, to: Member, content: Content) -> None:
         if self._running:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey import messages, wire
-from odyssey.commands import Fence
-from odyssey.ids import AttemptId, TaskId, attempt_id, task_id
+from odyssey.commands import Fence, Report
+from odyssey.ids import AttemptId, NodeId, TaskId, attempt_id, task_id
 from odyssey.messages import (
     AnyMessage,
     Beat,
@@ -24,6 +24,7 @@ from odyssey.messages import (
     OwnerState,
     Telemetry,
 )
+from odyssey.model import Outcome
 from odyssey.scheduler import snapshot
 
 RECORDS = [kind for kind in vars(messages).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
@@ -69,9 +70,21 @@ def test_what_a_newer_version_adds_is_ignored(message: Beat | Duty) -> None:
     assert wire.decode_message(wire.encode([1, newer]), AnyMessage) == message
 
 
-def test_what_an_older_version_leaves_out_has_a_default() -> None:
-    older = plain(BEAT)[:3]
-    assert wire.decode_message(wire.encode([1, older]), AnyMessage) == BEAT
+FULL_BEAT = msgspec.structs.replace(BEAT, reports=(Report(AttemptId(7), TaskId(3), Outcome.EXITED),))
+FULL_DUTY = msgspec.structs.replace(DUTY, settled=(AttemptId(5),), keepers=(NodeId("n2"),))
+
+
+@pytest.mark.parametrize("message", [FULL_BEAT, FULL_DUTY], ids=["beat", "duty"])
+def test_what_an_older_version_leaves_out_has_a_default(message: Beat | Duty) -> None:
+    """One field less each time, down to those that have always been there."""
+    kind = type(message)
+    fields = kind.__struct_fields__
+    least = 1 + len(fields) - len(kind.__struct_defaults__)
+    for length in range(least, len(plain(message))):
+        read = wire.decode_message(wire.encode([1, plain(message)[:length]]), AnyMessage)
+        without = {name: getattr(message, name) for name in fields[: length - 1]}
+        assert read == kind(**without)
+    assert {"reports", "settled", "keepers"} & set(fields[least - 1 :])
 
 
 def test_a_word_nobody_knows_yet_is_read_as_the_most_careful_one() -> None:

@@ -13,6 +13,8 @@ from tests.mutants.table import Mutant
 ORDERS: Final = "test_coordinator.py::test_"
 WORKS: Final = "test_agent.py::test_"
 MEETS: Final = "test_node.py::test_"
+EDGES: Final = "mesh/test_replica_edges.py::test_"
+SEES: Final = "mesh/test_crew.py::test_"
 
 
 def coordinator(name: str, old: str, new: str, *tests: str) -> Mutant:
@@ -293,5 +295,41 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "            self._propose_prepared(command, data, answer)\n",
         "            self._propose_here(data, answer)\n",
         (MEETS + "another_machine_is_admitted_when_the_hands_know_the_lease_and_not_before",),
+    ),
+    # -- the replica, where things meet
+    Mutant(
+        "who waits for what a snapshot covers not told",
+        "mesh/replica.py",
+        "        self._deliver({})\n",
+        "",
+        (EDGES + "who_waits_for_what_the_snapshot_covers_is_told_when_it_is_loaded",),
+    ),
+    Mutant(
+        "a snapshot of a newer version written all the same",
+        "mesh/replica.py",
+        "            self._stand_down(newer)\n            return\n        self.applied = snapshot.index\n",
+        "            pass\n        self.applied = snapshot.index\n",
+        (EDGES + "it_stands_down_at_a_snapshot_of_a_newer_version",),
+    ),
+    Mutant(
+        "who stood down gathers answers",
+        "mesh/replica.py",
+        "        if self.stopped is not None:\n            return  # what would be answered",
+        "        if self.stopped is not None and self.core.is_leader:\n            return  # what would be answered",
+        (EDGES + "who_stood_down_gathers_nothing_for_days",),
+    ),
+    Mutant(
+        "a debt that is never forgiven",
+        "mesh/crew.py",
+        "        elif self.owing_ms is None or match >= self.awaited:\n",
+        "        elif self.owing_ms is None:\n",
+        (SEES + "a_debt_grows_until_it_is_paid_however_much_is_added_meanwhile",),
+    ),
+    Mutant(
+        "steady although it was silent",
+        "mesh/crew.py",
+        "None if sight.silent_ms >= LIVE_MS else",
+        "None if sight.silent_ms >= 2 * LIVE_MS else",
+        (SEES + "who_was_silent_for_a_second_begins_anew_to_be_steady",),
     ),
 )

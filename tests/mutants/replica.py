@@ -166,7 +166,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "a snapshot is loaded and not counted as applied",
         "replica",
-        "                self.applied = snapshot.index\n",
+        "        self.applied = snapshot.index\n",
         "",
         TOLD + "a_snapshot_is_fetched_once_and_loaded_when_it_is_there",
     ),
