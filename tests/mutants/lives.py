@@ -49,7 +49,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "salvage",
         "return job.id > self.last_job",
         "return True",
-        "test_salvage.py::test_a_job_from_before_the_fork_is_known_to_both_and_its_result_here_counts",
+        "test_salvage.py::test_a_submit_from_before_the_fork_is_known_here_however_long_ago",
     ),
     state(
         "what the old coordinator archived is forgotten",

@@ -164,6 +164,18 @@ def test_a_job_from_before_the_fork_is_known_to_both_and_its_result_here_counts(
     assert sides.new.task(1).tries[0].code == 5
 
 
+def test_a_submit_from_before_the_fork_is_known_here_however_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client id is one of so many only; without it the job would be submitted a second time."""
+    sides = forked({}, {})
+    monkeypatch.setattr("odyssey.scheduler.draft.MAX_CLIENTS", 2)
+    for _ in range(3):
+        sides.new.submit()
+    assert sides.new.job(1).client not in sides.new.state.clients
+    sides.old.assign(1, 1)
+    run(sides.old, 2)
+    assert ids(sides.weighed()) == ([], [], [(2, 2)])
+
+
 def test_each_job_of_a_submit_is_found_at_its_place() -> None:
     sides = forked()
     there, here = (send(side, b"a", a_spec(), a_spec(), a_spec()) for side in (sides.old, sides.new))
