@@ -15,10 +15,14 @@ from odyssey.commands import AdmitNode, Command
 from odyssey.coordinator import Coordinator
 from odyssey.events import Event
 from odyssey.ids import NodeId
+from odyssey.mesh import recover
 from odyssey.mesh.compactor import Compactor, Shelf
+from odyssey.mesh.generation import Lineage
 from odyssey.mesh.lease import Lease
 from odyssey.mesh.raft.core import Core
+from odyssey.mesh.recover import AskStanding, Found, Line, Standing
 from odyssey.mesh.replica import Disk, Letter, Replica, Scope
+from odyssey.mesh.succession import Keys, Move, Succession
 from odyssey.messages import AnyMessage, AskJobs, Beat, Duty, Elsewhere, JobsAre, Keeping, Telemetry
 from odyssey.resources import Resources
 from odyssey.scheduler.dump import dump
@@ -49,24 +53,25 @@ class World(NamedTuple):
     notes: Notes
     others: Callable[[], Sequence[NodeId]]  # machines of the mesh that may know who coordinates
     health: Callable[[], tuple[Telemetry, Keeping]]
+    keys: Keys
+    move: Callable[[Move, Lineage], None]  # to another generation: ends this daemon, and starts one that is there
 
 
 class Node:
     def __init__(
         self,
-        scope: Scope,
+        lineage: Lineage,
         core: Core,
         book: Book,
         lease: Lease,
         total: Resources,
         world: World,
-        recovered: bool = False,
     ) -> None:
-        """`recovered`: this generation of the mesh was begun by a recovery not long ago."""
-        self.id, self.book, self.scope, self._world, self._recovered = core.me.node, book, scope, world, recovered
+        self.id, self.book, self.lineage, self._world = core.me.node, book, lineage, world
+        self.scope = Scope(lineage.mesh.hex(), lineage.tip.number, lineage.tip.id)
         self.coordinator: Coordinator | None = None
         self.replica = Replica(
-            scope,
+            self.scope,
             core,
             book,
             world.disk,
@@ -76,6 +81,7 @@ class Node:
             world.entropy,
             self._look,
             self._prepare,
+            lineage.number_at,
         )
         self.agent = Agent(
             lease,
@@ -88,6 +94,18 @@ class Node:
             total,
             world.others,
             world.health,
+        )
+        self.succession = Succession(
+            lineage,
+            self.replica,
+            self.agent.served,
+            world.others,
+            self,
+            world.timers,
+            world.clock,
+            world.entropy,
+            world.keys,
+            world.move,
         )
         self.compactor = Compactor(self.replica, lambda: dump(self.book.state), world.shelf, world.clock)
         book.watch = self._applied
@@ -111,6 +129,7 @@ class Node:
         if self._running:
             self._world.timers.call_later(TICK_MS / 1000, self._tick)
             self.compactor.tick()
+            self.succession.tick()
             if self.coordinator is not None:
                 self.coordinator.tick()
 
@@ -123,7 +142,7 @@ class Node:
         if not core.is_leader:
             self.coordinator = None
         elif self.coordinator is None or self.coordinator.term != core.term:
-            self.coordinator = Coordinator(self.replica, self.book, self, self._world.clock, self._recovered)
+            self.coordinator = Coordinator(self.replica, self.book, self, self._world.clock, self._is_recovered)
         if self.coordinator is not None:
             self.coordinator.look()
         self._follow(core.leader.node if core.leader is not None else None)
@@ -165,6 +184,11 @@ class Node:
         self._alone = False
         self.agent.set_alone(False, told)
 
+    @property
+    def _is_recovered(self) -> bool:
+        """Nobody has coordinated this generation yet, and one was before it: members still find their way."""
+        return bool(self.lineage.charters) and self.book.state.head.term <= self.lineage.first_term
+
     def _applied(self, events: Sequence[Event]) -> None:
         if self.coordinator is not None:
             self.coordinator.applied(events)
@@ -172,9 +196,13 @@ class Node:
     # -- letters -------------------------------------------------------------------------------------------------------
 
     def receive(self, sender: NodeId, letter: Letter) -> None:
-        if not self._running or letter.scope != self.scope:
+        if not self._running or letter.scope.mesh != self.scope.mesh:
             return
         match letter.content:
+            case AskStanding() | Standing() | Line() | Found() as message:
+                self.succession.receive(sender, message)
+            case _ if letter.scope != self.scope:
+                self.succession.meet(sender)
             case Beat() | AskJobs() as message:
                 self._hear(sender, message)
             case Duty() | JobsAre() | Elsewhere() as message:
@@ -200,7 +228,10 @@ class Node:
     def ask(self, node: NodeId, message: Beat | AskJobs) -> None:
         self._send(node, message)
 
-    def _send(self, node: NodeId, message: AnyMessage) -> None:
+    def say(self, node: NodeId, message: recover.AnyMessage) -> None:
+        self._send(node, message)
+
+    def _send(self, node: NodeId, message: AnyMessage | recover.AnyMessage) -> None:
         letter = Letter(self.scope, message)
         if node == self.id:  # not at once: whoever sends is in the middle of something
             self._world.timers.call_later(0, lambda: self.receive(node, letter))

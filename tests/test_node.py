@@ -11,19 +11,23 @@ from odyssey.book import Book
 from odyssey.clock import SeededEntropy
 from odyssey.commands import AdmitNode, Command, Facts, Fence, RemoveNode, SubmitJobs
 from odyssey.ids import AttemptId, ClientId, NodeId, NodeNumber, UserId
+from odyssey.mesh.generation import Generation, Lineage
 from odyssey.mesh.lease import FOREVER, LEASE_MS, Lease
 from odyssey.mesh.raft.types import Append, Heartbeat, Kind, VoteRequest
 from odyssey.mesh.replica import TICK_MS, Accepted, Forward, Forwarded, Letter, Logged, Outcome, Scope
+from odyssey.mesh.succession import Keys, Move
 from odyssey.messages import AskJobs, Beat, BeatId, BootId, Duty, Elsewhere, JobsAre, Keeping, Telemetry
 from odyssey.node import Node, World
 from odyssey.resources import Resources
 from tests.builders import GIB, a_spec
 from tests.daemon_fakes import Hands, Notes, SlowDisk, Time
+from tests.mesh.generation_model import sign_as, verify
 from tests.mesh.raft import alone
 from tests.mesh.raft.alone import beat, beats_back, holds, votes
 from tests.mesh.raft.machine import member
 
-SCOPE = Scope("mesh", 1, b"first")
+LINEAGE = Lineage(b"mesh", Generation(1, b"first"))
+SCOPE = Scope(b"mesh".hex(), 1, b"first")
 ME, OTHER, THIRD = NodeId("1"), NodeId("2"), NodeId("3")
 TOTAL = Resources(4000, 8 * GIB)
 BEAT = Beat(BeatId(BootId(b"other"), 1, 1))
@@ -38,6 +42,7 @@ class Desk:
         self.voices = {name for name in members.split() if name not in ("1", "|")}
         self.sent: list[tuple[NodeId, Letter]] = []
         self.others: list[NodeId] = []
+        self.moves: list[tuple[Move, Lineage]] = []
         self.book = Book()
         world = World(
             links=self,
@@ -50,9 +55,11 @@ class Desk:
             notes=self.notes,
             others=lambda: self.others,
             health=lambda: (Telemetry(), Keeping(store=member("1").store)),
+            keys=Keys(sign_as(ME), verify),
+            move=lambda move, lineage: self.moves.append((move, lineage)),
         )
         lease = Lease(BootId(b"boot"), self.time.boottime_ms())
-        self.node = Node(SCOPE, alone.core(members=members), self.book, lease, TOTAL, world)
+        self.node = Node(LINEAGE, alone.core(members=members), self.book, lease, TOTAL, world)
         self.node.start()
 
     def send(self, to: NodeId, letter: Letter) -> None:

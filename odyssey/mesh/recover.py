@@ -24,7 +24,7 @@ from odyssey.errors import CallersError
 from odyssey.ids import NodeId
 from odyssey.mesh.generation import ID_BYTES, Charter, Fork, Generation, Lineage, draft
 from odyssey.mesh.raft.types import Config, HardState, Kind, LogEntry, Member, Write
-from odyssey.mesh.store import ImpossibleWrite, Loaded
+from odyssey.mesh.store import ImpossibleWrite, Loaded, Store
 
 RECENT_MS: Final = 3_000  # as long as an election may take: who heard a coordinator so lately may hear one again
 
@@ -51,8 +51,31 @@ class Standing(msgspec.Struct, frozen=True, array_like=True, tag="standing", gc=
     heard_ms: int | None = None  # how long ago
 
     @property
+    def hears_now(self) -> NodeId | None:
+        return self.hears if (self.heard_ms or 0) <= RECENT_MS else None
+
+    @property
     def rank(self) -> tuple[Generation, Fork, Member]:
         return self.lineage.tip, self.end, self.member
+
+
+class AskStanding(msgspec.Struct, frozen=True, array_like=True, tag="ask-standing", gc=False):
+    """Where do you stand? Asked before a recovery."""
+
+
+class Line(msgspec.Struct, frozen=True, array_like=True, tag="line", gc=False):
+    """This is my generation, and how it came about."""
+
+    lineage: Lineage
+
+
+class Found(msgspec.Struct, frozen=True, array_like=True, tag="found", gc=False):
+    """Begin this generation: your log is the best one."""
+
+    charter: Charter
+
+
+AnyMessage = AskStanding | Standing | Line | Found
 
 
 class Refusal(enum.Enum):
@@ -112,7 +135,7 @@ def recovery(answers: Sequence[Standing], signer: NodeId, entropy: Entropy) -> R
 
 def _check_alone(answers: Iterable[Standing]) -> None:
     for one in answers:
-        if one.hears is not None and (one.heard_ms or 0) <= RECENT_MS:
+        if one.hears_now is not None:
             raise CannotRecover(
                 Refusal.COORDINATED,
                 one.member.node,
@@ -158,7 +181,7 @@ def why_not(charter: Charter, mine: Standing) -> str:
     the new generation, with its core at rest."""
     if charter.founder != mine.member:
         return f"{charter.founder.node} is to begin it, with another store"
-    if mine.hears is not None and mine.hears != mine.member.node:
+    if mine.hears_now is not None and mine.hears_now != mine.member.node:
         return f"it hears the coordinator {mine.hears} again"
     if charter.parent != mine.lineage.tip:
         return f"it follows generation {mine.lineage.tip.number} now"
@@ -177,6 +200,14 @@ def first_write(charter: Charter, me: Member, loaded: Loaded, number: int = 1) -
         raise ImpossibleWrite(f"generation {charter.generation.number} begins after {charter.fork}, not after {end}")
     first = LogEntry(end.index + 1, charter.term, Kind.CONFIG, wire.encode(Config((me,))))
     return Write(number, HardState(charter.term, me, first.index), (first,), None)
+
+
+def found(store: Store) -> None:
+    """To be called when a store has been opened: its first write in a generation that it founds, if that is due."""
+    charters = store.identity.charters
+    write = first_write(charters[-1], store.identity.member, store.load()) if charters else None
+    if write is not None:
+        store.write(write)
 
 
 def end_of(loaded: Loaded) -> Fork:

@@ -20,6 +20,7 @@ from odyssey.clock import Clock, Entropy
 from odyssey.commands import URGENT, AnyCommand, ChangeMembers, Command, Entry, Fence, StartTerm, SubmitJobs
 from odyssey.errors import NotUnderstood, WireError
 from odyssey.ids import NodeId
+from odyssey.mesh import recover
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.types import (
     AnyMessage,
@@ -96,7 +97,7 @@ class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything machines send each other."""
 
     scope: Scope
-    content: Content | messages.AnyMessage
+    content: Content | messages.AnyMessage | recover.AnyMessage
     store: StoreId = StoreId(b"")  # whom it is for; one for the machine's old store is not for its new one
 
 
@@ -218,10 +219,13 @@ class Replica:
         entropy: Entropy,
         look: Callable[[], None] = lambda: None,
         prepare: Callable[[Command, Callable[[], None]], None] = lambda _, go_on: go_on(),
+        number_at: Callable[[int], int] | None = None,
     ) -> None:
         """`look` is called whenever something may have changed: who leads, what is applied, who has answered.
-        `prepare` is told what is to go onto the log here; it goes there when that calls back."""
+        `prepare` is told what is to go onto the log here; it goes there when that calls back. `number_at` tells in
+        which generation an entry was written; without it all are of this one."""
         self.scope, self.core, self._look, self._prepare = scope, core, look, prepare
+        self._number_at = number_at or (lambda _: scope.generation)
         self.heard_ms: dict[Member, int] = {}  # while this replica leads: when who last answered it
         self.applied = core.log.snapshot.index
         self.low = False  # the disk is nearly full: no jobs are taken in, and somebody else should lead
@@ -311,7 +315,7 @@ class Replica:
                 self._on_ask_read(sender, request)
             case ReadAt(_, request, index):
                 self._when_applied(index, lambda: self._answer_read(request, index))
-            case messages.Message():
+            case messages.Message() | recover.AskStanding() | recover.Standing() | recover.Line() | recover.Found():
                 return  # not for the log
             case message:
                 self._step(message)
@@ -563,7 +567,7 @@ class Replica:
             call()
 
     def _entry(self, one: LogEntry) -> Entry:
-        generation = self.scope.generation
+        generation = self._number_at(one.index)
         if one.kind is Kind.START:
             return Entry(generation, one.term, one.index, 0, StartTerm(Fence(generation, one.term)))
         if one.kind is Kind.CONFIG:

@@ -48,6 +48,15 @@ class Checks:
         self.results: dict[int, bytes] = {}  # what applying an entry said
         self.last_committed = 0
 
+    def fork(self, index: int) -> "Checks":
+        """What is true up to there, for a generation that goes on from there."""
+        new = Checks()
+        new.leaders, new.entries = dict(self.leaders), dict(self.entries)
+        new.committed = {at: entry for at, entry in self.committed.items() if at <= index}
+        new.results = {at: result for at, result in self.results.items() if at <= index}
+        new.last_committed = min(self.last_committed, index)
+        return new
+
     # -- of the core ---------------------------------------------------------------------------------------------------
 
     def leads(self, member: Member, term: int, held: int | None) -> None:

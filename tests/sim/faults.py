@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 
+LEASES_OVER_SECONDS: Final = 12.0
+LONG_MS: Final = 15_000
 SAYING_SECONDS: Final = 1.0  # as long as a system waits for who wants to say something before it sleeps
 
 
@@ -162,6 +164,15 @@ def _replace(world: World, node: SimNode, fault: Fault) -> None:
         world.replace(node)
 
 
+def _recover(world: World, node: SimNode, fault: Fault) -> None:
+    """The power of most voters is gone for long, and somebody recovers where it is not, when all leases are over."""
+    voters = {voter.node for one in world.nodes.values() if one.replica for voter in one.replica.core.config.voters}
+    for name in sorted(voters - {node.id}):
+        if name in world.nodes:
+            _crash(world, world.nodes[name], fault._replace(amount=LONG_MS + fault.amount))
+    world.loop.call_later(LEASES_OVER_SECONDS, world.recover, node)
+
+
 KINDS: Final[dict[str, Kind]] = {
     "crash": Kind(4, (200, 3000, 8000), False, _crash),
     "kill-daemon": Kind(2, (200, 3000, 8000), False, _kill_daemon),
@@ -175,6 +186,7 @@ KINDS: Final[dict[str, Kind]] = {
     "update": Kind(1, (200, 3000), False, _update),
     "move": Kind(1, (300, 5000), False, _move),
     "replace": Kind(1, (), False, _replace),
+    "recover": Kind(1, (1000, 20_000), False, _recover),
     "compact": Kind(4, (), False, _compact),
     "slow-disk": Kind(2, (10, 100, 600), False, _slow_disk),
     "full-disk": Kind(1, (1000, 15_000), True, _full_disk),

@@ -8,13 +8,13 @@ freeze, thaw and end is shown to the witness at its true time.
 Never: believes the daemon that the lease is longer than it was last told.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from odyssey.clock import SeededEntropy
 from odyssey.commands import Report
-from odyssey.ids import AttemptId, NodeId, TaskId, show_task
+from odyssey.ids import AttemptId, NodeId, TaskId, attempt_parts, show_task
 from odyssey.mesh.lease import FREEZE_MS, Here
 from odyssey.messages import Listed
 from odyssey.model import Outcome
@@ -45,10 +45,11 @@ class Witness:
     def __init__(self) -> None:
         self._running: dict[TaskId, dict[AttemptId, NodeId]] = {}
         self.starts = self.freezes = 0
+        self.forgives = False  # an old anchor is back: what it lets run may run elsewhere too
 
     def runs(self, node: NodeId, attempt: AttemptId, task: TaskId, overlap: bool) -> None:
         others = self._running.setdefault(task, {})
-        if others and not overlap:
+        if others and not overlap and not (self.forgives and _of_another_generation(attempt, others)):
             other, where = next(iter(others.items()))
             raise Violation(f"11: task {show_task(task)} runs on {where} as {other} and on {node} as {attempt}")
         others[attempt] = node
@@ -59,6 +60,11 @@ class Witness:
     @property
     def busy(self) -> int:
         return sum(1 for attempts in self._running.values() if attempts)
+
+
+def _of_another_generation(attempt: AttemptId, others: Iterable[AttemptId]) -> bool:
+    mine = attempt_parts(attempt).generation
+    return all(attempt_parts(other).generation != mine for other in others)
 
 
 class Clocks(Protocol):

@@ -79,6 +79,12 @@ class SimHome(Home):
         self.member = self._named()
         return PATH
 
+    def begin_anew(self) -> None:
+        """An old anchor's store is kept beside the new one."""
+        self._disk.set_aside()
+        self.stores += 1
+        self.create().close()
+
     def others(self) -> tuple[NodeId, ...] | None:
         note = unsealed(self._disk.note or b"")
         return None if note is None else note.others

@@ -11,6 +11,7 @@ Never: shares anything with another machine but the network.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -21,24 +22,29 @@ from odyssey.commands import Entry
 from odyssey.errors import OdysseyError
 from odyssey.events import Event
 from odyssey.ids import NodeId
+from odyssey.mesh.generation import Lineage
 from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import NOTHING_KEPT, Kept, Lease
 from odyssey.mesh.opening import open_or_begin_anew, wait_ms
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
 from odyssey.mesh.raft.types import Config, LogEntry, Member, Message, Snapshot, Write
-from odyssey.mesh.replica import Letter, Replica, Scope
+from odyssey.mesh.recover import found
+from odyssey.mesh.replica import Letter, Replica
 from odyssey.mesh.store import Loaded, StoreError
+from odyssey.mesh.succession import Keys, Move
 from odyssey.mesh.worker import Worker
 from odyssey.messages import BootId, Keeping, Telemetry
 from odyssey.node import Node
 from odyssey.node import World as NodeWorld
 from odyssey.resources import Resources
 from tests.memory_disk import Cells, Mark
+from tests.mesh.generation_model import sign_as, verify
+from tests.sim.branches import Branches
 from tests.sim.checks import Checks, Violation
 from tests.sim.disk import Durable, SimBulk, SimDisk, SimWorker
 from tests.sim.hands import SimHands, Witness
-from tests.sim.home import SeenStore, SimHome
+from tests.sim.home import GENERATION, MESH, SeenStore, SimHome
 from tests.sim.loop import VirtualLoop
 from tests.sim.net import Net
 from tests.sim.results import Results
@@ -46,7 +52,7 @@ from tests.sim.walks import EVERY, Walks
 
 T = TypeVar("T")
 
-SCOPE = Scope("mesh", 1, b"first")
+ROOT = Lineage(MESH, GENERATION)
 MOST_WRONG_PPM = 99_000  # a clock that is wrong by a tenth is what leases are made for
 
 
@@ -107,11 +113,10 @@ class SimNode:
     id: NodeId
     loop: VirtualLoop
     net: Net
-    checks: Checks
+    branches: Branches
     entropy: SeededEntropy
     all: "dict[NodeId, SimNode]"
     witness: Witness
-    results: Results
     walks: Walks
     durable: Durable = field(default_factory=Durable)
     clocks: Clocks = field(init=False)
@@ -126,6 +131,7 @@ class SimNode:
     stalled_until: float = 0.0
     spoilt: bool = False  # its store will be found to be lost when it is next opened
     refused: StoreError | None = None  # why it does not start
+    lineage: Lineage = ROOT
 
     def __post_init__(self) -> None:
         wrong = self.entropy.choose((10, 10_000, MOST_WRONG_PPM))
@@ -137,6 +143,14 @@ class SimNode:
         self._under_way: list[Write | Snapshot] = []  # when it went down: may be there or not
         self._worker: SimWorker | None = None
         self.total = Resources(1000 * (2 + self.entropy.below(3)), 8 << 30)
+
+    @property
+    def checks(self) -> Checks:
+        return self.branches.of(self.lineage).checks
+
+    @property
+    def results(self) -> Results:
+        return self.branches.of(self.lineage).results
 
     @property
     def member(self) -> Member:
@@ -185,9 +199,13 @@ class SimNode:
         return store
 
     def _start(self, store: SeenStore) -> None:
+        self.lineage = store.identity.lineage
+        found(store)  # if that was interrupted
+        store.sync()
         loaded = store.load()
         log = Log(loaded.snapshot, loaded.entries, loaded.hard.commit)
-        core = Core(self.member, loaded.hard, log, self.entropy.fork(f"core{self.boots}"))
+        entropy = self.entropy.fork(f"core{self.boots}")
+        core = Core(self.member, loaded.hard, log, entropy, self.lineage.first_term)
         self.book = WatchedBook(self)
         if loaded.snapshot.index:
             self.book.load(store.snapshot_slices(loaded.snapshot.digest))
@@ -196,7 +214,7 @@ class SimNode:
         assert self.keeper is not None
         name = BootId(f"{self.id}/{self.machine_boots}".encode())
         lease = Lease(name, self.clocks.boottime_ms(), self.kept, self.hands.until_ms)
-        self.daemon = Node(SCOPE, core, self.book, lease, self.total, self._world(self.hands, self.keeper))
+        self.daemon = Node(self.lineage, core, self.book, lease, self.total, self._world(self.hands, self.keeper))
         self.daemon.start()
 
     def _check(self, loaded: Loaded) -> None:
@@ -235,7 +253,37 @@ class SimNode:
             notes=_Notes(self, boot),
             others=self.others,
             health=self.health,
+            keys=Keys(sign_as(self.id), verify),
+            move=self._move,
         )
+
+    def _move(self, move: Move, lineage: Lineage) -> None:
+        """The daemon ends at once; the store is another generation's before the next one starts."""
+        if self.daemon is not None:
+            self.daemon.stop()
+            self.loop.call_later(0, self._moved, self.boots, move, lineage)
+
+    def _moved(self, boot: int, move: Move, lineage: Lineage) -> None:
+        if self.boots != boot or self.daemon is None:
+            return
+        self.kill_daemon()
+        with suppress(StoreError):  # the disk does not work just now: the next start shows what is there
+            self._adopt(move, lineage)
+        self.boot()
+
+    def _adopt(self, move: Move, lineage: Lineage) -> None:
+        if move is Move.BEGIN_ANEW:
+            self.home.begin_anew()
+        store = self._open()
+        try:
+            store.adopt(lineage)
+            store.sync()
+            self.lineage = lineage
+            if move is Move.FOUND:
+                found(store)
+                store.sync()
+        finally:
+            store.close()
 
     def _switch_on(self) -> None:
         self.machine_boots += 1
@@ -343,6 +391,9 @@ class SimNode:
         core = replica.core
         if core.is_leader and core.term != self._led:
             self._led = core.term
+            self.branches.of(self.lineage).has_led = True
+            if self.branches.is_outlived(self.lineage.tip):
+                self.witness.forgives = True
             held = core.log.term(self.checks.last_committed)
             if self.checks.last_committed < core.log.snapshot.index:
                 held = self.checks.committed[self.checks.last_committed][0]
@@ -431,4 +482,4 @@ class _Notes:
         self.node.save(self.boot, kept, done)
 
 
-__all__ = ["SCOPE", "LogEntry", "SimNode"]
+__all__ = ["LogEntry", "SimNode"]

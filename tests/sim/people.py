@@ -25,6 +25,7 @@ from odyssey.scheduler.state import State
 from odyssey.spec import JobSpec, Want
 from tests.linear import UNKNOWN, Call
 from tests.linear_jobs import ABSENT, ACCEPTED, CLOSED, DONE, ENDED, LIVE, TOO_LATE, Ask, Told, What
+from tests.sim.branches import Branches
 from tests.sim.checks import Violation
 from tests.sim.node import SimNode
 
@@ -38,15 +39,25 @@ Answered = Callable[[Outcome], bool]
 
 
 class People:
-    def __init__(self, loop: VirtualLoop, machines: list[SimNode], entropy: SeededEntropy, pause_ms: int) -> None:
+    def __init__(
+        self, loop: VirtualLoop, machines: list[SimNode], entropy: SeededEntropy, pause_ms: int, branches: Branches
+    ) -> None:
         self._loop, self._machines, self._entropy, self._pause_ms = loop, machines, entropy, pause_ms
         self.acknowledged: dict[ClientId, JobId] = {}
+        self._branches = branches
+        self._told_at: dict[ClientId, int] = {}
         self.submitted = 0
         self._clients: list[ClientId] = []
         self._acts = 0
         self._moments = 0
         self._history: dict[int, Call[Ask, Told]] = {}  # by the moment of asking
         self._at_rest = False
+
+    def relied_on(self) -> dict[ClientId, JobId]:
+        """What was acknowledged and must be there. Whoever recovers is told what may be missing: all that was agreed on
+        after the fork."""
+        fork = self._branches.first_fork
+        return {one: job for one, job in self.acknowledged.items() if fork is None or self._told_at[one] <= fork}
 
     @property
     def history(self) -> list[Call[Ask, Told]]:
@@ -154,7 +165,8 @@ class People:
         told = said(outcome.answer) if isinstance(outcome, Accepted) else Told()
         if told.job:
             known = self.acknowledged.setdefault(client, JobId(told.job))
-            if known != told.job:
+            self._told_at.setdefault(client, outcome.index if isinstance(outcome, Accepted) else 0)
+            if known != told.job and self._branches.first_fork is None:
                 raise Violation(f"9: one submit was told two numbers, {known} and {told.job}")
         return client in self.acknowledged
 

@@ -15,8 +15,14 @@ from tests.sim.hands import script
 
 class Results:
     def __init__(self) -> None:
-        self.ended: dict[TaskId, TaskState] = {}
+        self.ended: dict[TaskId, tuple[TaskState, int]] = {}  # as what, and by which entry
         self._seen = 0
+
+    def fork(self, index: int) -> "Results":
+        new = Results()
+        new.ended = {task: end for task, end in self.ended.items() if end[1] <= index}
+        new._seen = min(self._seen, index)
+        return new
 
     def saw(self, index: int, events: Iterable[Event]) -> None:
         if index <= self._seen:
@@ -42,8 +48,8 @@ class Results:
             for index in range(start, stop):
                 task = task_id(event.job, index)
                 if task in self.ended:
-                    before = self.ended[task].name
+                    before = self.ended[task][0].name
                     raise Violation(f"10: task {show_task(task)} ended as {before} and again as {event.state.name}")
-                self.ended[task] = event.state
+                self.ended[task] = event.state, event.index
                 if event.state is TaskState.DONE and script(task).code:
                     raise Violation(f"10: task {show_task(task)} is done and has failed")

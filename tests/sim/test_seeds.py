@@ -28,7 +28,7 @@ def test_one_seed_is_one_history() -> None:
     for world in runs:
         world.run()
     first, second = runs
-    assert first.checks.committed == second.checks.committed
+    assert first.branches.root.checks.committed == second.branches.root.checks.committed
     assert (first.net.sent, first.events) == (second.net.sent, second.events)
 
 

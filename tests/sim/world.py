@@ -13,14 +13,14 @@ from odyssey.mesh.replica import Replica
 from odyssey.scheduler.dump import state_hash
 from odyssey.scheduler.state import State
 from tests.linear_jobs import complaints
-from tests.sim.checks import Checks, Violation
+from tests.sim.branches import Branches
+from tests.sim.checks import Violation
 from tests.sim.faults import KINDS, Fault
 from tests.sim.hands import Witness
 from tests.sim.loop import VirtualLoop, new_loop
 from tests.sim.net import Net, Weather
 from tests.sim.node import SimNode
 from tests.sim.people import People
-from tests.sim.results import Results
 from tests.sim.schedule import CALM_MS, Schedule, drawn
 from tests.sim.walks import Walks
 
@@ -34,11 +34,10 @@ class World:
         self.schedule = what if isinstance(what, Schedule) else drawn(what)
         self.loop: VirtualLoop = new_loop()
         self.entropy = SeededEntropy(self.schedule.seed)
-        self.checks = Checks()
+        self.branches = Branches()
         self.net = Net(self.loop, self.entropy.fork("net"), self.schedule.weather)
         self.nodes: dict[NodeId, SimNode] = {}
         self.witness = Witness()
-        self.results = Results()
         self.walks = Walks()
         self._machines: list[SimNode] = []
         self._found(self.schedule.machines)
@@ -53,11 +52,11 @@ class World:
                 node.found(config)
             node.boot()
         people = self.entropy.fork("people")
-        self.people = People(self.loop, self._machines, people, self.schedule.people_ms)
+        self.people = People(self.loop, self._machines, people, self.schedule.people_ms, self.branches)
 
     def _new(self, name: str) -> SimNode:
         id_, own = NodeId(name), self.entropy.fork(name)
-        node = SimNode(id_, self.loop, self.net, self.checks, own, self.nodes, self.witness, self.results, self.walks)
+        node = SimNode(id_, self.loop, self.net, self.branches, own, self.nodes, self.witness, self.walks)
         self.nodes[id_] = node
         return node
 
@@ -77,7 +76,8 @@ class World:
         self.loop.run_until(plan.faulty_ms / 1000)
         self._heal()
         self.loop.run_until((plan.faulty_ms + plan.calm_ms) / 1000)
-        self._look_at_history()
+        if not self.branches.forks:
+            self._look_at_history()  # a recovery may take back what people were told
         if plan.calm_ms < CALM_MS:
             return  # after less nobody promised that all is well
         while (self._unended() or self._behind()) and self.loop.time() < plan.faulty_ms / 1000 + LONGEST_CALM_SECONDS:
@@ -87,7 +87,7 @@ class World:
     def _unended(self) -> list[JobId]:
         """What was acknowledged and has not ended, where most is known."""
         state = max((node.book.state for node in self.nodes.values() if node.book), key=lambda one: one.head.index)
-        return [job for job in self.people.acknowledged.values() if job not in state.ended]
+        return [job for job in self.people.relied_on().values() if job not in state.ended]
 
     def _behind(self) -> bool:
         """A keeper that was only just chosen has not caught up yet."""
@@ -127,6 +127,11 @@ class World:
         if number is not None:
             self.people.remove(number)
 
+    def recover(self, node: SimNode) -> None:
+        """A person believes that the coordinator is off, and begins again with what is left."""
+        if node.daemon is not None:
+            node.daemon.succession.recover(lambda _: None)
+
     def _states(self) -> list[State]:
         """Those who know most first."""
         states = [node.book.state for node in self.nodes.values() if node.book is not None]
@@ -154,6 +159,9 @@ class World:
 
     def _final_account(self) -> None:
         self._look_at_states()
+        generations = {node.lineage.tip.number for node in self.nodes.values()}
+        if len(generations) != 1:
+            raise Violation(f"calm: the machines are in generations {sorted(generations)}")
         leaders = [
             node.id for node in self.nodes.values() if node.replica is not None and node.replica.core.leads_safely
         ]
@@ -168,7 +176,7 @@ class World:
             raise Violation(f"12: states differ after calm: {applied}")
         for node in keepers:
             assert node.book is not None
-            for client, job in self.people.acknowledged.items():
+            for client, job in self.people.relied_on().items():
                 known = node.book.state.clients.get(client)
                 if known is None or known.first != job or job not in node.book.state.jobs:
                     raise Violation(f"9: job {job} was acknowledged and {node.id} does not have it")

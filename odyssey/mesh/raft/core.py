@@ -92,6 +92,11 @@ class Core:
         return self.role is Role.LEADER
 
     @property
+    def silent_ticks(self) -> int:
+        """For so long it has not heard its leader."""
+        return 0 if self.is_leader else self._elapsed
+
+    @property
     def leads_safely(self) -> bool:
         """Leads, and has committed an entry of this term: only now it knows all that was ever committed."""
         return self.is_leader and self.log.term(self.log.commit) == self.term
