@@ -75,6 +75,9 @@ class Coordinator:
     ) -> None:
         now = clock.monotonic_ms()
         self.term = replica.core.term
+        self._elected_ms = (
+            now  # who has not answered since has its time from here, but counts as live only when it does
+        )
         self.fence = Fence(replica.scope.generation, self.term)
         self._replica, self._book, self._post, self._clock, self._policies = replica, book, post, clock, policies
         self._grants = Grants(self.fence, replica.core.started, now, recovered)
@@ -418,10 +421,10 @@ class Coordinator:
                 sights[sight.member] = sight
         for member in core.config.members:
             match = core.log.stable if member == core.me else core.peers[member].match
-            heard = now if member == core.me else self._replica.heard_ms.get(member, now - _NEVER)
+            silent = now - self._replica.heard_ms.get(member, self._elected_ms - roles.LIVE_MS)
             known = sights.get(member, Sight(member, 0))
             going = Going.LEAVE if member.node in self._removed else known.going
-            sights[member] = known._replace(silent_ms=now - heard, match=match, going=going)
+            sights[member] = known._replace(silent_ms=0 if member == core.me else silent, match=match, going=going)
         return list(sights.values())
 
     def _sight(self, number: NodeNumber, node: Node, now: int) -> Sight | None:

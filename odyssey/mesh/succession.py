@@ -33,7 +33,8 @@ from odyssey.mesh.recover import (
 from odyssey.mesh.replica import TICK_MS, Replica
 from odyssey.mesh.roles import LIVE_MS
 
-ANSWERS_MS: Final = 2_000
+ASKED_TIMES: Final = 6
+ASK_EVERY_MS: Final = 500
 TELL_AGAIN_MS: Final = 1_000
 GOSSIP_MS: Final = 5_000
 
@@ -134,10 +135,19 @@ class Succession:
 
     def recover(self, done: Callable[[Recovery | CannotRecover], None]) -> None:
         """A person has said that the old coordinator is off. What is answered is under way, not yet done."""
-        self._answers = [self._standing()]
+        self._answers = []
+        self._ask(ASKED_TIMES, lambda: self._decide(done))
+
+    def _ask(self, times: int, then: Callable[[], None]) -> None:
+        """Letters are lost, above all where a mesh is in trouble."""
+        if times == 0:
+            then()
+            return
+        answered = {one.member.node for one in self._answers or ()}
         for node in self._others():
-            self._post.say(node, AskStanding())
-        self._timers.call_later(ANSWERS_MS / 1000, lambda: self._decide(done))
+            if node not in answered:
+                self._post.say(node, AskStanding())
+        self._timers.call_later(ASK_EVERY_MS / 1000, lambda: self._ask(times - 1, then))
 
     def _decide(self, done: Callable[[Recovery | CannotRecover], None]) -> None:
         answers, self._answers = self._answers, None
@@ -155,7 +165,13 @@ class Succession:
         if charter.founder == mine.member:
             self._on_found(charter)
         else:
+            self._bid(charter, ASKED_TIMES)
+
+    def _bid(self, charter: Charter, times: int) -> None:
+        """It is begun once, however often it is told."""
+        if times > 0 and not self._moved:
             self._post.say(charter.founder.node, Found(charter))
+            self._timers.call_later(ASK_EVERY_MS / 1000, lambda: self._bid(charter, times - 1))
 
     def _on_found(self, charter: Charter) -> None:
         log = self._replica.core.log

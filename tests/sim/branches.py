@@ -43,6 +43,9 @@ class Branches:
                 self.forks.append(charter)
         return self.known[lineage.tip]
 
-    def is_outlived(self, generation: Generation) -> bool:
-        """A newer one has a coordinator: whoever still leads this one is an old anchor."""
-        return any(branch.has_led and one > generation for one, branch in self.known.items())
+    def has_rivals(self, generation: Generation) -> bool:
+        """Another one has a coordinator that this one does not come from: two sides of a cut, or an old anchor is
+        back."""
+        newer = any(branch.has_led and one > generation for one, branch in self.known.items())
+        twins = [one for one in self.known if one.number == generation.number]
+        return newer or len(twins) > 1

@@ -8,13 +8,14 @@ freeze, thaw and end is shown to the witness at its true time.
 Never: believes the daemon that the lease is longer than it was last told.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from odyssey.clock import SeededEntropy
 from odyssey.commands import Report
-from odyssey.ids import AttemptId, NodeId, TaskId, attempt_parts, show_task
+from odyssey.ids import AttemptId, NodeId, TaskId, show_task
+from odyssey.mesh.generation import Generation
 from odyssey.mesh.lease import FREEZE_MS, Here
 from odyssey.messages import Listed
 from odyssey.model import Outcome
@@ -39,32 +40,34 @@ def script(task: TaskId) -> Script:
     return Script(20 + drawn // 5 % longest, 7 if drawn // 7 % 10 == 0 else 0)
 
 
+class Running(NamedTuple):
+    generation: Generation  # whose coordinator gave it
+    attempt: AttemptId
+
+
 class Witness:
     """Sees every machine at its true time."""
 
     def __init__(self) -> None:
-        self._running: dict[TaskId, dict[AttemptId, NodeId]] = {}
+        self._running: dict[TaskId, dict[Running, NodeId]] = {}
         self.starts = self.freezes = 0
-        self.forgives = False  # an old anchor is back: what it lets run may run elsewhere too
+        self.forgives = False  # generations rival: what one lets run may run in the other too
 
-    def runs(self, node: NodeId, attempt: AttemptId, task: TaskId, overlap: bool) -> None:
+    def runs(self, node: NodeId, run: Running, task: TaskId, overlap: bool) -> None:
         others = self._running.setdefault(task, {})
-        if others and not overlap and not (self.forgives and _of_another_generation(attempt, others)):
-            other, where = next(iter(others.items()))
-            raise Violation(f"11: task {show_task(task)} runs on {where} as {other} and on {node} as {attempt}")
-        others[attempt] = node
+        for other, where in others.items():
+            if not overlap and not (self.forgives and other.generation != run.generation):
+                raise Violation(
+                    f"11: task {show_task(task)} runs on {where} as {other.attempt} and on {node} as {run.attempt}"
+                )
+        others[run] = node
 
-    def rests(self, attempt: AttemptId, task: TaskId) -> None:
-        self._running.get(task, {}).pop(attempt, None)
+    def rests(self, run: Running, task: TaskId) -> None:
+        self._running.get(task, {}).pop(run, None)
 
     @property
     def busy(self) -> int:
         return sum(1 for attempts in self._running.values() if attempts)
-
-
-def _of_another_generation(attempt: AttemptId, others: Iterable[AttemptId]) -> bool:
-    mine = attempt_parts(attempt).generation
-    return all(attempt_parts(other).generation != mine for other in others)
 
 
 class Clocks(Protocol):
@@ -80,6 +83,7 @@ class _Body:
     """One attempt."""
 
     one: Listed
+    run: Running
     overlap: bool
     left: float  # seconds that it still has to run
     since: float | None = None  # it runs since then; None: it stands still
@@ -100,6 +104,7 @@ class SimHands:
     entropy: SeededEntropy
     witness: Witness
     on_end: Callable[[], None]
+    generation: Callable[[], Generation]
     bodies: dict[AttemptId, _Body] = field(default_factory=dict)
     journal: set[AttemptId] = field(default_factory=set)
     until_ms: int = 0
@@ -137,14 +142,14 @@ class SimHands:
             return
         self.journal.add(one.attempt)
         self.witness.starts += 1
-        body = self.bodies[one.attempt] = _Body(one, spec.overlap, script(one.task).run_ms / 1000)
+        body = self.bodies[one.attempt] = _Body(one, self._run(one), spec.overlap, script(one.task).run_ms / 1000)
         self._go_on(body)
 
     def refuse(self, one: Listed) -> None:
         if one.attempt not in self.journal:
             self.journal.add(one.attempt)
             rejected = Report(one.attempt, one.task, Outcome.REJECTED)
-            self.bodies[one.attempt] = _Body(one, True, 0.0, report=rejected)
+            self.bodies[one.attempt] = _Body(one, self._run(one), True, 0.0, report=rejected)
             self.on_end()
 
     def stop(self, attempt: AttemptId) -> None:
@@ -193,6 +198,9 @@ class SimHands:
             if body.report is None and body.frozen_at_ms is None:
                 self._go_on(body)
 
+    def _run(self, one: Listed) -> Running:
+        return Running(self.generation(), one.attempt)
+
     # -- running -------------------------------------------------------------------------------------------------------
 
     def _lease_over(self, watch: int) -> None:
@@ -211,7 +219,7 @@ class SimHands:
             return
         body.since = self.loop.time()
         body.turn += 1
-        self.witness.runs(self.node, body.one.attempt, body.one.task, body.overlap)
+        self.witness.runs(self.node, body.run, body.one.task, body.overlap)
         code = script(body.one.task).code
         self.loop.call_later(body.left, self._end, body, body.turn, Outcome.EXITED, code)
 
@@ -221,7 +229,7 @@ class SimHands:
         passed = self.loop.time() - body.since
         body.since, body.ran, body.left = None, body.ran + passed, max(0.0, body.left - passed)
         body.turn += 1
-        self.witness.rests(body.one.attempt, body.one.task)
+        self.witness.rests(body.run, body.one.task)
 
     def _end_soon(self, attempt: AttemptId, most_ms: int, outcome: Outcome, code: int) -> None:
         body = self.bodies.get(attempt)

@@ -22,7 +22,7 @@ from odyssey.commands import Entry
 from odyssey.errors import OdysseyError
 from odyssey.events import Event
 from odyssey.ids import NodeId
-from odyssey.mesh.generation import Lineage
+from odyssey.mesh.generation import Generation, Lineage
 from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import NOTHING_KEPT, Kept, Lease
 from odyssey.mesh.opening import open_or_begin_anew, wait_ms
@@ -289,7 +289,10 @@ class SimNode:
         self.machine_boots += 1
         self.clocks.slept_ms = 0
         entropy = self.entropy.fork(f"hands{self.machine_boots}")
-        self.hands = SimHands(self.id, self.loop, self.clocks, entropy, self.witness, self._on_end)
+        self.hands = SimHands(self.id, self.loop, self.clocks, entropy, self.witness, self._on_end, self._tip)
+
+    def _tip(self) -> Generation:
+        return self.lineage.tip
 
     def _on_end(self) -> None:
         daemon = self.daemon
@@ -392,7 +395,7 @@ class SimNode:
         if core.is_leader and core.term != self._led:
             self._led = core.term
             self.branches.of(self.lineage).has_led = True
-            if self.branches.is_outlived(self.lineage.tip):
+            if self.branches.has_rivals(self.lineage.tip):
                 self.witness.forgives = True
             held = core.log.term(self.checks.last_committed)
             if self.checks.last_committed < core.log.snapshot.index:
