@@ -242,7 +242,9 @@ def test_and_does_not_fall_back_on_a_leader_of_long_ago() -> None:
 
 
 @pytest.mark.parametrize("content", [BEAT, beat("2", 9)], ids=["for the coordinator", "for the log"])
-@pytest.mark.parametrize("scope", [Scope("mesh", 2, b"first"), Scope("mesh", 1, b"other"), Scope("x", 1, b"first")])
+@pytest.mark.parametrize(
+    "scope", [Scope(b"mesh".hex(), 2, b"first"), Scope(b"mesh".hex(), 1, b"other"), Scope("x", 1, b"first")]
+)
 def test_letters_of_another_log_are_for_nobody(scope: Scope, content: Any) -> None:
     desk = admitted()
     desk.propose(admission(OTHER))

@@ -254,8 +254,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     node(
         "letters of another generation",
-        "        if not self._running or letter.scope != self.scope:\n",
-        "        if not self._running:\n",
+        "            case _ if letter.scope != self.scope:\n",
+        "            case _ if False:\n",
         "letters_of_another_log_are_for_nobody",
     ),
     node(
