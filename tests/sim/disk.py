@@ -59,6 +59,8 @@ class SimWorker(Worker):
         self._busy = self._closed = False
 
     def run(self, job: Callable[[], T], done: Callable[[T | OdysseyError], None]) -> None:
+        if self._closed:
+            return  # whoever asks is dead
         if self._busy:
             self._queue.append((job, done))
         else:
@@ -158,15 +160,20 @@ class SimBulk:
     """Bytes at a limited rate; a cut in either direction breaks it off, as does a source that is silent."""
 
     def __init__(
-        self, loop: VirtualLoop, is_open: Callable[[Member], bool], server: Callable[[Member], Server | None]
+        self,
+        loop: VirtualLoop,
+        is_open: Callable[[Member], bool],
+        server: Callable[[Member], Server | None],
+        awake: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._loop, self._is_open, self._server = loop, is_open, server
+        """`awake` calls when the machine that asks is awake, and never after it went down."""
+        self._loop, self._is_open, self._server, self._awake = loop, is_open, server, awake
         self.carried = 0
 
     def ask(
         self, source: Member, digest: bytes, first: int, doubted: bool, done: Callable[[Sequence[bytes] | None], None]
     ) -> None:
-        asked = _Asked(done)
+        asked = _Asked(lambda slices: self._awake(lambda: done(slices)))
         self._loop.call_later(BULK_PATIENCE_MS / 1000, asked.answer, None)
         self._loop.call_later(BULK_DELAY_MS / 1000, self._reach, source, digest, first, doubted, asked)
 

@@ -86,7 +86,7 @@ def _slow_disk(_: World, node: SimNode, fault: Fault) -> None:
 
 
 def _full_disk(world: World, node: SimNode, fault: Fault) -> None:
-    node.fill(fault.mask * 512)
+    node.fill(fault.mask * 2048)  # in half of the cases the guard is reached, and a while later the end
     world.loop.call_later(fault.amount / 1000, node.mend_disk)
 
 
@@ -108,7 +108,8 @@ def _tear(world: World, node: SimNode, fault: Fault) -> None:
 
 def _rot(world: World, node: SimNode, fault: Fault) -> None:
     if may_lose(node, world.nodes.values()):
-        node.rot(fault.amount)
+        node.rot(fault.mask << 16 | fault.amount)
+        world.loop.call_later(fault.amount / 1000, world.restart, node)
 
 
 def _copy(_: World, node: SimNode, fault: Fault) -> None:
@@ -193,7 +194,7 @@ KINDS: Final[dict[str, Kind]] = {
     "failing-disk": Kind(1, (200, 5000), False, _failing_disk),
     "read-only": Kind(1, (1000, 15_000), False, _read_only),
     "tear": Kind(1, (200, 8000), False, _tear),
-    "rot": Kind(1, (1 << 30,), False, _rot),
+    "rot": Kind(1, (200, 8000), True, _rot),
     "copy": Kind(2, (), False, _copy),
     "roll-back": Kind(2, (200, 8000), False, _roll_back),
 }

@@ -21,7 +21,7 @@ from tests.memory_store import MemoryStore, check_there, create_memory_store
 
 MESH: Final = b"mesh".ljust(16)
 GENERATION: Final = Generation(1, b"first")
-SETTINGS: Final = Settings(guard=0, ballast=0)
+SETTINGS: Final = Settings(guard=48 << 10, ballast=16 << 10)  # as small as its disks
 
 Seen = Callable[[Write | Snapshot], None]
 

@@ -226,9 +226,10 @@ class SimNode:
             self._became_durable(changes.pop(0))
 
     def _keep(self, store: SeenStore) -> None:
-        bulk = SimBulk(self.loop, self._reaches, self._keeper_of)
+        boot = self.boots
+        bulk = SimBulk(self.loop, self._reaches, self._keeper_of, lambda call: self.run(boot, call))
         self._worker, self._under_way = SimWorker(self.loop, self.disk, store.sync), store.under_way
-        self.keeper = Keeper(store, _Deferred(self, self.boots, self._worker), bulk, self._leave)
+        self.keeper = Keeper(store, _Deferred(self, boot, self._worker), bulk, self._leave)
 
     def _leave(self, error: OdysseyError) -> None:
         """The disk has failed: out of the log at once, and back when the store can be opened anew."""
@@ -360,7 +361,9 @@ class SimNode:
         self.spoilt = True
 
     def rot(self, where: int) -> None:
-        """A bit flips somewhere; it shows when it is read, at the next start at the latest."""
+        """The power goes, and a bit flips somewhere. Not before: as long as nobody notices, this machine could be made
+        the only voter, and then the loss would be one by design."""
+        self.crash()
         self.disk.cells.rot(SeededEntropy(where))
         self.spoilt = True
 

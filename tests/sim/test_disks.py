@@ -31,7 +31,7 @@ def at(seconds: float, kind: str, machine: int = 1, amount: int = 1000, mask: in
     "faults",
     [
         (at(10, "tear"),),
-        (at(10, "rot", amount=7), at(11, "crash")),
+        (at(10, "rot", amount=700),),
         (at(5, "copy"), at(12, "roll-back")),
     ],
 )
