@@ -771,3 +771,15 @@ def test_a_machine_without_a_store_keeps_nothing() -> None:
         desk.beats(worker)
     desk.wait(60_000)
     assert names(desk.replica.core.config.members) == {"1"}
+
+
+def test_a_new_leader_gives_members_that_have_not_answered_their_minute() -> None:
+    """At its election it has heard nobody: that is no reason to take voters away from the mesh."""
+    desk = Desk("1 2 3 4 5")
+    desk.voices = {"2", "3"}
+    desk.wait(35_000)
+    core = desk.replica.core
+    assert core.leads_safely
+    assert names(core.config.voters) == set("12345")
+    desk.wait(40_000)
+    assert names(core.config.voters) == set("123")

@@ -336,7 +336,9 @@ class Replica:
     def propose(self, command: Command, done: Callable[[Outcome], None]) -> None:
         """Here if this replica leads, else through the leader. Orders of a coordinator are never forwarded."""
         data = wire.encode_log(Logged(self._clock.wall_ms(), command))  # type: ignore[arg-type]
-        if self.core.is_leader and self.low and isinstance(command, SubmitJobs):
+        if not self._running:
+            done(Again(BUSY_MS))
+        elif self.core.is_leader and self.low and isinstance(command, SubmitJobs):
             done(NoRoom())
         elif self.core.is_leader:
             self._propose_prepared(command, data, done, isinstance(command, URGENT))
@@ -414,6 +416,9 @@ class Replica:
     def read(self, done: Callable[[int | None], None]) -> None:
         """Calls back when everything is applied here that was committed anywhere when this was asked; with None when
         nobody could prove that in READ_MS."""
+        if not self._running:
+            done(None)
+            return
         self._requests += 1
         request = self._requests
         self._reads[request] = _Read(self._clock.monotonic_ms() + READ_MS, done)

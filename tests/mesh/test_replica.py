@@ -529,3 +529,12 @@ def test_a_leader_whose_disk_is_nearly_full_hands_over() -> None:
     rig.hears(holds("2", rig.term, 1))
     rig.wait(TICK_MS)
     assert rig.heir() == member("2")
+
+
+def test_who_has_stopped_takes_nothing_and_says_so() -> None:
+    rig = leading()
+    answers: list[int | None] = []
+    rig.replica.give_up()
+    rig.propose()
+    rig.replica.read(answers.append)
+    assert (rig.outcomes, answers) == ([Again(BUSY_MS)], [None])

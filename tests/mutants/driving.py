@@ -30,6 +30,27 @@ def node(name: str, old: str, new: str, *tests: str) -> Mutant:
 
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- found by the simulation, or on the way to it
+    coordinator(
+        "who has not answered since the election taken for gone",
+        "self._elected_ms - roles.LIVE_MS",
+        "now - _NEVER",
+        "a_new_leader_gives_members_that_have_not_answered_their_minute",
+    ),
+    Mutant(
+        "a late failure says nothing of its backoff",
+        "scheduler/transitions/base.py",
+        "    if following.state is T.WAITING:  #",
+        "    if following.state is T.WAITING and task.state is not T.WAITING:  #",
+        ("scheduler/test_late_reports.py::test_a_late_failure_says_that_a_backoff_begins",),
+    ),
+    Mutant(
+        "a wish to a replica that has stopped is kept",
+        "mesh/replica.py",
+        "        if not self._running:\n            done(Again(BUSY_MS))\n        elif self.core",
+        "        if self.core",
+        ("mesh/test_replica.py::test_who_has_stopped_takes_nothing_and_says_so",),
+    ),
     # -- the coordinator: more of it in `daemon`
     coordinator(
         "a refused plan made again at once",

@@ -107,6 +107,7 @@ def _tear(world: World, node: SimNode, fault: Fault) -> None:
 
 
 def _rot(world: World, node: SimNode, fault: Fault) -> None:
+    """Found at once, for the daemon starts anew: what rots unseen where nobody else votes is lost by design."""
     if may_lose(node, world.nodes.values()):
         node.rot(fault.mask << 16 | fault.amount)
         world.loop.call_later(fault.amount / 1000, world.restart, node)
