@@ -126,6 +126,16 @@ class SeededEntropy(Entropy):
             drawn = drawn << _WORD | self._word()
         return drawn >> (_WORD * words - n)
 
+    def below(self, n: int) -> int:
+        """As from any source; without the steps in between, because simulations draw a great many."""
+        if not 1 < n <= _MASK:
+            return super().below(n)
+        shift = _WORD - (n - 1).bit_length()
+        while True:
+            self._state = word = self._state + _STRIDE & _MASK
+            if (drawn := _mixed(word) >> shift) < n:
+                return drawn
+
     def fork(self, label: str) -> SeededEntropy:
         """An independent source, made of seed and label only: one more draw here moves nothing there."""
         seed = _mixed(self.seed + _STRIDE & _MASK)

@@ -486,7 +486,7 @@ class Replica:
             if ready.committed:
                 self._apply(ready.committed)
             self._pass_proofs()
-            if not ready.committed and not ready.messages:
+            if not ready.committed:
                 return
 
     def _write(self, write: Write) -> None:

@@ -52,6 +52,12 @@ def test_below_gives_every_number_equally_often(entropy: Entropy, n: int) -> Non
     assert all(abs(count - fair) < 12 * fair**0.5 for count in counts.values())
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 1000, 1 << 32, (1 << 63) + 1, (1 << 64) - 1, 1 << 64, 1 << 70])
+def test_the_seeded_source_draws_below_as_any_source_does(n: int) -> None:
+    short, long = SeededEntropy(5), SeededEntropy(5)
+    assert [short.below(n) for _ in range(200)] == [Entropy.below(long, n) for _ in range(200)]
+
+
 @pytest.mark.parametrize("n", [0, -1])
 def test_below_nothing_there_is_nothing(entropy: Entropy, n: int) -> None:
     with pytest.raises(ValueError, match="no number"):
