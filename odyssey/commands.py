@@ -162,6 +162,18 @@ class DropSegments(Command, frozen=True, tag=28):
     digests: tuple[bytes, ...]
 
 
+class AdoptSegment(Command, frozen=True, tag=29):
+    """Jobs of another generation, which the state never held, are in the segment with this hash, under the numbers
+    they had there; and every replica has it."""
+
+    fence: Fence
+    digest: bytes
+    size: int
+    first: JobId
+    last: JobId
+    jobs: int
+
+
 # -- about machines ----------------------------------------------------------------------------------------------------
 
 
@@ -248,6 +260,7 @@ AnyCommand = (
     | DecayUsage
     | ArchiveJobs
     | DropSegments
+    | AdoptSegment
     | AdmitNode
     | UpdateNode
     | RenameNode

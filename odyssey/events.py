@@ -133,6 +133,13 @@ class JobsArchived(Event, frozen=True, tag="jobs-archived"):
     jobs: tuple[Span, ...]
 
 
+class SegmentAdopted(Event, frozen=True, tag="segment-adopted"):
+    """History of another generation has become part of this one's."""
+
+    digest: bytes
+    jobs: int
+
+
 class SegmentsDropped(Event, frozen=True, tag="segments-dropped"):
     digests: tuple[bytes, ...]
 

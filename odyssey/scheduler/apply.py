@@ -40,6 +40,7 @@ TRANSITIONS: Final[dict[type[c.Command], Transition]] = {
     c.DecayUsage: orders.decay,
     c.ArchiveJobs: orders.archive,
     c.DropSegments: orders.drop_segments,
+    c.AdoptSegment: orders.adopt_segment,
     c.AdmitNode: machines.admit,
     c.UpdateNode: machines.update,
     c.RenameNode: machines.rename,

@@ -27,7 +27,7 @@ from odyssey.model import Ending, Job, Task, TaskState
 from odyssey.scheduler.apply import apply
 from odyssey.scheduler.draft import replace
 from odyssey.scheduler.runs import outside
-from odyssey.scheduler.segments import Detail, Kept, contents
+from odyssey.scheduler.segments import Detail, Kept, Packed, contents, foreign
 from odyssey.scheduler.state import State
 from odyssey.spec import JobSpec
 
@@ -208,6 +208,11 @@ def weigh(tail: Tail, state: State) -> Weighed:
             history.append(_stopped(left, tail.index))
     offers = tuple(Offer(client, tuple(jobs)) for client, jobs in open_.items())
     return Weighed(tuple(history), offers, tuple(twice), tuple(numbers.cancelled()))
+
+
+def history_of(weighed: Weighed, tail: Tail) -> list[Packed]:
+    """As segments for every keeper, to be adopted. Weighed again, they are the same ones."""
+    return foreign((left.kept for left in weighed.history), dict(tail.names), tail.origin)
 
 
 def _stopped(left: Left, index: int) -> Left:

@@ -14,7 +14,7 @@ Never: reads a format it does not know, or tells that a job is gone before the l
 """
 
 import enum
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from heapq import merge, nsmallest
 from operator import attrgetter
@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from odyssey import wire
-from odyssey.commands import ArchiveJobs, Fence, Span
+from odyssey.commands import AdoptSegment, ArchiveJobs, Fence, Span
 from odyssey.errors import Malformed, NotUnderstood
 from odyssey.ids import JobId, NodeNumber, index_of, job_of, task_id
 from odyssey.model import Job, Run, Task
@@ -102,6 +102,12 @@ class Packed(NamedTuple):
     def order(self, fence: Fence) -> ArchiveJobs:
         return ArchiveJobs(fence, self.digest, len(self.data), self.jobs, self.upto)
 
+    def adoption(self, fence: Fence) -> AdoptSegment:
+        """The order for one whose jobs the log never held."""
+        count = sum(stop - start for start, stop in self.jobs)
+        first, last = JobId(self.jobs[0][0]), JobId(self.jobs[-1][1] - 1)
+        return AdoptSegment(fence, self.digest, len(self.data), first, last, count)
+
 
 # -- which -------------------------------------------------------------------------------------------------------------
 
@@ -177,10 +183,11 @@ class Packing:
 
     def _encode(self, job: Job, detail: Detail) -> Generator[int, None, list[bytes] | None]:
         """None: this does not fit."""
-        indices = list(outside(job.runs, job.spec.count)) if detail is not Detail.STATES else []
-        pieces = [
-            framed(JobRow(_only_states(self._state, job) if detail is Detail.STATES else job, detail, len(indices)))
-        ]
+        indices: Sequence[int] = list(outside(job.runs, job.spec.count))
+        if detail is Detail.STATES:
+            job = _only_states(job, (self._state.tasks[task_id(job.id, index)] for index in indices))
+            indices = ()
+        pieces = [framed(JobRow(job, detail, len(indices)))]
         left = MAX_BYTES - _REST - self._size - len(pieces[0])
         for start in range(0, len(indices), ROWS):
             tasks = [self._state.tasks[task_id(job.id, index)] for index in indices[start : start + ROWS]]
@@ -195,15 +202,57 @@ class Packing:
         return pieces if left >= 0 else None
 
 
+def foreign(kept: Iterable[Kept], names: Mapping[NodeNumber, str], origin: bytes) -> list[Packed]:
+    """Jobs that this log never held, with the numbers they had in the generation `origin`: as many segments as it
+    takes. One job at least is in each, with the details that fit."""
+    made: list[Packed] = []
+    pieces: list[bytes] = []
+    jobs: list[Kept] = []
+    for one in kept:
+        added = _fitted(one)
+        if jobs and (len(jobs) == MAX_JOBS or sum(map(len, (*pieces, *added))) > MAX_BYTES - _REST):
+            made.append(_foreign(pieces, jobs, names, origin))
+            pieces, jobs = [], []
+        pieces += added
+        jobs.append(one)
+    return [*made, _foreign(pieces, jobs, names, origin)] if jobs else made
+
+
+def _foreign(pieces: list[bytes], jobs: list[Kept], names: Mapping[NodeNumber, str], origin: bytes) -> Packed:
+    nodes = {one.node for kept in jobs for task in kept.tasks for one in task.tries}
+    named = tuple((number, names[number]) for number in sorted(nodes) if number in names)
+    ends = (*map(_frame, fitting(Names, named)), framed(End(len(jobs))))
+    data = b"".join((framed(Begin(FORMAT, origin)), *pieces, *ends))
+    return Packed(sha256(data).digest(), data, spans_of(sorted(one.job.id for one in jobs)), 0)
+
+
+def _fitted(kept: Kept) -> list[bytes]:
+    pieces: list[bytes] = []
+    for detail in [one for one in Detail if one >= kept.detail]:
+        less = _reduced(kept, detail)
+        pieces = [framed(JobRow(less.job, detail, len(less.tasks)))]
+        for start in range(0, len(less.tasks), ROWS):
+            pieces += [_frame(encoded) for encoded in fitting(TaskRows, less.tasks[start : start + ROWS])]
+        if sum(map(len, pieces)) <= MAX_BYTES - _REST:
+            break
+    return pieces
+
+
+def _reduced(kept: Kept, detail: Detail) -> Kept:
+    if detail <= kept.detail:
+        return kept
+    if detail is Detail.LAST_TRY:
+        return Kept(kept.job, detail, tuple(map(_shortened, kept.tasks)))
+    return Kept(_only_states(kept.job, kept.tasks), detail, ())
+
+
 def _shortened(task: Task) -> Task:
     return replace(task, tries=tuple(replace(one, why=b"") for one in task.tries[-1:]))
 
 
-def _only_states(state: State, job: Job) -> Job:
+def _only_states(job: Job, tasks: Iterable[Task]) -> Job:
     """All its tasks as runs, as if nothing had been recorded of any."""
-    recorded = (
-        Run(index, index + 1, state.tasks[task_id(job.id, index)].state) for index in outside(job.runs, job.spec.count)
-    )
+    recorded = (Run(index_of(task.id), index_of(task.id) + 1, task.state) for task in tasks)
     return replace(job, runs=joined(merge(job.runs, recorded, key=attrgetter("start"))))
 
 

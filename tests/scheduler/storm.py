@@ -68,6 +68,7 @@ class Storm:
             self.age: 1,
             self.decay: 1,
             self.drop_segments: 1,
+            self.adopt_segment: 1,
             self.set_level: 1,
             self.set_policy: 1,
             self.start_term: 1,
@@ -267,6 +268,9 @@ class Storm:
         return c.ArchiveJobs(
             self.fence(), self.draw.token(2), 100, jobs, self.pick([index := self.state.head.index, index, index - 30])
         )
+
+    def adopt_segment(self) -> Command:
+        return c.AdoptSegment(self.fence(), self.draw.token(1), 100, self.job(), self.job(), 1 + self.draw.below(3))
 
     def drop_segments(self) -> Command:
         return c.DropSegments(self.fence(), self.some([*self.state.segments, b"unknown"]))

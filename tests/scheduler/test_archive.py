@@ -2,8 +2,18 @@
 
 import pytest
 
-from odyssey.commands import ArchiveJobs, CancelTasks, DropSegments, HoldJob, ReleaseJob, RetryTasks, SetPriority, Span
-from odyssey.events import CommandRefused, JobsArchived, SegmentsDropped
+from odyssey.commands import (
+    AdoptSegment,
+    ArchiveJobs,
+    CancelTasks,
+    DropSegments,
+    HoldJob,
+    ReleaseJob,
+    RetryTasks,
+    SetPriority,
+    Span,
+)
+from odyssey.events import CommandRefused, JobsArchived, SegmentAdopted, SegmentsDropped
 from odyssey.ids import JobId, job_of
 from odyssey.model import Segment
 from odyssey.scheduler.dump import dump, load, state_hash
@@ -115,6 +125,27 @@ def test_who_waited_for_it_has_long_been_told() -> None:
     cancel(mesh, first + 1)
     mesh.do(RetryTasks(JobId(first + 1)))
     assert mesh.job(first + 1).blockers == ()
+
+
+# ---- history of another generation -----------------------------------------------------------------------------------
+
+
+def test_history_of_another_generation_is_part_of_this_ones_and_touches_no_job() -> None:
+    mesh = ended(2)
+    adopted = AdoptSegment(mesh.fence, b"theirs", 700, JobId(1), JobId(40), 3)
+    assert mesh.do(adopted) == [SegmentAdopted(mesh.state.head.index, b"theirs", 3)]
+    assert mesh.state.segments == {b"theirs": Segment(b"theirs", JobId(1), JobId(40), 3, 700)}
+    assert list(mesh.state.jobs) == [1, 2]
+    assert kinds(changes_nothing(mesh, adopted)) == ["ChangedNothing"]
+    mesh.do(DropSegments(mesh.fence, (b"theirs",)))
+    assert mesh.state.segments == {}
+
+
+@pytest.mark.parametrize(("first", "last", "jobs"), [(0, 3, 1), (4, 3, 1), (1, 3, 0), (1, 3, 4)])
+def test_a_segment_of_numbers_that_cannot_be_is_refused(first: int, last: int, jobs: int) -> None:
+    mesh = ended(1)
+    order = AdoptSegment(mesh.fence, b"theirs", 700, JobId(first), JobId(last), jobs)
+    assert refusal(changes_nothing(mesh, order)) == "bad-order"
 
 
 # ---- dropped by retention --------------------------------------------------------------------------------------------

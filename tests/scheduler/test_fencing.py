@@ -3,6 +3,7 @@
 import pytest
 
 from odyssey.commands import (
+    AdoptSegment,
     AgeQueue,
     ArchiveJobs,
     AssignTasks,
@@ -23,7 +24,7 @@ from odyssey.commands import (
     SubmitJobs,
 )
 from odyssey.events import CommandRefused
-from odyssey.ids import task_id
+from odyssey.ids import JobId, task_id
 from odyssey.model import Cause, Outcome
 from odyssey.scheduler.apply import TRANSITIONS
 from tests.builders import Mesh, a_spec, kinds
@@ -62,6 +63,7 @@ def orders(mesh: Mesh, fence: Fence) -> list[Command]:
         DecayUsage(fence, 0),
         ArchiveJobs(fence, b"new", 1, ((3, 4),), 1 << 40),
         DropSegments(fence, (b"old",)),
+        AdoptSegment(fence, b"of another", 1, JobId(1), JobId(2), 2),
         StartTerm(fence),
         SetLevel(fence, 1),
     ]

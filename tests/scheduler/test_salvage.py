@@ -13,7 +13,7 @@ from odyssey.ids import ClientId, JobId, UserId
 from odyssey.model import Job, JobState, TaskState, job_state
 from odyssey.scheduler.apply import apply
 from odyssey.scheduler.dump import dump, load
-from odyssey.scheduler.salvage import CancelledThere, Tail, Weighed, submit_of, tail_of, weigh
+from odyssey.scheduler.salvage import CancelledThere, Tail, Weighed, history_of, submit_of, tail_of, weigh
 from odyssey.scheduler.segments import Packing, contents, ripe
 from odyssey.scheduler.state import State
 from odyssey.spec import JobSpec
@@ -370,9 +370,18 @@ def step(life: Life) -> None:
         life.mesh.do(EndBackoff(life.mesh.fence, tuple(life.mesh.state.backoffs)))
 
 
-def test_segments_of_a_tail_can_be_read_like_any_other() -> None:
+def test_its_history_becomes_part_of_the_new_ones_once() -> None:
     sides = forked()
-    run(sides.old, sides.old.submit())
+    job = sides.old.submit()
+    run(sides.old, job, code=4)
     sides.archive()
-    (data,) = sides.segments.values()
-    assert contents(data).jobs[0] == sides.tail().jobs[0].kept
+    tail = sides.tail()
+    (made,) = history_of(weigh(tail, sides.new.state), tail)
+    sides.new.do(made.adoption(sides.new.fence))
+    assert history_of(weigh(tail, sides.new.state), tail) == [made]
+    sides.new.do(made.adoption(sides.new.fence))
+    assert list(sides.new.state.segments) == [made.digest]
+    found = contents(made.data)
+    assert (found.origin, found.names) == (ORIGIN, {1: "pc-1"})
+    (kept,) = found.jobs
+    assert (kept.job.id, kept.tasks[0].tries[0].code) == (job, 4)

@@ -12,9 +12,9 @@ import pytest
 from odyssey.clock import SeededEntropy
 from odyssey.commands import CancelTasks, EndBackoff, RetryTasks
 from odyssey.errors import Malformed, NotUnderstood, WireError
-from odyssey.events import CommandRefused, JobsArchived
+from odyssey.events import CommandRefused, JobsArchived, SegmentAdopted
 from odyssey.ids import JobId, NodeNumber, task_id
-from odyssey.model import Outcome, Run, TaskState
+from odyssey.model import Outcome, Run, Segment, TaskState
 from odyssey.scheduler import segments
 from odyssey.scheduler.runs import spans_in
 from odyssey.scheduler.segments import (
@@ -30,6 +30,7 @@ from odyssey.scheduler.segments import (
     Piece,
     TaskRows,
     contents,
+    foreign,
     framed,
     ripe,
 )
@@ -275,6 +276,45 @@ def test_a_job_too_large_for_any_segment_gives_up_details(
     else:
         assert tries == {1, 2}
         assert {one.why for task in kept.tasks for one in task.tries} == {b"w" * 300}
+
+
+# -- of another generation ---------------------------------------------------------------------------------------------
+
+
+def test_jobs_of_another_generation_say_so_and_keep_their_numbers() -> None:
+    there = contents(packed(ended(3)).data)
+    (made,) = foreign(there.jobs[1:], there.names, b"o" * 16)
+    found = contents(made.data)
+    assert found == (b"o" * 16, there.jobs[1:], there.names)
+    here = Mesh()
+    assert isinstance(here.do(made.adoption(here.fence))[0], SegmentAdopted)
+    assert here.state.segments[made.digest] == Segment(made.digest, JobId(2), JobId(3), 2, len(made.data))
+    assert foreign((), {}, b"o" * 16) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "details"),
+    [
+        (1 << 20, {Detail.ALL}),
+        (8_000, {Detail.ALL, Detail.LAST_TRY}),
+        (1_000, {Detail.ALL, Detail.STATES}),
+    ],
+    ids=str,
+)
+def test_they_take_as_many_segments_as_they_need(
+    room: int, details: set[Detail], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = contents(packed(large()).data)
+    monkeypatch.setattr(segments, "_REST", 100)
+    monkeypatch.setattr(segments, "MAX_BYTES", room)
+    packs = foreign(there.jobs, there.names, b"o")
+    assert all(len(one.data) <= room for one in packs)
+    made = [contents(one.data) for one in packs]
+    assert [one.job.id for found in made for one in found.jobs] == [1, 2, 3]
+    assert {one.detail for found in made for one in found.jobs} == details
+    assert [one.job.counts for found in made for one in found.jobs] == [one.job.counts for one in there.jobs]
+    monkeypatch.setattr(segments, "MAX_JOBS", 2)
+    assert [len(contents(one.data).jobs) for one in foreign(there.jobs, there.names, b"o")] == [2, 1]
 
 
 # -- only whole ones ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What the coordinator's orders do: assign, lose, recall, end backoffs, give up, age, decay, archive.
+"""What the coordinator's orders do: assign, lose, recall, end backoffs, give up, age, decay, archive, adopt history.
 
 Promises: an assignment is checked again at the door: whatever changed since it was planned, a task is never given twice
 and a machine never holds more than it has. What does not fit any more is dropped alone; the rest goes on.
@@ -6,6 +6,7 @@ Never: trusts that a plan is fresh.
 """
 
 from odyssey.commands import (
+    AdoptSegment,
     AgeQueue,
     ArchiveJobs,
     AssignTasks,
@@ -26,6 +27,7 @@ from odyssey.events import (
     Event,
     JobsArchived,
     QueueAged,
+    SegmentAdopted,
     SegmentsDropped,
     TasksAssigned,
     TasksEnded,
@@ -272,3 +274,13 @@ def drop_segments(draft: Draft, entry: Entry, command: DropSegments) -> list[Eve
     known = tuple(dict.fromkeys(digest for digest in command.digests if digest in draft.state.segments))
     draft.dropped_segments += known
     return [SegmentsDropped(entry.index, known)] if known else [ChangedNothing(entry.index)]
+
+
+def adopt_segment(draft: Draft, entry: Entry, command: AdoptSegment) -> list[Event]:
+    if not (1 <= command.first <= command.last and 1 <= command.jobs <= command.last - command.first + 1):
+        raise Refused("bad-order", f"a segment of {command.jobs} jobs from {command.first} to {command.last}")
+    if command.digest in draft.state.segments:
+        return [ChangedNothing(entry.index)]
+    segment = Segment(command.digest, command.first, command.last, command.jobs, command.size)
+    draft.segments[command.digest] = segment
+    return [SegmentAdopted(entry.index, command.digest, command.jobs)]
