@@ -75,9 +75,8 @@ class Coordinator:
     ) -> None:
         now = clock.monotonic_ms()
         self.term = replica.core.term
-        self._elected_ms = (
-            now  # who has not answered since has its time from here, but counts as live only when it does
-        )
+        # Who has not answered since has its time from here, but counts as live only when it does.
+        self._elected_ms = now
         self.fence = Fence(replica.scope.generation, self.term)
         self._replica, self._book, self._post, self._clock, self._policies = replica, book, post, clock, policies
         self._grants = Grants(self.fence, replica.core.started, now, recovered)
@@ -98,6 +97,7 @@ class Coordinator:
         self._losses_ms = self._roles_ms = 0
         self._again_ms = _NEVER  # when to plan although nothing has changed
         self._age_ms, self._decay_ms = now + AGE_MS, now + DECAY_EVERY_MS
+        self._meet(now)
 
     @property
     def _state(self) -> State:
@@ -113,18 +113,23 @@ class Coordinator:
                 if number is not None:
                     self._on_beat(number, message, now)
             case AskJobs(jobs):
-                known = ((job, self._state.jobs.get(job)) for job in jobs)
-                self._post.tell(sender, JobsAre(tuple((job, one.spec) for job, one in known if one is not None)))
+                for job in jobs:
+                    if (known := self._state.jobs.get(job)) is not None:  # one by one: each may be large
+                        self._post.tell(sender, JobsAre(((job, known.spec),)))
 
     def _on_beat(self, node: NodeNumber, beat: Beat, now: int) -> None:
         round_ = self._replica.core.next_round
         in_force = self._grants.beat(node, beat, round_, now)
         self._notice(self._membership.hear(node, beat, now))
-        if in_force and self._begun:
+        if in_force:
+            self._owed.setdefault(node, round_)  # an answer now would quote the beat before
+            self._hear(node, beat)
+            self.look()
+
+    def _hear(self, node: NodeNumber, beat: Beat) -> None:
+        if self._begun:
             self._observe(node)
             self._report(node, beat)
-            self._owed.setdefault(node, round_)  # an answer now would quote the beat before
-            self.look()
 
     def applied(self, events: Iterable[e.Event]) -> None:
         """What the newest entries have made true."""
@@ -250,6 +255,9 @@ class Coordinator:
         self._meet(now)
         for task in self._state.backoffs:
             self._backoffs[task] = now + self._state.tasks[task].backoff_ms
+        for node in self._numbers.values():
+            if (beat := self._membership.last(node)) is not None:  # it came before
+                self._hear(node, beat)
 
     # -- plans ---------------------------------------------------------------------------------------------------------
 
@@ -423,9 +431,14 @@ class Coordinator:
             match = core.log.stable if member == core.me else core.peers[member].match
             silent = now - self._replica.heard_ms.get(member, self._elected_ms - roles.LIVE_MS)
             known = sights.get(member, Sight(member, 0))
-            going = Going.LEAVE if member.node in self._removed else known.going
+            going = Going.LEAVE if self._is_no_member(member, now) else known.going
             sights[member] = known._replace(silent_ms=0 if member == core.me else silent, match=match, going=going)
         return list(sights.values())
+
+    def _is_no_member(self, keeper: Member, now: int) -> bool:
+        """Removed, perhaps in an earlier term. One that founds a mesh is not admitted yet, but soon."""
+        unknown = keeper.node not in self._numbers and now - self._elected_ms >= roles.GONE_MS
+        return unknown or keeper.node in self._removed
 
     def _sight(self, number: NodeNumber, node: Node, now: int) -> Sight | None:
         """A machine with a store, by its own word."""

@@ -62,6 +62,7 @@ class Worker:
         self.id, self.boot, self.number = NodeId(name), BootId(name.encode()), 0
         self.duties: list[Duty] = []
         self.specs: dict[JobId, JobSpec] = {}
+        self.letters = 0  # with specs
 
     @property
     def holds(self) -> list[AttemptId]:
@@ -131,6 +132,7 @@ class Desk:
             case Duty():
                 worker.duties.append(message)
             case JobsAre(jobs):
+                worker.letters += 1
                 worker.specs.update(jobs)
 
     def send(self, to: NodeId, letter: Letter) -> None:
@@ -174,6 +176,10 @@ class Desk:
     def beats(self, worker: Worker, **fields: object) -> None:
         assert self.coordinator is not None
         self.coordinator.receive(worker.id, worker.beat(**fields))
+
+    def ask(self, worker: Worker, *jobs: JobId) -> None:
+        assert self.coordinator is not None
+        self.coordinator.receive(worker.id, AskJobs(jobs))
 
     def beating(self, ms: int, *workers: Worker, **fields: object) -> None:
         """Each tells once a second what it holds, and that all goes well."""
@@ -271,6 +277,21 @@ def test_nothing_is_ordered_before_its_own_entry_is_applied() -> None:
     desk.beats(worker)
     desk.wait()
     assert worker.holds == [desk.attempt(job)]
+
+
+def test_beats_that_come_before_its_own_entry_is_applied_are_answered_then() -> None:
+    """All machines beat as soon as they hear of a new leader, which is just before that."""
+    desk, worker, job = at_work("1 2 3", name="2")
+    desk.unheard = (Append,)
+    again(desk)
+    worker.duties.clear()
+    desk.beats(worker, reports=its_end(desk, job))
+    desk.wait(600)
+    assert not worker.duties
+    desk.unheard = ()
+    desk.wait(600)
+    assert worker.duties[-1].beat.number == worker.number
+    assert desk.state_of(job) is TaskState.DONE
 
 
 def test_one_plan_is_under_way_at_a_time() -> None:
@@ -715,11 +736,13 @@ def test_a_deaf_machine_gets_nothing_and_loses_what_it_has() -> None:
     assert desk.book.state.uses[NodeNumber(2)].slots == 1
 
 
-def test_what_jobs_are_is_told_to_who_asks() -> None:
+def test_what_jobs_are_is_told_to_who_asks_each_in_a_letter_of_its_own() -> None:
+    """Together they might be too large for one."""
     desk, worker, job = at_work()
-    assert desk.coordinator is not None
-    desk.coordinator.receive(worker.id, AskJobs((job, JobId(99))))
-    assert worker.specs == {job: desk.book.state.jobs[job].spec}
+    other = desk.submit(name="x" * 60)
+    desk.ask(worker, job, JobId(99), other)
+    assert worker.specs == {one: desk.book.state.jobs[one].spec for one in (job, other)}
+    assert worker.letters == 2
 
 
 # -- who keeps the log -------------------------------------------------------------------------------------------------
@@ -728,16 +751,18 @@ def test_what_jobs_are_is_told_to_who_asks() -> None:
 def keepers(machines: int, ms: int) -> Desk:
     """So many machines with a store that have been there for so long."""
     desk = leading()
-    workers = [desk.admit(str(number + 1)) for number in range(machines)]
-    desk.voices |= {worker.id for worker in workers[1:]}
-    for worker in workers:
-        desk.beats(worker, keeping=Keeping(store=worker.id.encode()))
-    desk.wait(400)
+    for number in range(machines):
+        desk.admit(str(number + 1))
+    desk.voices |= desk.workers.keys() - {"1"}
+    keep(desk, ms)
+    return desk
+
+
+def keep(desk: Desk, ms: int) -> None:
     for _ in range(ms // 500):
-        for worker in workers:
+        for worker in desk.workers.values():
             desk.beats(worker, keeping=Keeping(store=worker.id.encode()))
         desk.wait(500)
-    return desk
 
 
 def names(members: Iterable[Member]) -> set[str]:
@@ -765,6 +790,25 @@ def test_of_three_machines_all_vote_in_the_end() -> None:
     assert names(desk.replica.core.config.voters) == {"1", "2", "3"}
 
 
+def test_who_was_removed_keeps_the_log_no_more_even_if_it_still_answers() -> None:
+    desk = keepers(3, 50_000)
+    assert names(desk.replica.core.config.voters) == {"1", "2", "3"}
+    desk.do(RemoveNode(NodeNumber(3)))
+    keep(desk, 2_000)
+    assert "3" not in names(desk.replica.core.config.members)
+
+
+def test_nor_if_it_was_removed_in_an_earlier_term() -> None:
+    """All that is left of it is that nobody knows it. Who founds a mesh is not known at first either, but soon."""
+    desk = leading("1 2 3")
+    for name in ("1", "2"):
+        desk.admit(name)
+    keep(desk, 50_000)
+    assert names(desk.replica.core.config.voters) == {"1", "2", "3"}
+    keep(desk, 20_000)
+    assert names(desk.replica.core.config.members) == {"1", "2"}
+
+
 def test_a_machine_without_a_store_keeps_nothing() -> None:
     desk = leading()
     for worker in (desk.admit("1"), desk.admit("2")):
@@ -777,7 +821,10 @@ def test_a_new_leader_gives_members_that_have_not_answered_their_minute() -> Non
     """At its election it has heard nobody: that is no reason to take voters away from the mesh."""
     desk = Desk("1 2 3 4 5")
     desk.voices = {"2", "3"}
-    desk.wait(35_000)
+    desk.wait(5_000)
+    for name in "12345":
+        desk.admit(name)
+    desk.wait(30_000)
     core = desk.replica.core
     assert core.leads_safely
     assert names(core.config.voters) == set("12345")

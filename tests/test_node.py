@@ -10,7 +10,7 @@ from odyssey.agent import BEAT_MS, LOST_MS
 from odyssey.book import Book
 from odyssey.clock import SeededEntropy
 from odyssey.commands import AdmitNode, Command, Facts, Fence, RemoveNode, SubmitJobs
-from odyssey.ids import AttemptId, ClientId, NodeId, NodeNumber, UserId
+from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, UserId
 from odyssey.mesh.generation import Generation, Lineage
 from odyssey.mesh.lease import FOREVER, LEASE_MS, Lease
 from odyssey.mesh.raft.types import Append, Heartbeat, Kind, VoteRequest
@@ -182,8 +182,9 @@ def test_it_serves_itself_like_everybody_else() -> None:
 def test_who_leads_answers_beats_and_questions() -> None:
     desk = admitted()
     desk.propose(admission(OTHER))
+    desk.propose(SubmitJobs(ClientId(b"1" * 16), 0, (a_spec(),)))
     desk.hears("2", BEAT)
-    desk.hears("2", AskJobs(()))
+    desk.hears("2", AskJobs((JobId(1),)))
     desk.wait()
     assert [duty.beat for duty in desk.said(Duty, OTHER)] == [BEAT.id]
     assert len(desk.said(JobsAre, OTHER)) == 1

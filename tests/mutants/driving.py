@@ -139,6 +139,30 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "        if sight.match is None or last - sight.match > CAUGHT_UP:\n",
         (ORDERS + "a_second_machine_stands_by_and_is_waited_for_once_it_keeps_step",),
     ),
+    coordinator(
+        "beats before its own entry not counted",
+        "            if (beat := self._membership.last(node)) is not None:  # it came before\n",
+        "            if (beat := self._membership.last(node)) is not None and not self._begun:\n",
+        "beats_that_come_before_its_own_entry_is_applied_are_answered_then",
+    ),
+    coordinator(
+        "removed in an earlier term and still a keeper",
+        "        return unknown or keeper.node in self._removed\n",
+        "        return keeper.node in self._removed\n",
+        "nor_if_it_was_removed_in_an_earlier_term",
+    ),
+    coordinator(
+        "founders taken for removed machines",
+        "not in self._numbers and now - self._elected_ms >= roles.GONE_MS\n",
+        "not in self._numbers\n",
+        "nor_if_it_was_removed_in_an_earlier_term",
+    ),
+    coordinator(
+        "removed just now and still a keeper",
+        "        return unknown or keeper.node in self._removed\n",
+        "        return unknown and keeper.node in self._removed\n",
+        "who_was_removed_keeps_the_log_no_more_even_if_it_still_answers",
+    ),
     # -- the agent
     agent(
         "acts before the note is on disk",
