@@ -26,6 +26,7 @@ from tests.sim.shrink import RUNS, Shrunk, shortest
 FRESH_BITS: Final = 48
 SHRUNK_AT_MOST: Final = 4  # failures with a name of their own
 EVERY_SECONDS: Final = 10
+SHRINK_SECONDS: Final = 900.0
 DIED: Final = "died"
 
 
@@ -111,7 +112,7 @@ def _shorten(failed: list[Ran], workers: int, runs: int, run: Run) -> None:
     chosen = list(firsts.values())[:SHRUNK_AT_MOST]
     if chosen:
         print(f"shortening {len(chosen)} of them", flush=True)
-    for result, outcome in Pool(partial(shortest, run, runs), workers).each(chosen):
+    for result, outcome in Pool(partial(shortest, run, runs), workers, SHRINK_SECONDS).each(chosen):
         seed = result.schedule.seed
         if isinstance(outcome, Died):
             print(f"seed {seed} could not be shortened: {outcome.why}", flush=True)

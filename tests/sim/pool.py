@@ -19,7 +19,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-LIMIT_SECONDS: Final = 300.0
+LIMIT_SECONDS: Final = 120.0
 _SPAWN: Final = multiprocessing.get_context("spawn")  # nothing is inherited that another run did
 
 
