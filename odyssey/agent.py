@@ -188,7 +188,7 @@ class Agent:
             self.lease.kept.fence,
             self.lease.revision,
             self.lease.kept.since,
-            tuple(reports.values())[: None if self._going.away else MOST_REPORTS],  # the last one says all
+            tuple(reports.values())[:MOST_REPORTS],
         )
         self._post.ask(self._coordinator, beat)
 
@@ -208,7 +208,7 @@ class Agent:
         live = [attempt for attempt, one in self._hands.here().items() if not one.ended]
         for attempt in live:
             self._hands.kill(attempt)
-        if live:
+        if live or len(self._hands.reports()) > MOST_REPORTS:  # the last beat tells all that is left
             self._timers.call_later(ACT_MS / 1000, self._leave)
         else:
             self._withdrawn = True

@@ -357,19 +357,37 @@ def test_a_duty_that_has_no_effect_settles_nothing() -> None:
     assert desk.hands.did("forget") == []
 
 
-def test_of_very_many_reports_the_oldest_go_first_but_who_leaves_tells_all() -> None:
-    many = [listed(number) for number in range(101, 101 + MOST_REPORTS + 5)]
-    desk = served(specs=[a_spec(cpus=0.001, memory=1)], cpus=4)
+def ended_long_ago(desk: Desk, count: int) -> list[AttemptId]:
+    """So many reports are not settled."""
+    many = [listed(number) for number in range(101, 101 + count)]
     desk.duty(*many)
     desk.wait(ACT_MS)
     for one in many:
         desk.hands.end(one.attempt)
     desk.wait(2 * BEAT_MS)
-    assert [one.attempt for one in desk.beats[-1].reports] == [one.attempt for one in many[:MOST_REPORTS]]
+    return [one.attempt for one in many]
+
+
+def test_of_very_many_reports_the_oldest_go_first() -> None:
+    desk = served(specs=[a_spec(cpus=0.001, memory=1)])
+    many = ended_long_ago(desk, MOST_REPORTS + 5)
+    assert [one.attempt for one in desk.beats[-1].reports] == many[:MOST_REPORTS]
+    desk.duty(settled=tuple(many[:MOST_REPORTS]))
+    desk.wait(2 * BEAT_MS)
+    assert [one.attempt for one in desk.beats[-1].reports] == many[MOST_REPORTS:]
+
+
+def test_who_leaves_says_so_when_one_beat_can_tell_all_that_is_left() -> None:
+    """What has ended there and is not told would count as left behind."""
+    desk = served(specs=[a_spec(cpus=0.001, memory=1)])
+    many = ended_long_ago(desk, MOST_REPORTS + 5)
     desk.agent.go(Going.LEAVE)
-    desk.wait(BEAT_MS)
-    assert desk.beats[-1].going is Going.LEAVE
-    assert len(desk.beats[-1].reports) == len(many)
+    desk.wait(2 * BEAT_MS)
+    before = len(desk.beats)
+    desk.duty(settled=tuple(many[:10]))
+    desk.wait(2 * ACT_MS)
+    assert [desk.beats[before - 1].going, desk.beats[-1].going] == [Going.STAYING, Going.LEAVE]
+    assert [one.attempt for one in desk.beats[-1].reports] == many[10:]
 
 
 # -- who coordinates ---------------------------------------------------------------------------------------------------

@@ -190,10 +190,10 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     agent(
         "a beat dated when it has left",
-        "            tuple(reports.values())[: None if self._going.away else MOST_REPORTS],  # the last one says all\n"
+        "            tuple(reports.values())[:MOST_REPORTS],\n"
         "        )\n"
         "        self._post.ask(self._coordinator, beat)\n",
-        "            tuple(reports.values())[: None if self._going.away else MOST_REPORTS],  # the last one says all\n"
+        "            tuple(reports.values())[:MOST_REPORTS],\n"
         "        )\n"
         "        self._post.ask(self._coordinator, beat)\n"
         "        if beat.id.number in self.lease._sent:\n"
@@ -202,9 +202,9 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     agent(
         "the last beat leaves reports out",
-        "[: None if self._going.away else MOST_REPORTS]",
-        "[:MOST_REPORTS]",
-        "of_very_many_reports_the_oldest_go_first_but_who_leaves_tells_all",
+        "        if live or len(self._hands.reports()) > MOST_REPORTS:  # the",
+        "        if live:  # the",
+        "who_leaves_says_so_when_one_beat_can_tell_all_that_is_left",
     ),
     agent(
         "settled by a Duty without effect",
@@ -244,8 +244,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     agent(
         "says that it goes while something runs",
-        "        if live:\n            self._timers",
-        "        if not self._running:\n            self._timers",
+        "        if live or len(self._hands.reports()) > MOST_REPORTS:  # the",
+        "        if len(self._hands.reports()) > MOST_REPORTS:  # the",
         "it_says_that_it_goes_when_all_has_ended_and_the_hands_know",
     ),
     agent(
