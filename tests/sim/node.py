@@ -10,6 +10,7 @@ must be there.
 Never: shares anything with another machine but the network.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ class WatchedBook(Book):
         for some in _between_milestones(entries):
             answers |= super().apply(some)
             if some[-1].index % EVERY == 0:
-                self._node.walks.passes(self._node.id, self.state)
+                self._node.walks[self._node.lineage.tip].passes(self._node.id, self.state)
         for entry in entries:
             checks.applied(member, entry, wire.encode(answers[entry.index]))
             self._node.results.saw(entry.index, answers[entry.index])
@@ -117,7 +118,7 @@ class SimNode:
     entropy: SeededEntropy
     all: "dict[NodeId, SimNode]"
     witness: Witness
-    walks: Walks
+    walks: defaultdict[Generation, Walks]  # twins of one number are two histories
     durable: Durable = field(default_factory=Durable)
     clocks: Clocks = field(init=False)
     disk: SimDisk = field(init=False)
@@ -312,8 +313,8 @@ class SimNode:
         if self.daemon is None or self._worker is None:
             return
         if self.book is not None:
-            self.walks.passes(self.id, self.book.state)
-            self.walks.forget(self.id)
+            self.walks[self.lineage.tip].passes(self.id, self.book.state)
+            self.walks[self.lineage.tip].forget(self.id)
         self.daemon.stop()
         self._worker.crash()
         self.disk.crash()
@@ -405,7 +406,7 @@ class SimNode:
                 held = self.checks.committed[self.checks.last_committed][0]
             self.checks.leads(self.member, core.term, held)
             if self.book is not None:
-                self.walks.leads(self.id, self.book.state)
+                self.walks[self.lineage.tip].leads(self.id, self.book.state)
 
     # -- ports ---------------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,12 @@ Promises: everything that was acknowledged is there at the end, on every machine
 Never: draws a fault: they stand in its schedule.
 """
 
+from collections import defaultdict
 from typing import Final
 
 from odyssey.clock import SeededEntropy
 from odyssey.ids import JobId, NodeId
+from odyssey.mesh.generation import Generation
 from odyssey.mesh.raft.types import Config
 from odyssey.mesh.replica import Replica
 from odyssey.scheduler.dump import state_hash
@@ -38,7 +40,7 @@ class World:
         self.net = Net(self.loop, self.entropy.fork("net"), self.schedule.weather)
         self.nodes: dict[NodeId, SimNode] = {}
         self.witness = Witness()
-        self.walks = Walks()
+        self.walks: defaultdict[Generation, Walks] = defaultdict(Walks)
         self._machines: list[SimNode] = []
         self._found(self.schedule.machines)
 
@@ -151,7 +153,7 @@ class World:
     def _look_at_states(self) -> None:
         for node in self.nodes.values():
             if node.book is not None:
-                self.walks.leads(node.id, node.book.state)
+                self.walks[node.lineage.tip].leads(node.id, node.book.state)
 
     def _look_at_history(self) -> None:
         for complaint in complaints(self.people.history):
