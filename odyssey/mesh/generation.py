@@ -98,13 +98,15 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
     def is_sound(self) -> bool:
         """Each the child of the one before. Signatures are another question."""
-        before = self.root
+        before, term = self.root, 0
         for charter in self.charters:
             if charter.mesh != self.mesh or charter.parent != before or len(charter.generation.id) != ID_BYTES:
                 return False
             if charter.generation.number != before.number + 1 or charter.term <= charter.fork.term:
                 return False
-            before = charter.generation
+            if charter.term <= term:
+                return False
+            before, term = charter.generation, charter.term
         return True
 
 

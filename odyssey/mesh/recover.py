@@ -128,7 +128,8 @@ def recovery(answers: Sequence[Standing], signer: NodeId, entropy: Entropy) -> R
         raise CannotRecover(Refusal.NO_LOG, None, text, hint=hint)
     best = max(logs, key=lambda one: one.rank)
     _check_whole(best, logs)
-    lineage, term = best.lineage, 1 + max(one.term for one in answers)
+    lineage = best.lineage
+    term = 1 + max(lineage.first_term, *(one.term for one in answers))  # the first terms of a line grow
     charter = draft(lineage.mesh, lineage.tip, entropy.token(ID_BYTES), best.end, term, best.member, signer)
     return Recovery(charter, lineage, tuple(_missing(best, answers)))
 

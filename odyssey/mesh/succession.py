@@ -2,7 +2,8 @@
 
 `generation` and `recover` decide; this asks and answers. Its letters pass whatever generation they come from. What
 follows from them (a store that adopts another lineage, or is set aside, and a daemon that starts anew on it) is the
-business of who owns the daemon: `move` tells them once, and this one says no more.
+business of who owns the daemon: `move` tells them once, and this one says no more. They ask `at_rest` once the store
+is.
 
 Promises: moves only where `judge` says so, or on a signed charter that names this member, as long as nothing has
 changed here since it was asked.
@@ -26,12 +27,14 @@ from odyssey.mesh.recover import (
     Recovery,
     Standing,
     child,
+    end_of,
     recovery,
     step_to_child,
     why_not,
 )
 from odyssey.mesh.replica import TICK_MS, Replica
 from odyssey.mesh.roles import LIVE_MS
+from odyssey.mesh.store import Store
 
 ASKED_TIMES: Final = 6
 ASK_EVERY_MS: Final = 500
@@ -43,6 +46,17 @@ class Move(enum.Enum):
     FOUND = "adopt it, and write its first entry"
     FOLLOW = "adopt it"
     BEGIN_ANEW = "set the store aside and begin with an empty one of that generation"
+
+
+def at_rest(move: Move, lineage: Lineage, store: Store) -> Move | None:
+    """What it still comes to once nothing is under way to the store any more: what was, may have become durable, and
+    then the log ends behind the fork. None: nothing."""
+    end, ahead = end_of(store.load()), lineage.since(store.identity.lineage.tip)
+    if move is Move.FOUND:
+        return move if ahead and end == ahead[-1].fork else None
+    if move is Move.FOLLOW and (ahead is None or any(end > charter.fork for charter in ahead)):
+        return Move.BEGIN_ANEW
+    return move
 
 
 class Keys(NamedTuple):

@@ -38,8 +38,13 @@ def charter(parent: Lineage, name: str = "c", fork: tuple[int, int] = (2, 10), t
     return signed(made, sign_as(ANNA))
 
 
-def child(parent: Lineage = ROOT, name: str = "c", fork: tuple[int, int] = (2, 10), term: int = 9) -> Lineage:
-    return parent.with_child(charter(parent, name, fork, term))
+def child(parent: Lineage = ROOT, name: str = "c", fork: tuple[int, int] = (2, 10), term: int = 0) -> Lineage:
+    return parent.with_child(charter(parent, name, fork, term or parent.first_term + 9))
+
+
+def test_the_first_terms_of_a_line_grow() -> None:
+    assert child(child(term=9), term=10).is_sound()
+    assert not child(child(term=9), term=9).is_sound()
 
 
 def verdict(mine: Lineage, offered: Lineage, end: tuple[int, int] = (0, 0)) -> Verdict:

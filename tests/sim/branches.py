@@ -18,8 +18,9 @@ class Branch:
     results: Results = field(default_factory=Results)
     has_led: bool = False  # somebody has coordinated this generation
 
-    def fork(self, index: int) -> "Branch":
-        return Branch(self.checks.fork(index), self.results.fork(index))
+    def fork(self, charter: Charter) -> "Branch":
+        index = charter.fork.index
+        return Branch(self.checks.fork(index, charter.term), self.results.fork(index))
 
 
 class Branches:
@@ -39,7 +40,7 @@ class Branches:
     def of(self, lineage: Lineage) -> Branch:
         for charter in lineage.charters:
             if charter.generation not in self.known:
-                self.known[charter.generation] = self.known[charter.parent].fork(charter.fork.index)
+                self.known[charter.generation] = self.known[charter.parent].fork(charter)
                 self.forks.append(charter)
         return self.known[lineage.tip]
 

@@ -48,10 +48,11 @@ class Checks:
         self.results: dict[int, bytes] = {}  # what applying an entry said
         self.last_committed = 0
 
-    def fork(self, index: int) -> "Checks":
-        """What is true up to there, for a generation that goes on from there."""
+    def fork(self, index: int, term: int) -> "Checks":
+        """What is true up to there, for a generation that goes on from there, in this term."""
         new = Checks()
-        new.leaders, new.entries = dict(self.leaders), dict(self.entries)
+        new.leaders = {led: leader for led, leader in self.leaders.items() if led < term}
+        new.entries = {at: entry for at, entry in self.entries.items() if at[0] <= index}
         new.committed = {at: entry for at, entry in self.committed.items() if at <= index}
         new.results = {at: result for at, result in self.results.items() if at <= index}
         new.last_committed = min(self.last_committed, index)

@@ -33,7 +33,7 @@ from odyssey.mesh.raft.types import Config, LogEntry, Member, Message, Snapshot,
 from odyssey.mesh.recover import found
 from odyssey.mesh.replica import Letter, Replica
 from odyssey.mesh.store import Loaded, StoreError
-from odyssey.mesh.succession import Keys, Move
+from odyssey.mesh.succession import Keys, Move, at_rest
 from odyssey.mesh.worker import Worker
 from odyssey.messages import BootId, Keeping, Telemetry
 from odyssey.node import Node
@@ -274,14 +274,19 @@ class SimNode:
         self.boot()
 
     def _adopt(self, move: Move, lineage: Lineage) -> None:
-        if move is Move.BEGIN_ANEW:
-            self.home.begin_anew()
         store = self._open()
+        settled = at_rest(move, lineage, store)
+        if settled is Move.BEGIN_ANEW:
+            store.close()
+            self.home.begin_anew()
+            store = self._open()
         try:
+            if settled is None:
+                return
             store.adopt(lineage)
             store.sync()
             self.lineage = lineage
-            if move is Move.FOUND:
+            if settled is Move.FOUND:
                 found(store)
                 store.sync()
         finally:
