@@ -89,9 +89,30 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "recovered in a term that was heard of",
         "recover",
-        "1 + max(one.term for one in answers)",
+        "1 + max(lineage.first_term, *(one.term for one in answers))",
         "1 + best.end.term",
         BEGUN + "its_charter_follows_from_what_it_knows",
+    ),
+    mesh(
+        "the first terms of a line stand still",
+        "generation",
+        "            if charter.term <= term:\n",
+        "            if charter.term < 0:\n",
+        LIFE + "the_first_terms_of_a_line_grow",
+    ),
+    mesh(
+        "moved as it was decided before the disk came to rest",
+        "succession",
+        "    if move is Move.FOLLOW and (ahead is None or any(end > charter.fork for charter in ahead)):\n",
+        "    if False:\n",
+        "test_succession.py::test_what_was_under_way_may_have_made_it_to_the_disk",
+    ),
+    mesh(
+        "asked once where all stand",
+        "succession",
+        "ASKED_TIMES: Final = 6",
+        "ASKED_TIMES: Final = 1",
+        "test_succession.py::test_all_are_asked_until_they_have_answered_and_the_best_log_begins",
     ),
     mesh(
         "a founder that has moved on begins",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from odyssey.mesh.generation import Charter, Generation, Lineage
 from tests.sim.checks import Checks
+from tests.sim.disk import Durable
 from tests.sim.home import GENERATION
 from tests.sim.results import Results
 
@@ -18,15 +19,15 @@ class Branch:
     results: Results = field(default_factory=Results)
     has_led: bool = False  # somebody has coordinated this generation
 
-    def fork(self, charter: Charter) -> "Branch":
-        index = charter.fork.index
-        return Branch(self.checks.fork(index, charter.term), self.results.fork(index))
+    def fork(self, index: int, term: int) -> "Branch":
+        return Branch(self.checks.fork(index, term), self.results.fork(index))
 
 
 class Branches:
     def __init__(self) -> None:
         self.known: dict[Generation, Branch] = {GENERATION: Branch()}
         self.forks: list[Charter] = []
+        self.shared: list[int] = []  # how far each goes on with what was agreed on before
 
     @property
     def root(self) -> Branch:
@@ -35,14 +36,23 @@ class Branches:
     @property
     def first_fork(self) -> int | None:
         """What came after it may be missing in the end: so it was told to whoever recovered."""
-        return min((charter.fork.index for charter in self.forks), default=None)
+        return min(self.shared, default=None)
 
     def of(self, lineage: Lineage) -> Branch:
-        for charter in lineage.charters:
-            if charter.generation not in self.known:
-                self.known[charter.generation] = self.known[charter.parent].fork(charter)
-                self.forks.append(charter)
         return self.known[lineage.tip]
+
+    def begin(self, charter: Charter, held: Durable) -> None:
+        """`held` is the founder's log. It may lack what its generation began with, or end in what was never agreed on:
+        then people were told that something may be missing."""
+        if charter.generation in self.known:
+            return
+        parent = self.known[charter.parent]
+        shared = min(charter.fork.index, parent.checks.last_committed)
+        while shared > held.snapshot.index and held.term(shared) != parent.checks.committed[shared][0]:
+            shared -= 1
+        self.known[charter.generation] = parent.fork(shared, charter.term)
+        self.forks.append(charter)
+        self.shared.append(shared)
 
     def has_rivals(self, generation: Generation) -> bool:
         """Another one has a coordinator that this one does not come from: two sides of a cut, or an old anchor is

@@ -285,6 +285,8 @@ class SimNode:
                 return
             store.adopt(lineage)
             store.sync()
+            if settled is Move.FOUND:
+                self.branches.begin(lineage.charters[-1], self.durable)
             self.lineage = lineage
             if settled is Move.FOUND:
                 found(store)
