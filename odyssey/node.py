@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from odyssey.agent import LOST_MS, Agent, Hands, Notes
+from odyssey.archiving import Archiving, Habits, Holding
+from odyssey.archiving import Shelf as HistoryShelf
 from odyssey.book import Book
 from odyssey.clock import Clock, Entropy
 from odyssey.commands import AdmitNode, Command
@@ -16,14 +18,26 @@ from odyssey.coordinator import Coordinator
 from odyssey.events import Event
 from odyssey.ids import NodeId
 from odyssey.mesh import recover
-from odyssey.mesh.compactor import Compactor, Shelf
+from odyssey.mesh.compactor import Compactor
+from odyssey.mesh.compactor import Shelf as SnapshotShelf
 from odyssey.mesh.generation import Lineage
 from odyssey.mesh.lease import Lease
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.recover import AskStanding, Found, Line, Standing
 from odyssey.mesh.replica import Disk, Letter, Replica, Scope
 from odyssey.mesh.succession import Keys, Move, Succession
-from odyssey.messages import AnyMessage, AskJobs, Beat, Duty, Elsewhere, JobsAre, Keeping, Telemetry
+from odyssey.messages import (
+    AnyMessage,
+    AskJobs,
+    Beat,
+    Duty,
+    Elsewhere,
+    HaveSegment,
+    JobsAre,
+    Keeping,
+    OfferSegment,
+    Telemetry,
+)
 from odyssey.resources import Resources
 from odyssey.scheduler.dump import dump
 
@@ -38,6 +52,10 @@ class Links(Protocol):
 
 class Timers(Protocol):
     def call_later(self, delay: float, callback: Callable[[], None], /) -> object: ...
+
+
+class Shelf(SnapshotShelf, HistoryShelf, Protocol):
+    """The store: snapshots and history."""
 
 
 class World(NamedTuple):
@@ -55,6 +73,7 @@ class World(NamedTuple):
     health: Callable[[], tuple[Telemetry, Keeping]]
     keys: Keys
     move: Callable[[Move, Lineage], None]  # to another generation: ends this daemon, and starts one that is there
+    habits: Habits = Habits()  # of history
 
 
 class Node:
@@ -108,6 +127,8 @@ class Node:
             world.move,
         )
         self.compactor = Compactor(self.replica, lambda: dump(self.book.state), world.shelf, world.clock)
+        self.holding = Holding(self.replica, book, world.shelf, self, world.clock)
+        self.archiving: Archiving | None = None
         book.watch = self._applied
         self._running = False
         self._leader: NodeId | None = None
@@ -121,7 +142,7 @@ class Node:
 
     def stop(self) -> None:
         self._running = False
-        self.coordinator = None
+        self.coordinator = self.archiving = None
         self.replica.stop()
         self.agent.stop()
 
@@ -130,8 +151,11 @@ class Node:
             self._world.timers.call_later(TICK_MS / 1000, self._tick)
             self.compactor.tick()
             self.succession.tick()
+            self.holding.tick()
             if self.coordinator is not None:
                 self.coordinator.tick()
+            if self.archiving is not None:
+                self.archiving.tick()
 
     # -- who leads -----------------------------------------------------------------------------------------------------
 
@@ -140,9 +164,13 @@ class Node:
             return
         core = self.replica.core
         if not core.is_leader:
-            self.coordinator = None
+            self.coordinator = self.archiving = None
         elif self.coordinator is None or self.coordinator.term != core.term:
-            self.coordinator = Coordinator(self.replica, self.book, self, self._world.clock, self._is_recovered)
+            world = self._world
+            self.coordinator = Coordinator(self.replica, self.book, self, world.clock, self._is_recovered)
+            self.archiving = Archiving(
+                self.replica, self.book, self.holding, self, world.timers, world.clock, world.habits
+            )
         if self.coordinator is not None:
             self.coordinator.look()
         self._follow(core.leader.node if core.leader is not None else None)
@@ -190,6 +218,7 @@ class Node:
         return bool(self.lineage.charters) and self.book.state.head.term <= self.lineage.first_term
 
     def _applied(self, events: Sequence[Event]) -> None:
+        self.holding.applied(events)
         if self.coordinator is not None:
             self.coordinator.applied(events)
 
@@ -207,6 +236,11 @@ class Node:
                 self._hear(sender, message)
             case Duty() | JobsAre() | Elsewhere() as message:
                 self.agent.receive(sender, message)
+            case OfferSegment() as message:
+                self.holding.hear(sender, message)
+            case HaveSegment() as message:
+                if self.archiving is not None:
+                    self.archiving.hear(sender, message)
             case _:
                 self.replica.receive(letter)
 
@@ -222,7 +256,7 @@ class Node:
         served = self.agent.served()
         return served[0] if served is not None and served[1] < LOST_MS else self._leader
 
-    def tell(self, node: NodeId, message: Duty | JobsAre | Elsewhere) -> None:
+    def tell(self, node: NodeId, message: Duty | JobsAre | Elsewhere | OfferSegment | HaveSegment) -> None:
         self._send(node, message)
 
     def ask(self, node: NodeId, message: Beat | AskJobs) -> None:

@@ -66,6 +66,18 @@ class SlowDisk:
     def save(self, *_: object) -> None:
         raise AssertionError("the log is short")
 
+    def segments(self, done: Callable[[frozenset[bytes]], None]) -> None:
+        """As if it never answered."""
+
+    def put_segment(self, *_: object) -> None:
+        raise AssertionError("nothing has been over for so long")
+
+    def drop_segments(self, *_: object) -> None:
+        raise AssertionError("nobody has history here")
+
+    def fetch_segment(self, *_: object) -> None:
+        raise AssertionError("nobody has history here")
+
     def let_go(self) -> None:
         self.held = False
         waiting, self._waiting = self._waiting, []

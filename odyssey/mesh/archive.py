@@ -43,6 +43,17 @@ class Keeper(NamedTuple):
     silent_ms: int = 0  # 0 for the coordinator itself
 
 
+class Ripening(NamedTuple):
+    """When a segment is due."""
+
+    jobs: int = JOBS
+    age_ms: int = AGE_MS
+
+    @property
+    def mark_every_ms(self) -> int:
+        return self.age_ms * MARK_EVERY_MS // AGE_MS
+
+
 class Retention(NamedTuple):
     """How much history is kept. What is older than the first limit that is reached goes."""
 
@@ -51,14 +62,17 @@ class Retention(NamedTuple):
     age_ms: int = 180 * _DAY_MS  # as this coordinator has seen it; a new one counts anew
 
 
+_RIPENING: Final = Ripening()
+
+
 # -- the coordinator ---------------------------------------------------------------------------------------------------
 
 
 class Archivist:
     """`index` is what the state had applied when this was made."""
 
-    def __init__(self, fence: Fence, index: int, now_ms: int) -> None:
-        self._fence = fence
+    def __init__(self, fence: Fence, index: int, now_ms: int, when: Ripening = _RIPENING) -> None:
+        self._fence, self._when = fence, when
         self._marks = deque([(index, now_ms)])  # the log was applied up to there, then
         self._offer: OfferSegment | None = None
         self._number = 0
@@ -72,13 +86,14 @@ class Archivist:
     def is_due(self, total: int, oldest: int, index: int, now_ms: int) -> bool:
         """Whether to make a segment: so many jobs are ripe, and the first of them ended at the index `oldest`. `index`
         is what is applied. To be asked every few seconds."""
-        if now_ms >= self._marks[-1][1] + MARK_EVERY_MS:
+        when = self._when
+        if now_ms >= self._marks[-1][1] + when.mark_every_ms:
             self._marks.append((index, now_ms))
-        while len(self._marks) > 1 and self._marks[1][1] <= now_ms - AGE_MS:
+        while len(self._marks) > 1 and self._marks[1][1] <= now_ms - when.age_ms:
             self._marks.popleft()
         if self._offer is not None or not total:
             return False
-        return total >= JOBS or (oldest <= self._marks[0][0] and now_ms >= self._marks[0][1] + AGE_MS)
+        return total >= when.jobs or (oldest <= self._marks[0][0] and now_ms >= self._marks[0][1] + when.age_ms)
 
     # -- one segment ---------------------------------------------------------------------------------------------------
 
@@ -225,6 +240,11 @@ class Holder:
         if self._offer is not None and digest == self._offer.digest and self._offered_by != self._me and not tries:
             return self._offered_by
         return sources[tries % len(sources)] if sources else None
+
+    def goes_on(self, digest: bytes, now_ms: int) -> None:
+        """Some of it has come: a slow lane is no reason to ask another source."""
+        if self._fetch is not None and self._fetch.digest == digest:
+            self._until_ms = now_ms + FETCH_MS
 
     def failed(self, digest: bytes) -> None:
         """The source has not got it, or the transfer broke off."""

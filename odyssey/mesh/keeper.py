@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from odyssey.errors import OdysseyError
 from odyssey.mesh.raft.types import Member, Snapshot, Write
+from odyssey.mesh.segment_transfer import SegmentTransfer
 from odyssey.mesh.store import MIB, OWN, DamagedSegment, Room, SnapshotGone, Store, StoreError
 from odyssey.mesh.transfer import Bulk, Transfer
 from odyssey.mesh.worker import Worker
@@ -35,6 +36,7 @@ class Keeper:
         self._base = 0  # the newest snapshot that is on disk, or on its way there
         self._saving = False
         self._transfer: Transfer | None = None
+        self._segment: SegmentTransfer | None = None
         self._handed = b""  # a fetched snapshot that the next write may install
 
     # -- what a replica asks of its disk -------------------------------------------------------------------------------
@@ -92,6 +94,41 @@ class Keeper:
             lambda found: done(None if isinstance(found, StoreError) else found),
         )
 
+    def serve_segment(self, digest: bytes, start: int, done: Callable[[bytes | None], None]) -> None:
+        """A piece of it from `start` on. None: it is not here; what is damaged goes, and comes again from another."""
+
+        def found(data: bytes | StoreError | None) -> None:
+            if isinstance(data, StoreError):
+                self.ask(partial(_drop_segments, [digest]), lambda _: done(None))
+            else:
+                done(None if data is None else data[start : start + AT_ONCE])
+
+        self.ask(partial(_segment, digest), found)
+
+    # -- history -------------------------------------------------------------------------------------------------------
+
+    def fetch_segment(
+        self, source: Member, digest: bytes, size: int, came: Callable[[], None], done: Callable[[bool], None]
+    ) -> None:
+        """From another keeper onto this disk. `came` is called with each piece; False: it was not to be had there.
+        Takes the place of one that is under way, which is not answered any more."""
+        if self._segment is not None:
+            self._segment.cancel()
+        self._segment = SegmentTransfer(digest, size, source, self._run, self._bulk, came, done)
+        self._segment.start()
+
+    def put_segment(self, digest: bytes, data: bytes, done: Callable[[], None]) -> None:
+        self._run(lambda store: store.put_segment(digest, data), lambda _: done())
+
+    def drop_segments(self, digests: Iterable[bytes]) -> None:
+        self._run(partial(_drop_segments, sorted(digests)), lambda _: None)
+
+    def segments(self, done: Callable[[frozenset[bytes]], None]) -> None:
+        """All that are durable when this is answered."""
+        self._run(_segments, done)
+
+    # --
+
     def room(self, done: Callable[[Room], None]) -> None:
         self._run(_room, done)
 
@@ -129,6 +166,8 @@ class Keeper:
         self._stopped = True
         if self._transfer is not None:
             self._transfer.cancel()
+        if self._segment is not None:
+            self._segment.cancel()
 
     def close(self, done: Callable[[], None]) -> None:
         """After what was asked for. Whether closing went well is nobody's business: what is there shows when it is
@@ -172,6 +211,19 @@ def _serve(digest: bytes, first: int, doubted: bool, store: Store) -> Sequence[b
     if doubted:
         deque(store.snapshot_slices(digest), maxlen=0)
     return _some(store.snapshot_slices(digest, first))
+
+
+def _segment(digest: bytes, store: Store) -> bytes | None:
+    return store.segment(digest)
+
+
+def _segments(store: Store) -> frozenset[bytes]:
+    return store.segments()
+
+
+def _drop_segments(digests: Iterable[bytes], store: Store) -> None:
+    for digest in digests:
+        store.drop_segment(digest)
 
 
 def _some(slices: Iterator[bytes]) -> Sequence[bytes]:

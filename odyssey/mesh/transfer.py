@@ -28,6 +28,9 @@ class Bulk(Protocol):
     ) -> None:
         """Some slices of a snapshot, from `first` on; () if there are no more. None: it broke off, or is not there."""
 
+    def ask_segment(self, source: Member, digest: bytes, start: int, done: Callable[[bytes | None], None]) -> None:
+        """Some bytes of a segment, from `start` on. None: it broke off, or is not there."""
+
 
 class Run(Protocol):
     """A job for the store; `done` is not called if it failed."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 from odyssey.clock import SeededEntropy
 from odyssey.errors import OdysseyError
@@ -26,6 +26,7 @@ T = TypeVar("T")
 BULK_DELAY_MS: Final = 5
 BULK_BYTES_A_MS: Final = 2_000  # a slow lane, so that a transfer has time to break off
 BULK_PATIENCE_MS: Final = 2_000
+PIECE: Final = 2_000  # bytes of a segment at a time
 
 
 class SimDisk:
@@ -149,11 +150,13 @@ class Durable:
 
 
 class Server(Protocol):
-    """Who has snapshots, seen from the lane."""
+    """Who has snapshots and segments, seen from the lane."""
 
     def serve(
         self, digest: bytes, first: int, doubted: bool, done: Callable[[Sequence[bytes] | None], None]
     ) -> None: ...
+
+    def serve_segment(self, digest: bytes, start: int, done: Callable[[bytes | None], None]) -> None: ...
 
 
 class SimBulk:
@@ -173,34 +176,58 @@ class SimBulk:
     def ask(
         self, source: Member, digest: bytes, first: int, doubted: bool, done: Callable[[Sequence[bytes] | None], None]
     ) -> None:
-        asked = _Asked(lambda slices: self._awake(lambda: done(slices)))
-        self._loop.call_later(BULK_PATIENCE_MS / 1000, asked.answer, None)
-        self._loop.call_later(BULK_DELAY_MS / 1000, self._reach, source, digest, first, doubted, asked)
+        asked = self._asked(done)
 
-    def _reach(self, source: Member, digest: bytes, first: int, doubted: bool, asked: _Asked) -> None:
+        def serve(server: Server) -> None:
+            server.serve(digest, first, doubted, lambda slices: self._bring_slices(source, slices, asked))
+
+        self._loop.call_later(BULK_DELAY_MS / 1000, self._reach, source, serve, asked)
+
+    def ask_segment(self, source: Member, digest: bytes, start: int, done: Callable[[bytes | None], None]) -> None:
+        asked = self._asked(done)
+
+        def serve(server: Server) -> None:
+            server.serve_segment(digest, start, lambda data: self._bring_piece(source, data, asked))
+
+        self._loop.call_later(BULK_DELAY_MS / 1000, self._reach, source, serve, asked)
+
+    def _asked(self, done: Callable[[T | None], None]) -> _Asked[T | None]:
+        asked = _Asked(lambda found: self._awake(lambda: done(found)))
+        self._loop.call_later(BULK_PATIENCE_MS / 1000, asked.answer, None)
+        return asked
+
+    def _reach(self, source: Member, serve: Callable[[Server], None], asked: _Asked[Any]) -> None:
         server = self._server(source) if self._is_open(source) else None
         if server is None:
             asked.answer(None)
         else:
-            server.serve(digest, first, doubted, lambda slices: self._bring(source, slices, asked))
+            serve(server)
 
-    def _bring(self, source: Member, slices: Sequence[bytes] | None, asked: _Asked) -> None:
+    def _bring_slices(
+        self, source: Member, slices: Sequence[bytes] | None, asked: _Asked[Sequence[bytes] | None]
+    ) -> None:
         some = slices[:1] if slices else slices  # one at a time: its slices are few
-        size = sum(map(len, some or ()))
+        self._bring(source, some, sum(map(len, some or ())), asked)
+
+    def _bring_piece(self, source: Member, data: bytes | None, asked: _Asked[bytes | None]) -> None:
+        piece = data[:PIECE] if data else data  # small, so that it takes some
+        self._bring(source, piece, len(piece or b""), asked)
+
+    def _bring(self, source: Member, found: T, size: int, asked: _Asked[T]) -> None:
         self.carried += size
         takes_ms = BULK_DELAY_MS + size // BULK_BYTES_A_MS
-        self._loop.call_later(takes_ms / 1000, self._arrive, source, some, asked)
+        self._loop.call_later(takes_ms / 1000, self._arrive, source, found, asked)
 
-    def _arrive(self, source: Member, slices: Sequence[bytes] | None, asked: _Asked) -> None:
-        asked.answer(slices if self._is_open(source) else None)
+    def _arrive(self, source: Member, found: Any, asked: _Asked[Any]) -> None:
+        asked.answer(found if self._is_open(source) else None)
 
 
 @dataclass
-class _Asked:
-    done: Callable[[Sequence[bytes] | None], None]
+class _Asked(Generic[T]):
+    done: Callable[[T], None]
     answered: bool = False
 
-    def answer(self, slices: Sequence[bytes] | None) -> None:
+    def answer(self, found: T) -> None:
         if not self.answered:
             self.answered = True
-            self.done(slices)
+            self.done(found)

@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from odyssey import wire
+from odyssey.archiving import Habits
 from odyssey.book import Book
 from odyssey.clock import SeededEntropy
 from odyssey.commands import Entry
 from odyssey.errors import OdysseyError
 from odyssey.events import Event
 from odyssey.ids import NodeId
+from odyssey.mesh.archive import Retention, Ripening
 from odyssey.mesh.generation import Generation, Lineage
 from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import NOTHING_KEPT, Kept, Lease
@@ -54,6 +56,7 @@ from tests.sim.walks import EVERY, Walks
 T = TypeVar("T")
 
 ROOT = Lineage(MESH, GENERATION)
+HABITS = Habits(Ripening(jobs=20, age_ms=5_000), Retention(segments=6))  # small, so that much happens in a minute
 MOST_WRONG_PPM = 99_000  # a clock that is wrong by a tenth is what leases are made for
 
 
@@ -257,6 +260,7 @@ class SimNode:
             health=self.health,
             keys=Keys(sign_as(self.id), verify),
             move=self._move,
+            habits=HABITS,
         )
 
     def _move(self, move: Move, lineage: Lineage) -> None:
