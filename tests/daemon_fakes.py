@@ -7,13 +7,13 @@ Never: decides anything, or starts an attempt twice.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from odyssey.commands import Report
 from odyssey.ids import AttemptId
 from odyssey.mesh.lease import Here, Kept
-from odyssey.mesh.raft.types import Write
+from odyssey.mesh.raft.types import Member, Write
 from odyssey.messages import Listed
 from odyssey.model import Outcome
 from odyssey.spec import JobSpec
@@ -42,12 +42,24 @@ class Time(FakeClock):
         self.advance(max(0, end - self.monotonic_ms()))
 
 
+class Fetching(NamedTuple):
+    """A segment that is asked for; what comes of it is for the test to say."""
+
+    source: Member
+    digest: bytes
+    size: int
+    came: Callable[[], None]
+    done: Callable[[bool], None]
+
+
 class SlowDisk:
-    """Writes take a millisecond, or until the test lets them go."""
+    """Writes take a millisecond, or until the test lets them go. Segments are there at once, and told of later."""
 
     def __init__(self, time: Time) -> None:
         self._time, self._waiting = time, list[Callable[[], None]]()
         self.held = self.instant = False
+        self.history: dict[bytes, bytes] = {}
+        self.fetches: list[Fetching] = []
 
     def write(self, write: Write, done: Callable[[], None]) -> None:
         if self.held:
@@ -67,16 +79,19 @@ class SlowDisk:
         raise AssertionError("the log is short")
 
     def segments(self, done: Callable[[frozenset[bytes]], None]) -> None:
-        """As if it never answered."""
+        held = frozenset(self.history)
+        self._time.call_later(0.001, lambda: done(held))
 
-    def put_segment(self, *_: object) -> None:
-        raise AssertionError("nothing has been over for so long")
+    def put_segment(self, digest: bytes, data: bytes, done: Callable[[], None]) -> None:
+        self.history[digest] = data
+        self._time.call_later(0.001, done)
 
-    def drop_segments(self, *_: object) -> None:
-        raise AssertionError("nobody has history here")
+    def drop_segments(self, digests: Iterable[bytes]) -> None:
+        for digest in digests:
+            del self.history[digest]
 
-    def fetch_segment(self, *_: object) -> None:
-        raise AssertionError("nobody has history here")
+    def fetch_segment(self, *asked: Any) -> None:
+        self.fetches.append(Fetching(*asked))
 
     def let_go(self) -> None:
         self.held = False

@@ -34,6 +34,7 @@ PURE = (
     "mesh/crew.py",
     "mesh/keeper.py",
     "mesh/transfer.py",
+    "mesh/segment_transfer.py",
     "mesh/compaction.py",
     "mesh/others.py",
     "mesh/generation.py",

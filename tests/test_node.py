@@ -7,6 +7,7 @@ import pytest
 
 from odyssey import wire
 from odyssey.agent import BEAT_MS, LOST_MS
+from odyssey.archiving import Habits
 from odyssey.book import Book
 from odyssey.clock import SeededEntropy
 from odyssey.commands import AdmitNode, Command, Facts, Fence, RemoveNode, SubmitJobs
@@ -16,7 +17,7 @@ from odyssey.mesh.lease import FOREVER, LEASE_MS, Lease
 from odyssey.mesh.raft.types import Append, Heartbeat, Kind, VoteRequest
 from odyssey.mesh.replica import TICK_MS, Accepted, Forward, Forwarded, Letter, Logged, Outcome, Scope
 from odyssey.mesh.succession import Keys, Move
-from odyssey.messages import AskJobs, Beat, BeatId, BootId, Duty, Elsewhere, JobsAre, Keeping, Telemetry
+from odyssey.messages import AskJobs, Beat, BeatId, BootId, Duty, Elsewhere, JobsAre, Keeping, Message, Telemetry
 from odyssey.node import Node, World
 from odyssey.resources import Resources
 from tests.builders import GIB, a_spec
@@ -36,7 +37,7 @@ BEAT = Beat(BeatId(BootId(b"other"), 1, 1))
 class Desk:
     """Machine 1. Other voters answer while they have a voice, and agree; other letters are kept."""
 
-    def __init__(self, members: str = "1") -> None:
+    def __init__(self, members: str = "1", habits: Habits = Habits()) -> None:  # noqa: B008 - frozen
         self.time = Time()
         self.hands, self.notes, self.disk = Hands(self.time), Notes(), SlowDisk(self.time)
         self.voices = {name for name in members.split() if name not in ("1", "|")}
@@ -57,6 +58,7 @@ class Desk:
             health=lambda: (Telemetry(), Keeping(store=member("1").store)),
             keys=Keys(sign_as(ME), verify),
             move=lambda move, lineage: self.moves.append((move, lineage)),
+            habits=habits,
         )
         lease = Lease(BootId(b"boot"), self.time.boottime_ms())
         self.node = Node(LINEAGE, alone.core(members=members), self.book, lease, TOTAL, world)
@@ -77,7 +79,7 @@ class Desk:
             self.time.call_later(0.001, lambda: self.hears(to, reply))
 
     def hears(self, sender: str, content: Any, scope: Scope = SCOPE, store: bytes = b"") -> None:
-        to_log = not isinstance(content, Beat | AskJobs | Duty | JobsAre | Elsewhere)
+        to_log = not isinstance(content, Message)
         to = member("1").store if to_log and not store else store
         self.node.receive(NodeId(sender), Letter(scope, content, to))  # type: ignore[arg-type]
 

@@ -32,6 +32,10 @@ class Direct:
         assert self.source is not None
         self.source.serve(digest, first, doubted, done)
 
+    def ask_segment(self, source: Member, digest: bytes, start: int, done: Callable[[bytes | None], None]) -> None:
+        assert self.source is not None
+        self.source.serve_segment(digest, start, done)
+
 
 class Machine:
     def __init__(self, directory: Path, lane: Direct) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from odyssey.mesh.generation import Charter, Generation, Lineage
 from tests.sim.checks import Checks
 from tests.sim.disk import Durable
+from tests.sim.history import Departed
 from tests.sim.home import GENERATION
 from tests.sim.results import Results
 
@@ -17,10 +18,11 @@ from tests.sim.results import Results
 class Branch:
     checks: Checks = field(default_factory=Checks)
     results: Results = field(default_factory=Results)
+    departed: Departed = field(default_factory=Departed)
     has_led: bool = False  # somebody has coordinated this generation
 
     def fork(self, index: int, term: int) -> "Branch":
-        return Branch(self.checks.fork(index, term), self.results.fork(index))
+        return Branch(self.checks.fork(index, term), self.results.fork(index), self.departed.fork(index))
 
 
 class Branches:

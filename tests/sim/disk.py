@@ -192,7 +192,7 @@ class SimBulk:
         self._loop.call_later(BULK_DELAY_MS / 1000, self._reach, source, serve, asked)
 
     def _asked(self, done: Callable[[T | None], None]) -> _Asked[T | None]:
-        asked = _Asked(lambda found: self._awake(lambda: done(found)))
+        asked: _Asked[T | None] = _Asked(lambda found: self._awake(lambda: done(found)))
         self._loop.call_later(BULK_PATIENCE_MS / 1000, asked.answer, None)
         return asked
 

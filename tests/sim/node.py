@@ -47,6 +47,7 @@ from tests.sim.branches import Branches
 from tests.sim.checks import Checks, Violation
 from tests.sim.disk import Durable, SimBulk, SimDisk, SimWorker
 from tests.sim.hands import SimHands, Witness
+from tests.sim.history import Departed
 from tests.sim.home import GENERATION, MESH, SeenStore, SimHome
 from tests.sim.loop import VirtualLoop
 from tests.sim.net import Net
@@ -80,6 +81,7 @@ class WatchedBook(Book):
         for entry in entries:
             checks.applied(member, entry, wire.encode(answers[entry.index]))
             self._node.results.saw(entry.index, answers[entry.index])
+            self._node.departed.saw(entry.index, answers[entry.index], self._node)
         return answers
 
 
@@ -155,6 +157,10 @@ class SimNode:
     @property
     def results(self) -> Results:
         return self.branches.of(self.lineage).results
+
+    @property
+    def departed(self) -> Departed:
+        return self.branches.of(self.lineage).departed
 
     @property
     def member(self) -> Member:

@@ -196,8 +196,8 @@ def said(answer: object) -> Told:
                 return Told(job, DONE)
             case CommandRefused(code="job-ended"):
                 return Told(0, TOO_LATE)
-            case CommandRefused(code="no-such-job"):
-                return Told(0, ABSENT)
+            case CommandRefused(code="no-such-job"):  # they were told its number: it is over, and history
+                return Told(0, TOO_LATE)
             case CommandRefused() | CommandFailed():
                 raise Violation(f"9: what is sound was refused: {event}")
             case _:

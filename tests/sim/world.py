@@ -19,6 +19,7 @@ from tests.sim.branches import Branches
 from tests.sim.checks import Violation
 from tests.sim.faults import KINDS, Fault
 from tests.sim.hands import Witness
+from tests.sim.history import account, lacks
 from tests.sim.loop import VirtualLoop, new_loop
 from tests.sim.net import Net, Weather
 from tests.sim.node import SimNode
@@ -89,15 +90,16 @@ class World:
     def _unended(self) -> list[JobId]:
         """What was acknowledged and has not ended, where most is known."""
         state = max((node.book.state for node in self.nodes.values() if node.book), key=lambda one: one.head.index)
-        return [job for job in self.people.relied_on().values() if job not in state.ended]
+        return [job for job in self.people.relied_on().values() if job in state.jobs and job not in state.ended]
 
     def _behind(self) -> bool:
-        """A keeper that was only just chosen has not caught up yet."""
+        """A keeper that was only just chosen has not caught up yet, or still fetches history."""
         leader = next((one for one in self._replicas() if one.core.leads_safely), None)
         if leader is None:
             return True
         keepers = {member.node for member in leader.core.config.members}
-        return any(one.me.node in keepers and one.applied < leader.applied for one in self._replicas())
+        late = any(one.me.node in keepers and one.applied < leader.applied for one in self._replicas())
+        return late or any(lacks(node) for node in self.nodes.values() if node.id in keepers)
 
     def _replicas(self) -> list[Replica]:
         return [node.replica for node in self.nodes.values() if node.replica is not None]
@@ -177,11 +179,18 @@ class World:
         if len(hashes) != 1:
             applied = {node.id: node.replica.applied for node in keepers if node.replica is not None}
             raise Violation(f"12: states differ after calm: {applied}")
-        for node in keepers:
-            assert node.book is not None
-            for client, job in self.people.relied_on().items():
-                known = node.book.state.clients.get(client)
-                if known is None or known.first != job or job not in node.book.state.jobs:
-                    raise Violation(f"9: job {job} was acknowledged and {node.id} does not have it")
+        self._account_for_jobs([node for node in keepers if node.book is not None])
         if unended := self._unended():
             raise Violation(f"calm: after {self.loop.time():.0f} s jobs {unended[:5]} of {len(unended)} have not ended")
+
+    def _account_for_jobs(self, keepers: list[SimNode]) -> None:
+        """Each is in the state, in history, or was let go of; what one keeper has, all have: their states are equal."""
+        branch, books = self.branches.of(keepers[0].lineage), [node.book for node in keepers if node.book is not None]
+        state = books[0].state
+        history = account(state, keepers, branch.results)
+        let_go = branch.departed.let_go()
+        for client, job in self.people.relied_on().items():
+            known = state.clients.get(client)
+            is_there = job in state.jobs or job in history or job in let_go
+            if known is None or known.first != job or not is_there:
+                raise Violation(f"9: job {job} was acknowledged and {keepers[0].id} does not have it")
