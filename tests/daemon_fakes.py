@@ -27,6 +27,7 @@ class Time(FakeClock):
         super().__init__()
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._made = 0
+        self.turns = 0  # of what was due
 
     def call_later(self, delay: float, callback: Callable[[], None], /) -> object:
         self._made += 1
@@ -38,6 +39,7 @@ class Time(FakeClock):
         while self._due and self._due[0][0] <= end:
             at, _, callback = heapq.heappop(self._due)
             self.advance(max(0, at - self.monotonic_ms()))
+            self.turns += 1
             callback()
         self.advance(max(0, end - self.monotonic_ms()))
 

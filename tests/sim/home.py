@@ -83,6 +83,7 @@ class SimHome(Home):
         """An old anchor's store is kept beside the new one."""
         self._disk.set_aside()
         self.stores += 1
+        self.member = self._named()
         self.create().close()
 
     def others(self) -> tuple[NodeId, ...] | None:
