@@ -62,6 +62,7 @@ class SlowDisk:
         self.held = self.instant = False
         self.history: dict[bytes, bytes] = {}
         self.fetches: list[Fetching] = []
+        self.looks = 0  # how often somebody asked which segments there are
 
     def write(self, write: Write, done: Callable[[], None]) -> None:
         if self.held:
@@ -81,6 +82,7 @@ class SlowDisk:
         raise AssertionError("the log is short")
 
     def segments(self, done: Callable[[frozenset[bytes]], None]) -> None:
+        self.looks += 1
         held = frozenset(self.history)
         self._time.call_later(0.001, lambda: done(held))
 

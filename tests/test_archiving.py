@@ -6,12 +6,12 @@ from hashlib import sha256
 
 import pytest
 
-from odyssey import archiving
+from odyssey import archiving, wire
 from odyssey.archiving import HOLD_MS, LOOK_MS, Habits
-from odyssey.commands import AdoptSegment, CancelTasks, Fence, RetryTasks, SubmitJobs
+from odyssey.commands import AdoptSegment, CancelTasks, DropSegments, Fence, RetryTasks, SubmitJobs
 from odyssey.ids import ClientId, JobId, NodeId
 from odyssey.mesh.archive import OFFER_EVERY_MS, Retention, Ripening
-from odyssey.mesh.replica import Accepted
+from odyssey.mesh.replica import Accepted, Logged
 from odyssey.messages import HaveSegment, OfferSegment
 from odyssey.scheduler.segments import Packing, contents
 from tests.builders import a_spec
@@ -189,6 +189,18 @@ def test_the_oldest_go_when_there_is_enough() -> None:
     assert len(desk.disk.history) == 1
 
 
+def test_what_is_dropped_goes_from_the_disk_at_once() -> None:
+    """Also where no offer was heard since the start."""
+    desk = leading("1", Habits(keep=Retention(segments=1)))
+    fence = Fence(1, desk.node.replica.core.term)
+    digests = {sha256(data).digest(): data for data in (b"another", DATA)}
+    for digest, data in digests.items():
+        desk.disk.history[digest] = data
+        desk.propose(AdoptSegment(fence, digest, len(data), JobId(1), JobId(2), 2))
+    desk.wait(2 * LOOK_MS)
+    assert list(desk.book.state.segments) == list(desk.disk.history) == [DIGEST]
+
+
 def test_a_segment_is_made_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiving, "STEPS", 2)
     desk = leading("1")
@@ -205,6 +217,36 @@ def test_a_segment_is_made_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert archived(desk) == [[1, 2, 3]]
     assert len(turns) == 4
     assert max(turns.count(turn) for turn in turns) == 2
+
+
+def test_who_leads_no_more_leaves_what_it_was_making(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archiving, "STEPS", 1)
+    desk, step = leading(), Packing.step
+
+    def interrupted(packing: Packing) -> object:
+        desk.time.call_later(0, lambda: desk.hears("2", beat("2", 9)))
+        return step(packing)
+
+    monkeypatch.setattr(Packing, "step", interrupted)
+    end_jobs(desk, 3)
+    desk.wait(LOOK_MS)
+    assert not desk.node.replica.core.is_leader
+    assert not desk.disk.history
+
+
+def test_what_is_to_go_is_ordered_once() -> None:
+    desk = leading("1", Habits(Ripening(jobs=3, age_ms=60_000), Retention(segments=0)))
+    end_jobs(desk, 3)
+    while not desk.book.state.segments:
+        desk.wait(10)
+    desk.disk.held = True
+    desk.wait(4 * LOOK_MS)
+    log = desk.node.replica.core.log
+    commands = [wire.decode_log(one.data, Logged).command for one in log.since(log.commit + 1, 1 << 20, 1 << 40)]
+    assert [type(command) for command in commands] == [DropSegments]
+    desk.disk.let_go()
+    desk.wait(2 * LOOK_MS)
+    assert not desk.book.state.segments
 
 
 # -- while it keeps the log --------------------------------------------------------------------------------------------
@@ -271,6 +313,19 @@ def test_a_transfer_that_goes_on_is_waited_for() -> None:
             desk.disk.fetches[-1].came()
         assert len(desk.disk.fetches) == 1 or second > 130
     assert len(desk.disk.fetches) == 2
+
+
+def test_two_looks_never_overlap() -> None:
+    """What is heard during one is looked at in the next."""
+    desk = following()
+    desk.wait(100)
+    looks = desk.disk.looks
+    desk.hears("2", an_offer(1))
+    desk.hears("2", an_offer(2, b"another"))
+    desk.hears("2", an_offer(3))
+    assert desk.disk.looks == looks + 1
+    desk.wait(20)
+    assert desk.disk.looks == looks + 2
 
 
 def test_who_does_not_keep_the_log_takes_nothing() -> None:

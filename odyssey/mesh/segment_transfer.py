@@ -4,7 +4,7 @@ Its name is the digest of its bytes, so it does not matter who sends it. What br
 and who is asked next begins anew.
 
 Promises: ends once, with True when it is on disk; is silent once it was cancelled.
-Never: puts bytes that are not those of the digest, or takes in more than the segment has.
+Never: puts bytes that are not those of the digest, or asks for more than the segment has.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SegmentTransfer:
     def _arrived(self, piece: bytes | None) -> None:
         if self._over:
             return
-        if not piece or len(self._data) + len(piece) > self._size:
+        if not piece:
             self._end(False)
             return
         self._data += piece

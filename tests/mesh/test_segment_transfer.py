@@ -69,8 +69,11 @@ def test_a_newer_fetch_takes_its_place(desk: Desk) -> None:
     first = Fetched(desk)
     late = desk.lane.segments[-1]
     second = Fetched(desk)
-    late.done(DATA)
+    late.done(DATA[:90])
+    late.done(DATA[90:])
     desk.worker.all()
+    assert not desk.store.segments()
+    assert len(desk.lane.segments) == 2, "nobody asks on"
     assert (first.ends, second.ends) == ([], [])
     arrives(desk, DATA)
     assert (first.ends, second.ends) == ([], [True])

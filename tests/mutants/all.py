@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.mutants import (
+    archiving,
     daemon,
     disk,
     driving,
@@ -35,4 +36,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *daemon.MUTANTS,
     *driving.MUTANTS,
     *recovery.MUTANTS,
+    *archiving.MUTANTS,
 )
