@@ -73,7 +73,7 @@ class SimHome(Home):
         ).close()
         return self.open()
 
-    def set_aside(self, error: Damaged) -> Path:
+    def set_aside(self, error: Damaged | None = None) -> Path:
         self._disk.set_aside()
         self.stores += 1
         self.member = self._named()
@@ -81,9 +81,7 @@ class SimHome(Home):
 
     def begin_anew(self) -> None:
         """An old anchor's store is kept beside the new one."""
-        self._disk.set_aside()
-        self.stores += 1
-        self.member = self._named()
+        self.set_aside()
         self.create().close()
 
     def others(self) -> tuple[NodeId, ...] | None:
