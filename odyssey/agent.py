@@ -117,7 +117,6 @@ class Agent:
     def start(self) -> None:
         self._running = True
         self._beat()
-        self._act_again()
 
     def stop(self) -> None:
         """No more beats. What runs goes on in the hands until its lease is over."""
@@ -267,9 +266,9 @@ class Agent:
 
     # -- what follows --------------------------------------------------------------------------------------------------
 
-    def _act_again(self) -> None:
-        if self._running:
-            self._timers.call_later(ACT_MS / 1000, self._act_again)
+    def tick(self) -> None:
+        """To be called every ACT_MS."""
+        if self.lease.is_wanted or self._hands.here():
             self._act()
 
     def _act(self) -> None:

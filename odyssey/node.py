@@ -6,7 +6,7 @@ Never: decides anything, or knows what carries letters, keeps the log or runs ta
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from odyssey.agent import LOST_MS, Agent, Hands, Notes
 from odyssey.archiving import Archiving, Habits, Holding
@@ -40,8 +40,6 @@ from odyssey.messages import (
 )
 from odyssey.resources import Resources
 from odyssey.scheduler.dump import dump
-
-TICK_MS: Final = 100
 
 
 class Links(Protocol):
@@ -101,6 +99,7 @@ class Node:
             self._look,
             self._prepare,
             lineage.number_at,
+            self._tick,
         )
         self.agent = Agent(
             lease,
@@ -138,7 +137,6 @@ class Node:
         self._running = True
         self.replica.start()
         self.agent.start()
-        self._tick()
 
     def stop(self) -> None:
         self._running = False
@@ -148,7 +146,7 @@ class Node:
 
     def _tick(self) -> None:
         if self._running:
-            self._world.timers.call_later(TICK_MS / 1000, self._tick)
+            self.agent.tick()
             self.compactor.tick()
             self.succession.tick()
             self.holding.tick()

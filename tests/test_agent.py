@@ -70,6 +70,11 @@ class Desk:
             lambda: HEALTH,
         )
         self.agent.start()
+        self._tick()
+
+    def _tick(self) -> None:
+        self.time.call_later(ACT_MS / 1000, self._tick)
+        self.agent.tick()
 
     def ask(self, node: NodeId, message: Beat | AskJobs) -> None:
         self.asked.append((node, message))

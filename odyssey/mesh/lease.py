@@ -115,6 +115,11 @@ class Lease:
         return FOREVER if self._alone else self._until_ms
 
     @property
+    def is_wanted(self) -> bool:
+        """The newest Duty lists something."""
+        return bool(self._listed)
+
+    @property
     def revision(self) -> int:
         return self._revision
 

@@ -220,12 +220,14 @@ class Replica:
         look: Callable[[], None] = lambda: None,
         prepare: Callable[[Command, Callable[[], None]], None] = lambda _, go_on: go_on(),
         number_at: Callable[[int], int] | None = None,
+        ticked: Callable[[], None] = lambda: None,
     ) -> None:
         """`look` is called whenever something may have changed: who leads, what is applied, who has answered.
         `prepare` is told what is to go onto the log here; it goes there when that calls back. `number_at` tells in
-        which generation an entry was written; without it all are of this one."""
+        which generation an entry was written; without it all are of this one. `ticked` is called after each tick, so
+        that one timer is enough for a daemon."""
         self.scope, self.core, self._look, self._prepare = scope, core, look, prepare
-        self._number_at = number_at or (lambda _: scope.generation)
+        self._number_at, self._ticked = number_at or (lambda _: scope.generation), ticked
         self.heard_ms: dict[Member, int] = {}  # while this replica leads: when who last answered it
         self.applied = core.log.snapshot.index
         self.low = False  # the disk is nearly full: no jobs are taken in, and somebody else should lead
@@ -283,6 +285,7 @@ class Replica:
         self._forget_forwards(now)
         self._hand_over_if_unfit(now)
         self._pump()
+        self._ticked()
 
     def _hand_over_if_unfit(self, now: int) -> None:
         """The disk is slow, or nearly full."""

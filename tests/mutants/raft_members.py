@@ -195,8 +195,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     raft(
         "learners prove leadership",
         "core",
-        "return quorum_value(answered.get(voter, 0) for voter in self.config.voters)",
-        "return quorum_value(answered.get(voter, 0) for voter in self.config.members)",
+        "peers[voter].round for voter in self.config.voters)",
+        "peers[voter].round for voter in self.config.members)",
         "test_reads.py::test_a_quorum_of_voters_proves_it",
     ),
     raft(

@@ -106,8 +106,8 @@ class Core:
         """The newest heartbeat round that a quorum has answered. Of this term: what was asked in another is void."""
         if not self.is_leader:
             return 0
-        answered = {self.me: self._round} | {member: peer.round for member, peer in self.peers.items()}
-        return quorum_value(answered.get(voter, 0) for voter in self.config.voters)
+        mine, peers = self._round, self.peers
+        return quorum_value(mine if voter == self.me else peers[voter].round for voter in self.config.voters)
 
     @property
     def next_round(self) -> int:
@@ -458,6 +458,8 @@ class Core:
 
     def _commit_what_a_quorum_holds(self) -> None:
         """Only an entry of this term is committed by counting; those before it are with it."""
+        if self.log.commit == self.log.last:
+            return
         held = {self.me: self.log.stable} | {member: peer.match for member, peer in self.peers.items()}
         index = quorum_value(held.get(voter, 0) for voter in self.config.voters)
         if len(self.config.voters) == 1:
