@@ -156,7 +156,9 @@ class People:
             if ask is not None:
                 self._note(begin, outcome)
             if not is_enough(outcome):
-                again(outcome.after_ms if isinstance(outcome, Again) else 1 + chance.below(1000))
+                again(
+                    outcome.after_ms * (1 + chance.below(8)) if isinstance(outcome, Again) else 1 + chance.below(1000)
+                )
 
         door.run(door.boots, lambda: replica.propose(command, answered))
         self._loop.call_later(PATIENT_SECONDS, answered, Unknown())

@@ -17,7 +17,7 @@ from tests.sim.faults import KINDS, Fault, Kind
 from tests.sim.net import Weather
 
 FAULTY_MS: Final = 60_000
-CALM_MS: Final = 40_000
+CALM_MS: Final = 15_000  # and then until all is done
 MACHINES: Final = 5
 
 
@@ -97,7 +97,7 @@ def drawn(seed: int) -> Schedule:
     entropy = SeededEntropy(seed).fork("schedule")
     weather = Weather.drawn(entropy.fork("weather"))
     voters, learners = entropy.choose((1, 3, 3, 5, 5)), entropy.below(3)
-    people_ms = entropy.choose((250, 600, 1500))
+    people_ms = entropy.choose((400, 1000, 2500))
     gap_ms = entropy.choose((400, 1000, 3000, 10_000))
     faults = tuple(_faults(entropy.fork("faults"), gap_ms, _some_kinds(entropy.fork("kinds"))))
     return Schedule(seed, MACHINES, voters, min(learners, MACHINES - voters), weather, people_ms, faults)

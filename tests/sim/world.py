@@ -93,9 +93,10 @@ class World:
         return [job for job in self.people.relied_on().values() if job in state.jobs and job not in state.ended]
 
     def _behind(self) -> bool:
-        """A keeper that was only just chosen has not caught up yet, or still fetches history."""
+        """A keeper that was only just chosen lacks something, also of history, or a machine has not heard of the newest
+        generation."""
         leader = next((one for one in self._replicas() if one.core.leads_safely), None)
-        if leader is None:
+        if leader is None or len({node.lineage.tip for node in self.nodes.values()}) > 1:
             return True
         keepers = {member.node for member in leader.core.config.members}
         late = any(one.me.node in keepers and one.applied < leader.applied for one in self._replicas())
