@@ -36,7 +36,8 @@ def _nothing() -> None:
 
 class Hands(Protocol):
     """The supervisor, as the daemon sees it. It starts an attempt once, ever; it freezes by itself what runs when the
-    lease is over; it keeps a report until it is told to forget."""
+    lease is over; it keeps a report until it is told to forget. Asked again for one that it has forgotten (its end was
+    on a log that a recovery has cut), it reports that one as lost, for it may have run."""
 
     def here(self) -> Mapping[AttemptId, Here]: ...
 

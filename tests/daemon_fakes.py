@@ -137,6 +137,9 @@ class Hands:
             self.told.append(("start", one.attempt))
             self._journal.add(one.attempt)
             self._bodies[one.attempt] = Here(one.task)
+        elif one.attempt not in self._bodies:
+            self._bodies[one.attempt] = Here(one.task, ended=True)
+            self._reports[one.attempt] = Report(one.attempt, one.task, Outcome.LOST)
 
     def refuse(self, one: Listed) -> None:
         if one.attempt not in self._journal:

@@ -138,7 +138,10 @@ class SimHands:
         told()
 
     def start(self, one: Listed, spec: JobSpec) -> None:
-        if one.attempt in self.journal or self.clocks.boottime_ms() >= self.until_ms or self.dead:
+        if one.attempt in self.journal:
+            self._tell_forgotten(one)
+            return
+        if self.clocks.boottime_ms() >= self.until_ms or self.dead:
             return
         self.journal.add(one.attempt)
         self.witness.starts += 1
@@ -146,11 +149,20 @@ class SimHands:
         self._go_on(body)
 
     def refuse(self, one: Listed) -> None:
-        if one.attempt not in self.journal:
-            self.journal.add(one.attempt)
-            rejected = Report(one.attempt, one.task, Outcome.REJECTED)
-            self.bodies[one.attempt] = _Body(one, self._run(one), True, 0.0, report=rejected)
-            self.on_end()
+        if one.attempt in self.journal:
+            self._tell_forgotten(one)
+            return
+        self.journal.add(one.attempt)
+        self._tell(one, Outcome.REJECTED)
+
+    def _tell_forgotten(self, one: Listed) -> None:
+        if one.attempt not in self.bodies:
+            self._tell(one, Outcome.LOST)
+
+    def _tell(self, one: Listed, outcome: Outcome) -> None:
+        report = Report(one.attempt, one.task, outcome)
+        self.bodies[one.attempt] = _Body(one, self._run(one), True, 0.0, report=report)
+        self.on_end()
 
     def stop(self, attempt: AttemptId) -> None:
         self._end_soon(attempt, POLITE_MS, Outcome.SIGNALLED, 15)
