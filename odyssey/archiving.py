@@ -75,7 +75,7 @@ class Holding:
 
     def __init__(self, replica: Replica, book: Book, shelf: Shelf, post: Post, clock: Clock) -> None:
         self._replica, self._book, self._shelf, self._post, self._clock = replica, book, shelf, post, clock
-        self._holder = Holder(replica.me)
+        self._holder = Holder(replica.me, replica.core.log.last)
         self._offer: OfferSegment | None = None  # the newest heard: it says the size
         self._looking = self._again = False
         self._look_ms = 0
@@ -125,7 +125,7 @@ class Holding:
     def _decide(self, held: frozenset[bytes]) -> None:
         self._looking = False
         state, now = self._book.state, self._clock.monotonic_ms()
-        answer = self._holder.answer(held)
+        answer = self._holder.answer(held, state.head.index)
         if answer is not None:
             self._post.tell(answer[0].node, answer[1])
         surplus = self._holder.surplus(state.segments, held, state.head.index)

@@ -181,8 +181,10 @@ class Holder:
     """Of one keeper, from its start on. `held` is always what is durable on its disk, `wanted` what the state it has
     applied names, oldest first."""
 
-    def __init__(self, me: Member) -> None:
-        self._me = me
+    def __init__(self, me: Member, begun: int) -> None:
+        """`begun` is the last index of the log at the start: an offer that says no more may be older than one that was
+        answered before the start, and says nothing of its fate."""
+        self._me, self._begun = me, begun
         self._offer: OfferSegment | None = None
         self._offered_by: Member | None = None
         self._unanswered = False
@@ -197,10 +199,13 @@ class Holder:
             return
         self._offer, self._offered_by, self._unanswered = offer, sender, True
 
-    def answer(self, held: Collection[bytes]) -> tuple[Member, HaveSegment] | None:
-        """What to say to the newest offer, once for each time it was heard."""
+    def answer(self, held: Collection[bytes], applied: int) -> tuple[Member, HaveSegment] | None:
+        """What to say to the newest offer, once for each time it was heard. Not before the log is here as far as the
+        offer knows it: so after a start it is known which offers are older."""
         offer, sender = self._offer, self._offered_by
-        if offer is None or sender is None or not self._unanswered or offer.digest not in held:
+        if offer is None or sender is None or not self._unanswered:
+            return None
+        if offer.digest not in held or applied < offer.index:
             return None
         self._unanswered = False
         return sender, HaveSegment(self._me.store, offer.fence, offer.number, offer.digest)
@@ -260,7 +265,7 @@ class Holder:
     def surplus(self, wanted: Collection[bytes], held: Iterable[bytes], applied: int) -> frozenset[bytes]:
         """What may be deleted now. `wanted` is the state's at the index `applied`."""
         offer, kept = self._offer, {*wanted}
-        fates_known = offer is not None and applied >= offer.index
+        fates_known = offer is not None and applied >= offer.index > self._begun
         if offer is not None:
             kept.add(offer.digest)
         gone = frozenset(one for one in held if one not in kept and (fates_known or one in self._released))

@@ -129,7 +129,7 @@ class World:
 
     def machine(self, number: int) -> Machine:
         member = Member(NodeId(f"n{number}"), StoreId(self.draw.token(4)))
-        return Machine(member, Holder(member))
+        return Machine(member, Holder(member, 0))
 
     @property
     def electorate(self) -> list[Machine]:
@@ -201,7 +201,7 @@ class World:
             machine.up, machine.silent_since = False, self.now
             if self.leader is not None and self.leader.machine is machine:
                 self.leader = None
-            machine.holder = Holder(machine.member)
+            machine.holder = Holder(machine.member, machine.state.index)
 
     def restart(self) -> None:
         machine = self.any()
@@ -307,7 +307,7 @@ class World:
         wanted, holder = machine.state.segments, machine.holder
         for digest in holder.surplus(wanted, machine.disk, machine.state.index):
             del machine.disk[digest]
-        answer = holder.answer(machine.disk)
+        answer = holder.answer(machine.disk, machine.state.index)
         if answer is not None:
             self.send(machine, self.of(answer[0]), answer[1])
         sources = [one.member for one in self.machines if one is not machine and one.up]

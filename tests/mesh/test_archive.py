@@ -228,7 +228,7 @@ def an_offer(digest: bytes = A, number: int = 1, index: int = 12, fence: Fence =
 
 
 def holder(*offers: OfferSegment) -> Holder:
-    one = Holder(ME)
+    one = Holder(ME, 0)
     for offer in offers:
         one.hear(LEADER, offer)
     return one
@@ -236,19 +236,19 @@ def holder(*offers: OfferSegment) -> Holder:
 
 def test_an_offer_is_answered_when_it_is_on_the_disk_and_once_each_time() -> None:
     one = holder(an_offer())
-    assert one.answer({B}) is None
+    assert one.answer({B}, 99) is None
     said = HaveSegment(ME.store, FENCE, 1, A)
-    assert one.answer({A, B}) == (LEADER, said)
-    assert one.answer({A}) is None
+    assert one.answer({A, B}, 99) == (LEADER, said)
+    assert one.answer({A}, 99) is None
     one.hear(LEADER, an_offer())
-    assert one.answer({A}) == (LEADER, said)
+    assert one.answer({A}, 99) == (LEADER, said)
 
 
 def test_an_older_offer_changes_nothing() -> None:
     one = holder(an_offer(B, 2))
     for old in (an_offer(A, 1), an_offer(A, 9, fence=Fence(1, 3))):
         one.hear(OTHER, old)
-        assert one.answer({A}) is None
+        assert one.answer({A}, 99) is None
         assert one.surplus((), {B}, 99) == frozenset()
 
 
@@ -325,6 +325,21 @@ def test_what_never_came_to_be_is_deleted_when_the_fate_of_its_offer_is_known() 
 
 def test_after_a_start_nothing_is_deleted_before_an_offer_is_heard() -> None:
     assert holder().surplus([], [A, B], 1 << 40) == frozenset()
+
+
+def test_an_offer_from_before_the_start_says_nothing_of_later_ones() -> None:
+    """B was offered last, and this machine has said that it has it. Then it starts anew, and an old letter comes."""
+    one = Holder(ME, 20)
+    one.hear(LEADER, an_offer(A, 1, 12))
+    assert one.surplus([], {A, B}, 20) == frozenset()
+    one.hear(LEADER, an_offer(C, 3, 30))
+    assert one.surplus([], {A, B, C}, 30) == {A, B}
+
+
+def test_an_offer_is_answered_when_the_log_is_here_as_far_as_it_knows_it() -> None:
+    one = holder(an_offer(index=12))
+    assert one.answer({A}, 11) is None
+    assert one.answer({A}, 12) is not None
 
 
 # -- all together ------------------------------------------------------------------------------------------------------

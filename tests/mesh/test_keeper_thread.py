@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from odyssey.clock import SeededEntropy
 from odyssey.errors import OdysseyError
 from odyssey.ids import NodeId
 from odyssey.mesh.home import SqliteHome
-from odyssey.mesh.keeper import Keeper
+from odyssey.mesh.keeper import AT_ONCE, Keeper
 from odyssey.mesh.opening import Opened, open_or_begin_anew
 from odyssey.mesh.raft.types import Member, Snapshot
 from odyssey.mesh.store import Generation, Settings
@@ -77,11 +78,16 @@ async def life(directory: Path) -> None:
     assert await told(lambda done: keeper.save(Snapshot(3, 1, CONFIG), iter(pieces), 4, done)) == snapshot
     assert await told(lambda done: other.fetch(snapshot, OTHER, done)) == pieces
     await told(lambda done: other.write(a_write(*entries(4, 4), commit=3, snapshot=snapshot), done))
+    data = bytes(range(256)) * (AT_ONCE // 100)
+    digest = sha256(data).digest()
+    await told(lambda done: keeper.put_segment(digest, data, done))
+    assert await told(lambda done: other.fetch_segment(OTHER, digest, len(data), lambda: None, done)) is True
     for machine, running in ((one, keeper), (two, other)):
         await told(running.close)
         again = await machine.start()
         loaded = await told(lambda done, again=again: again.ask(lambda store: store.load(), done))  # type: ignore[misc]
         assert (loaded.snapshot, loaded.entries) == (snapshot, [*entries(4, 4)])  # type: ignore[attr-defined]
+        assert await told(again.segments) == {digest}
         await told(again.close)
         machine.worker.close()
 

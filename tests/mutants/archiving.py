@@ -71,8 +71,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     # -- while it keeps the log
     driver(
         "said to be here before it is on the disk",
-        "self._holder.answer(held)",
-        "self._holder.answer({*held, *([self._offer.digest] if self._offer else [])})",
+        "self._holder.answer(held, ",
+        "self._holder.answer({*held, *([self._offer.digest] if self._offer else [])}, ",
         "what_is_offered_is_fetched_and_then_answered",
     ),
     driver(
@@ -120,6 +120,20 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
             "test_archiving.py::test_what_the_state_names_is_fetched",
             SIMULATED + "a_machine_with_an_empty_disk_gets_all_there_is",
         ),
+    ),
+    Mutant(
+        "an old offer tells the fate of a later one after a start",
+        "mesh/archive.py",
+        "applied >= offer.index > self._begun",
+        "applied >= offer.index",
+        ("mesh/test_archive.py::test_an_offer_from_before_the_start_says_nothing_of_later_ones",),
+    ),
+    Mutant(
+        "answered before the log is here as far as the offer knows it",
+        "mesh/archive.py",
+        "        if offer.digest not in held or applied < offer.index:",
+        "        if offer.digest not in held:",
+        ("mesh/test_archive.py::test_an_offer_is_answered_when_the_log_is_here_as_far_as_it_knows_it",),
     ),
     # -- on the way
     store(

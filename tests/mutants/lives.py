@@ -111,9 +111,9 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "deleted before the fate of the offer is known",
         "archive",
-        "fates_known = offer is not None and applied >= offer.index",
-        "fates_known = offer is not None",
-        FOUND,
+        "applied >= offer.index > self._begun",
+        "offer.index > self._begun",
+        "test_archive.py::test_what_never_came_to_be_is_deleted_when_the_fate_of_its_offer_is_known",
     ),
     mesh(
         "deleted while it is on offer",
