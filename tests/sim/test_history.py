@@ -20,8 +20,8 @@ from tests.sim.world import World
 BUSY_MS = 250
 
 
-def world(*faults: Fault) -> World:
-    return World(drawn(3)._replace(faults=faults, people_ms=BUSY_MS, voters=3, learners=2))
+def world(*faults: Fault, voters: int = 3) -> World:
+    return World(drawn(3)._replace(faults=faults, people_ms=BUSY_MS, voters=voters, learners=5 - voters))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_much_leaves_the_state_and_the_oldest_is_let_go_of(calm: World) -> None:
 
 
 def test_a_machine_with_an_empty_disk_gets_all_there_is() -> None:
-    one = world(Fault(30_000, "replace", 1))
+    one = world(Fault(10_000, "replace", 1), voters=5)
     one.run()
     (new,) = [node for name, node in one.nodes.items() if "'" in name]
     assert new in keepers(one)
