@@ -45,6 +45,7 @@ from odyssey.scheduler.state import State
 
 AGE_MS: Final = 600_000
 LOSSES_MS: Final = 1_000
+SIGHTS_MS: Final = 500  # how often keepers are looked at where three or more vote; else with every tick
 LOOK_AGAIN_MS: Final = 5_000  # while a task waits for a faster machine that may overrun
 AT_ONCE: Final = 1_000  # tasks in one order: a log entry has its limits
 _NEVER: Final = 1 << 62
@@ -94,7 +95,7 @@ class Coordinator:
         self._begun = self._stirred = False  # stirred: a Duty may be sent that could not be before
         self._confirmed = 0
         self._dirty, self._planning = True, 0  # orders that are proposed and not applied
-        self._losses_ms = self._roles_ms = 0
+        self._losses_ms = self._roles_ms = self._sights_ms = 0
         self._again_ms = _NEVER  # when to plan although nothing has changed
         self._age_ms, self._decay_ms = now + AGE_MS, now + DECAY_EVERY_MS
         self._meet(now)
@@ -402,6 +403,9 @@ class Coordinator:
 
     def _choose_keepers(self, now: int) -> None:
         core = self._replica.core
+        if now < self._sights_ms and len(core.config.voters) > 2:
+            return
+        self._sights_ms = now + SIGHTS_MS
         view = self._crew.view(core.me, core.config, self._is_settled, core.log.last, self._sights(now), now)
         core.in_step = safety.in_step(view, core.in_step)
         if not view.settled or (now < self._roles_ms and len(core.config.voters) != 2):

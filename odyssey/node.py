@@ -185,6 +185,8 @@ class Node:
 
     def _notice_company(self) -> None:
         """Once alone it stays so until somebody is admitted; it becomes so when all that was asked for is applied."""
+        if not self._alone and len(self.book.state.nodes) != 1:
+            return
         core = self.replica.core
         alone = self._has_nobody() and (self._alone or core.log.last == self.replica.applied)
         if alone != self._alone:

@@ -43,9 +43,10 @@ class Net:
     def send(self, sender: NodeId, to: NodeId, deliver: Callable[[], None]) -> None:
         self.sent += 1
         weather, entropy = self.weather, self._entropy
-        if (sender, to) in self.cut or (weather.loss and entropy.below(1000) < weather.loss):
+        fate = entropy.bits(40)  # one draw for both: nearly even, as good as any
+        if (sender, to) in self.cut or fate % 1000 < weather.loss:
             return
-        copies = 2 if weather.doubled and entropy.below(1000) < weather.doubled else 1
+        copies = 2 if (fate >> 20) % 1000 < weather.doubled else 1
         for _ in range(copies):
             delay_ms = 1 + entropy.below(weather.delay_ms)
             if weather.late and entropy.below(1000) < weather.late:

@@ -88,10 +88,6 @@ class Core:
         return self.log.config
 
     @property
-    def is_leader(self) -> bool:
-        return self.role is Role.LEADER
-
-    @property
     def silent_ticks(self) -> int:
         """For so long it has not heard its leader."""
         return 0 if self.is_leader else self._elapsed
@@ -210,7 +206,7 @@ class Core:
     def _become_follower(self, term: int, leader: Member | None) -> None:
         if term > self.term:
             self.term, self.vote = term, None
-        self.role, self.leader = Role.FOLLOWER, leader
+        self.role, self.leader, self.is_leader = Role.FOLLOWER, leader, False
         self.peers = {}
         self.in_step = frozenset()
         self.transferring = None
@@ -260,7 +256,7 @@ class Core:
             self._become_leader()
 
     def _become_leader(self) -> None:
-        self.role, self.leader = Role.LEADER, self.me
+        self.role, self.leader, self.is_leader = Role.LEADER, self.me, True
         self._fetch = None
         self._reset_timer()
         self.started = self._append(Kind.START, b"")
