@@ -23,6 +23,7 @@ from odyssey.mesh.compactor import Shelf as SnapshotShelf
 from odyssey.mesh.generation import Lineage
 from odyssey.mesh.lease import Lease
 from odyssey.mesh.raft.core import Core
+from odyssey.mesh.raft.types import Message
 from odyssey.mesh.recover import AskStanding, Found, Line, Standing
 from odyssey.mesh.replica import Disk, Letter, Replica, Scope
 from odyssey.mesh.succession import Keys, Move, Succession
@@ -228,6 +229,8 @@ class Node:
         if not self._running or letter.scope.mesh != self.scope.mesh:
             return
         match letter.content:
+            case Message() if letter.scope == self.scope:  # by far the most
+                self.replica.receive(letter)
             case AskStanding() | Standing() | Line() | Found() as message:
                 self.succession.receive(sender, message)
             case _ if letter.scope != self.scope:

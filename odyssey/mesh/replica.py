@@ -31,6 +31,7 @@ from odyssey.mesh.raft.types import (
     Kind,
     LogEntry,
     Member,
+    Message,
     NotLeader,
     Snapshot,
     StoreId,
@@ -310,6 +311,8 @@ class Replica:
         if not self._running or letter.scope != self.scope or letter.store != self.me.store:
             return
         match letter.content:
+            case Message() as message:  # by far the most
+                self._step(message)
             case Forward(sender, request, data):
                 self._on_forward(sender, request, data)
             case Forwarded(_, request, index):
@@ -318,10 +321,8 @@ class Replica:
                 self._on_ask_read(sender, request)
             case ReadAt(_, request, index):
                 self._when_applied(index, lambda: self._answer_read(request, index))
-            case messages.Message() | recover.AskStanding() | recover.Standing() | recover.Line() | recover.Found():
+            case _:
                 return  # not for the log
-            case message:
-                self._step(message)
         self._pump()
 
     def _step(self, message: AnyMessage) -> None:
