@@ -19,7 +19,6 @@ class Branch:
     checks: Checks = field(default_factory=Checks)
     results: Results = field(default_factory=Results)
     departed: Departed = field(default_factory=Departed)
-    has_led: bool = False  # somebody has coordinated this generation
 
     def fork(self, index: int, term: int) -> "Branch":
         return Branch(self.checks.fork(index, term), self.results.fork(index), self.departed.fork(index))
@@ -57,8 +56,6 @@ class Branches:
         self.shared.append(shared)
 
     def has_rivals(self, generation: Generation) -> bool:
-        """Another one has a coordinator that this one does not come from: two sides of a cut, or an old anchor is
-        back."""
-        newer = any(branch.has_led and one > generation for one, branch in self.known.items())
-        twins = [one for one in self.known if one.number == generation.number]
-        return newer or len(twins) > 1
+        """To be asked when somebody wins an election there: another generation has begun that this one does not come
+        from. So an old anchor is back, though somebody said that it is off, or there are two sides of a cut."""
+        return any(one > generation or (one != generation and one.number == generation.number) for one in self.known)

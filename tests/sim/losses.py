@@ -22,7 +22,15 @@ from tests.sim.node import SimNode
 def may_lose(node: SimNode, nodes: Iterable[SimNode]) -> bool:
     known = {one.id: one for one in nodes}
     configs = {config for one in known.values() for config in _held(one)}
+    configs |= {_promoted(config, node.id) for config in configs}
     return node.home.others() is not None and all(_endures(config, node.id, known) for config in configs)
+
+
+def _promoted(config: Config, lost: NodeId) -> Config:
+    """A learner may be made a voter in this very moment. Where one votes, both are needed then, and a disk that is gone
+    never answers: that too is lost by design."""
+    learners = tuple(one for one in config.learners if one.node == lost)
+    return Config((*config.voters, *learners), tuple(one for one in config.learners if one.node != lost))
 
 
 def _held(node: SimNode) -> Iterator[Config]:

@@ -297,6 +297,8 @@ class SimNode:
             store.sync()
             if settled is Move.FOUND:
                 self.branches.begin(lineage.charters[-1], self.durable)
+                leaders = (one for one in self.all.values() if one.replica is not None and one.replica.core.is_leader)
+                self.witness.forgives |= any(leaders)  # somebody said that it is off, and it has come back meanwhile
             self.lineage = lineage
             if settled is Move.FOUND:
                 found(store)
@@ -415,7 +417,6 @@ class SimNode:
         core = replica.core
         if core.is_leader and core.term != self._led:
             self._led = core.term
-            self.branches.of(self.lineage).has_led = True
             if self.branches.has_rivals(self.lineage.tip):
                 self.witness.forgives = True
             held = core.log.term(self.checks.last_committed)
