@@ -20,7 +20,7 @@ from tests.sim.world import World
 
 
 def world(*faults: Fault, seed: int = 1, voters: int = 3) -> World:
-    return World(Schedule(seed, 4, voters, 0, Weather(), 400, faults, faulty_ms=30_000))
+    return World(Schedule(seed, 4, voters, 0, Weather(), 400, faults, faulty_ms=60_000))
 
 
 def at(seconds: float, kind: str, machine: int = 1, amount: int = 1000, mask: int = 0) -> Fault:
