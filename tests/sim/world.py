@@ -27,6 +27,7 @@ from tests.sim.people import People
 from tests.sim.schedule import CALM_MS, Schedule, drawn
 from tests.sim.walks import Walks
 
+SETTLED_SECONDS: Final = 10.0  # after that no recovery is under way any more
 LONGEST_CALM_SECONDS: Final = 300
 
 
@@ -150,6 +151,13 @@ class World:
             node.mend_disk()
             self.restart(node)
             node.disk.delay_ms, node.disk.stall_per_mille = 3, 0
+        self.loop.call_later(SETTLED_SECONDS, self._admit_again)
+
+    def _admit_again(self) -> None:
+        """Whoever recovered a mesh sees which machines it has forgotten: their admission came after the fork."""
+        if self.branches.forks:
+            for node in self._machines:
+                self.people.admit(node)
 
     # -- the account ---------------------------------------------------------------------------------------------------
 
