@@ -21,8 +21,9 @@ from odyssey.clock import Clock
 from odyssey.commands import ArchiveJobs, DropSegments, Fence
 from odyssey.ids import NodeId
 from odyssey.mesh.archive import Archivist, Fetch, Holder, Keeper, Retention, Ripening
+from odyssey.mesh.letters import Accepted, Again, Outcome
 from odyssey.mesh.raft.types import Member
-from odyssey.mesh.replica import Accepted, Again, Outcome, Replica
+from odyssey.mesh.replica import Replica
 from odyssey.messages import HaveSegment, OfferSegment
 from odyssey.scheduler.segments import Packed, Packing, ripe
 

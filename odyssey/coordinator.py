@@ -29,9 +29,10 @@ from odyssey.ids import AttemptId, NodeId, NodeNumber, TaskId, job_of
 from odyssey.mesh import roles, safety
 from odyssey.mesh.crew import Crew, Sight
 from odyssey.mesh.grants import Grants, Work
+from odyssey.mesh.letters import Accepted, Again, Outcome
 from odyssey.mesh.membership import Announced, Membership, StateChanged
 from odyssey.mesh.raft.types import Member, StoreId
-from odyssey.mesh.replica import Accepted, Again, Outcome, Replica
+from odyssey.mesh.replica import Replica
 from odyssey.messages import AskJobs, Beat, Duty, Elsewhere, Going, JobsAre, Listed, NodeState
 from odyssey.model import Cause, Node
 from odyssey.scheduler.board import Board

@@ -22,10 +22,11 @@ from odyssey.mesh.compactor import Compactor
 from odyssey.mesh.compactor import Shelf as SnapshotShelf
 from odyssey.mesh.generation import Lineage
 from odyssey.mesh.lease import Lease
+from odyssey.mesh.letters import Letter, Scope
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.types import Message
 from odyssey.mesh.recover import AskStanding, Found, Line, Standing
-from odyssey.mesh.replica import Disk, Letter, Replica, Scope
+from odyssey.mesh.replica import Disk, Replica
 from odyssey.mesh.succession import Keys, Move, Succession
 from odyssey.messages import (
     AnyMessage,

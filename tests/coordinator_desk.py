@@ -19,8 +19,9 @@ from odyssey.commands import (
 from odyssey.coordinator import Coordinator
 from odyssey.events import Event
 from odyssey.ids import AttemptId, ClientId, JobId, NodeId, UserId, task_id
+from odyssey.mesh.letters import Accepted, Letter, Logged, Outcome, Scope
 from odyssey.mesh.raft.types import AnyMessage, Append, Heartbeat, VoteRequest
-from odyssey.mesh.replica import TICK_MS, Accepted, Letter, Logged, Outcome, Replica, Scope
+from odyssey.mesh.replica import TICK_MS, Replica
 from odyssey.messages import AskJobs, Beat, BeatId, BootId, Duty, Elsewhere, Holding, JobsAre
 from odyssey.model import TaskState
 from odyssey.resources import Resources

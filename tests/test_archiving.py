@@ -11,7 +11,7 @@ from odyssey.archiving import HOLD_MS, LOOK_MS, Habits
 from odyssey.commands import AdoptSegment, CancelTasks, DropSegments, Fence, RetryTasks, SubmitJobs
 from odyssey.ids import ClientId, JobId, NodeId
 from odyssey.mesh.archive import OFFER_EVERY_MS, Retention, Ripening
-from odyssey.mesh.replica import Accepted, Logged
+from odyssey.mesh.letters import Accepted, Logged
 from odyssey.messages import HaveSegment, OfferSegment
 from odyssey.scheduler.segments import Packing, contents
 from tests.builders import a_spec

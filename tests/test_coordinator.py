@@ -26,8 +26,9 @@ from odyssey.coordinator import AGE_MS, AT_ONCE
 from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, TaskId, task_id
 from odyssey.mesh.grants import DEAF_MS
 from odyssey.mesh.lease import GIVE_AWAY_MS
+from odyssey.mesh.letters import Outcome
 from odyssey.mesh.raft.types import Append, Heartbeat, Member
-from odyssey.mesh.replica import TICK_MS, Outcome
+from odyssey.mesh.replica import TICK_MS
 from odyssey.messages import Going, Holding, Keeping
 from odyssey.model import Cause, TaskState, Use
 from odyssey.model import Outcome as Ended

@@ -14,8 +14,9 @@ from odyssey.commands import AdmitNode, Command, Facts, Fence, RemoveNode, Submi
 from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, UserId
 from odyssey.mesh.generation import Generation, Lineage
 from odyssey.mesh.lease import FOREVER, LEASE_MS, Lease
+from odyssey.mesh.letters import Accepted, Forward, Forwarded, Letter, Logged, Outcome, Scope
 from odyssey.mesh.raft.types import Append, Heartbeat, Kind, VoteRequest
-from odyssey.mesh.replica import TICK_MS, Accepted, Forward, Forwarded, Letter, Logged, Outcome, Scope
+from odyssey.mesh.replica import TICK_MS
 from odyssey.mesh.succession import Keys, Move
 from odyssey.messages import AskJobs, Beat, BeatId, BootId, Duty, Elsewhere, JobsAre, Keeping, Message, Telemetry
 from odyssey.node import Node, World

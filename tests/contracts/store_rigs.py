@@ -369,7 +369,8 @@ def a_snapshot(index: int, term: int, pieces: Iterable[bytes]) -> Snapshot:
 
 def a_charter(parent: Lineage, name: bytes) -> Charter:
     """Of a child of this generation; who signed it is nothing to a store."""
-    made = draft(MESH, parent.tip, name.ljust(16, b"."), Fork(1, 9), 2, ME, NODE)
+    term = parent.first_term + 2
+    made = draft(MESH, parent.tip, name.ljust(16, b"."), Fork(1, 9), term, ME, NODE)
     return msgspec.structs.replace(made, signature=b"s" * 64)
 
 

@@ -11,16 +11,9 @@ from odyssey import wire
 from odyssey.clock import SeededEntropy
 from odyssey.commands import AgeQueue, Command, Entry, Fence, HoldJob, SubmitJobs
 from odyssey.ids import ClientId, JobId, NodeId
-from odyssey.mesh.raft.core import Core
-from odyssey.mesh.raft.types import Install, Kind, LogEntry, Member, Snapshot, Write
-from odyssey.mesh.replica import (
-    BUSY_MS,
-    FORWARD_MS,
+from odyssey.mesh.letters import (
     NO_ROOM,
     NOT_SURE,
-    READ_MS,
-    SLOW_WRITE_MS,
-    TICK_MS,
     Accepted,
     Again,
     AskRead,
@@ -32,10 +25,12 @@ from odyssey.mesh.replica import (
     NoRoom,
     Outcome,
     ReadAt,
-    Replica,
     Scope,
     Unknown,
 )
+from odyssey.mesh.raft.core import Core
+from odyssey.mesh.raft.types import Install, Kind, LogEntry, Member, Snapshot, Write
+from odyssey.mesh.replica import BUSY_MS, FORWARD_MS, READ_MS, SLOW_WRITE_MS, TICK_MS, Replica
 from tests.builders import a_spec
 from tests.fakes import FakeClock
 from tests.mesh.raft import alone

@@ -7,9 +7,10 @@ import pytest
 from odyssey.commands import Fence, LoseAttempts, Report, ReportAttempts
 from odyssey.errors import NotUnderstood
 from odyssey.ids import AttemptId, NodeNumber, TaskId
+from odyssey.mesh.letters import Accepted, Again, AskRead, Forwarded, ReadAt
 from odyssey.mesh.raft import core as raft_core
 from odyssey.mesh.raft.types import Config, Install, Snapshot
-from odyssey.mesh.replica import BUSY_MS, Accepted, Again, AskRead, Forwarded, ReadAt
+from odyssey.mesh.replica import BUSY_MS
 from odyssey.model import Cause, Outcome
 from tests.mesh.raft.alone import append, beat, holds
 from tests.mesh.raft.machine import config, member

@@ -10,10 +10,11 @@ import pytest
 from odyssey.clock import SeededEntropy
 from odyssey.ids import NodeId
 from odyssey.mesh.generation import Charter, Fork, Lineage, is_signed, signed
+from odyssey.mesh.letters import Scope
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.types import Config, HardState, Snapshot
 from odyssey.mesh.recover import AnyMessage, AskStanding, CannotRecover, Found, Keeps, Line, Recovery, Refusal, Standing
-from odyssey.mesh.replica import TICK_MS, Replica, Scope
+from odyssey.mesh.replica import TICK_MS, Replica
 from odyssey.mesh.store import Loaded
 from odyssey.mesh.succession import (
     ASK_EVERY_MS,

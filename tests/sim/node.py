@@ -28,12 +28,13 @@ from odyssey.mesh.archive import Retention, Ripening
 from odyssey.mesh.generation import Generation, Lineage
 from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import NOTHING_KEPT, Kept, Lease
+from odyssey.mesh.letters import Letter
 from odyssey.mesh.opening import open_or_begin_anew, wait_ms
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
 from odyssey.mesh.raft.types import Config, LogEntry, Member, Message, Snapshot, Write
 from odyssey.mesh.recover import found
-from odyssey.mesh.replica import Letter, Replica
+from odyssey.mesh.replica import Replica
 from odyssey.mesh.store import Loaded, StoreError
 from odyssey.mesh.succession import Keys, Move, at_rest
 from odyssey.mesh.worker import Worker

@@ -18,7 +18,7 @@ from odyssey.clock import SeededEntropy
 from odyssey.commands import AdmitNode, CancelTasks, Command, Facts, RemoveNode, SubmitJobs
 from odyssey.events import CommandFailed, CommandRefused, JobSubmitted, SubmitRepeated
 from odyssey.ids import ClientId, JobId, NodeNumber, UserId
-from odyssey.mesh.replica import Accepted, Again, Outcome, Unknown
+from odyssey.mesh.letters import Accepted, Again, Outcome, Unknown
 from odyssey.model import TaskState
 from odyssey.resources import Resources
 from odyssey.scheduler.state import State
