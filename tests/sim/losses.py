@@ -2,7 +2,9 @@
 simulation can ask for it back.
 
 Every config counts that any disk holds, since any of them may be the one in force: in each a quorum must keep stores
-that are sound. What is committed is on a quorum too, so on one of those at least.
+that are sound, and all but one: a leader that lets a member go in the second in which two others lose their stores
+would be left without a quorum, and only a recovery helps. What is committed is on a quorum too, so on one of those at
+least.
 
 Promises: with faults that ask here first, whatever is acknowledged stays.
 Never: changes anything.
@@ -49,4 +51,5 @@ def _endures(config: Config, lost: NodeId, known: dict[NodeId, SimNode]) -> bool
 
     if all(voter.node != lost for voter in config.voters):
         return True
-    return sum(map(is_sound, config.voters)) >= quorum(len(config.voters))
+    sound = sum(map(is_sound, config.voters))
+    return sound >= quorum(len(config.voters)) and sound >= len(config.voters) - 1
