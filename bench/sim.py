@@ -1,7 +1,7 @@
 """The simulator: delivered messages and completed disk writes a second, of whole machines with every check on.
 
 Timers are not counted: they cost what they cost. The seeds are the first ones, so they have calm and storm as every
-seed does, and each is a world of five machines for at least a hundred virtual seconds.
+seed does, and each is a world of five machines for at least 75 virtual seconds.
 
 Promises: what is measured is what `make sim` runs.
 Never: leaves a check out to be faster.

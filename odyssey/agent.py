@@ -106,7 +106,6 @@ class Agent:
         self._served_by: NodeId | None = None
         self._served_ms = 0
         self._heard_ms = clock.monotonic_ms()  # of the coordinator
-        self._revision = 0
         self._specs: dict[JobId, JobSpec] = {}
         self._asked_ms: dict[JobId, int] = {}
         self._going = Going.STAYING  # what beats say
