@@ -9,13 +9,14 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from odyssey.ids import MAX_TASKS, JobId, UserId
+from odyssey.ids import MAX_TASKS, JobId, NodeId, UserId
 from odyssey.resources import Resources, show_cpus
 
 MAX_PRIORITY: Final = 10
 MAX_RETRIES: Final = 1000
 MAX_JOBS_AT_ONCE: Final = 1000
 RETRY_WORDS: Final = ("exited", "signalled", "timeout")
+ITEMS_IN_BLOB: Final = 4096
 _MAX_NAME: Final = 64
 _MAX_WORDS: Final = 4096
 
@@ -67,6 +68,10 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     env: tuple[tuple[bytes, bytes], ...] = ()
     inputs: tuple[Blob, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+    origin: NodeId = NodeId("")  # the machine where it was submitted
+    items: tuple[Blob, ...] = ()  # each task's own words, ITEMS_IN_BLOB tasks a piece; argv is what people see
+    stdin: bytes = b""  # the name of its standard input, kept at the origin; b"": none
+    hidden: tuple[bytes, ...] = ()  # variables whose values nobody is shown
 
 
 class SpecFault(NamedTuple):
@@ -134,7 +139,7 @@ def _number_faults(spec: JobSpec) -> Iterator[SpecFault]:
         )
     if spec.once and spec.retries:
         yield SpecFault("--once and --retries contradict each other", "leave one of them out")
-    if any(blob.size < 0 for blob in spec.inputs):
+    if any(blob.size < 0 for blob in (*spec.inputs, *spec.items)):
         yield SpecFault("an input has a negative size", "send the inputs again")
 
 
