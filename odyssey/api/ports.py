@@ -1,0 +1,162 @@
+"""What the counter is handed of the daemon. The daemon fills these; tests fill them with fakes.
+
+Promises: everything is called on the daemon's loop, and calls back there.
+Never: blocks. What has to be read from a disk in more than a few milliseconds calls back.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from odyssey.api import views as v
+from odyssey.clock import Clock
+from odyssey.commands import Command
+from odyssey.events import Event
+from odyssey.ids import AttemptId, NodeId, NodeNumber, UserId
+from odyssey.mesh.lease import Here
+from odyssey.mesh.letters import Outcome
+from odyssey.messages import Beat
+from odyssey.scheduler.snapshot import Seen
+from odyssey.scheduler.state import State
+
+
+class Extent(NamedTuple):
+    """How much of one stream of an attempt there is."""
+
+    size: int  # bytes that can be read
+    is_complete: bool  # no more will come
+    cut_bytes: int = 0  # that were written beyond the limit and are not kept
+
+
+class Outputs(Protocol):
+    """What attempts of this machine have written; `stream` is views.STDOUT or STDERR."""
+
+    def read(self, attempt: AttemptId, stream: int, offset: int, limit: int) -> bytes: ...
+
+    def extent(self, attempt: AttemptId, stream: int) -> Extent | None:
+        """None: nothing is known of it here."""
+        ...
+
+    def note(self, attempt: AttemptId) -> str | None:
+        """What the machine said of its end, as one sentence: which program was not found."""
+        ...
+
+    def unread(self, attempt: AttemptId) -> int | None:
+        """How many bytes of its standard input it left, where that is known."""
+        ...
+
+    def watch(self, changed: Callable[[AttemptId], None]) -> Callable[[], None]:
+        """`changed` is called soon after an attempt has written; the answer ends that. It is a hint: some may be
+        missing, so whoever follows also looks by itself from time to time."""
+        ...
+
+
+class Log(Protocol):
+    """The replica, as far as the counter needs it."""
+
+    @property
+    def applied(self) -> int: ...
+
+    def propose(self, command: Command, done: Callable[[Outcome], None]) -> None: ...
+
+    def read(self, done: Callable[[int | None], None]) -> None: ...
+
+
+class Manners(Protocol):
+    """What the owner of this machine gives of it, and when. Mistakes in words are raised as errors for people."""
+
+    def share(
+        self, cpus: str | None, mem: str | None, hours: str | None, quiet: str | None, battery: str | None
+    ) -> v.ShareView: ...
+
+    def pause(self, for_ms: int) -> v.ShareView: ...
+
+    def resume(self) -> v.ShareView: ...
+
+
+class Standing(NamedTuple):
+    """This daemon and its mesh, as only the daemon knows them."""
+
+    mesh: str
+    mesh_id: str
+    role: str  # keeper or worker
+    coordinator: NodeId | None
+    term: int
+    have: int  # live keepers that vote
+    need: int
+    can_lose: int
+    must_stay: tuple[NodeId, ...]
+    age_ms: int  # how old what it knows may be
+    pid: int
+    supervisor_pid: int | None
+    home: str
+    is_embedded: bool
+    keepers: frozenset[NodeId] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+class Counter(Protocol):
+    """The daemon, from the side of those who ask."""
+
+    @property
+    def me(self) -> NodeId: ...
+
+    @property
+    def owner(self) -> UserId:
+        """Whose machine this is: the user of all that is submitted here."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """As far as the log is applied here. Ask each time: a snapshot that is loaded is another one."""
+        ...
+
+    @property
+    def log(self) -> Log: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def outputs(self) -> Outputs: ...
+
+    @property
+    def manners(self) -> Manners: ...
+
+    @property
+    def home(self) -> Path:
+        """`blobs/` and `spool/stdin/` are in it."""
+        ...
+
+    def here(self) -> Mapping[AttemptId, Here]:
+        """What the hands of this machine hold."""
+        ...
+
+    def seen(self) -> Mapping[NodeNumber, Seen]:
+        """What beats have told the coordinator; empty where another machine coordinates."""
+        ...
+
+    def beats(self) -> Mapping[NodeNumber, tuple[Beat, int]]:
+        """The last beat of each machine and how many ms ago it came; empty where another machine coordinates."""
+        ...
+
+    def standing(self) -> Standing: ...
+
+    def subscribe(self, heard: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        """`heard` is called with what each piece of the log has made true, after the state has changed. The answer
+        ends that."""
+        ...
+
+    def segment(self, digest: bytes, done: Callable[[bytes | None], None]) -> None:
+        """The bytes of a piece of history that is on this disk."""
+        ...
+
+    def stdin_grew(self, name: bytes, size: int, is_complete: bool) -> None:
+        """More of a job's standard input is in the spool, for whoever feeds it."""
+        ...
+
+    def doctor(self, done: Callable[[v.DoctorView], None]) -> None: ...
+
+    def down(self, now: bool) -> None:
+        """Soon: the answer to who asked still goes out."""
+        ...

@@ -1,0 +1,243 @@
+"""Everything that can be asked, one record each; `operations` says what is answered.
+
+A `ref` is what people type for a job: `42`, a task of it `42/7`, a name or a prefix of one that only one job has,
+`last`. The daemon resolves it. Numbers of tasks are positions from 0, as in `42/7`. Times are milliseconds.
+
+Promises: frozen; fields are added at the end and have a default.
+Never: names a user or an origin: whoever reaches this door is the owner of the machine, and the daemon knows
+who that is.
+"""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from odyssey.api import views as v
+from odyssey.spec import JobSpec
+
+A = TypeVar("A", bound=v.View)
+
+Span = tuple[int, int]  # start <= i < stop
+
+
+class Request(msgspec.Struct, Generic[A], frozen=True, array_like=True, gc=False):
+    """The base of all of them; A is what is answered, once or in parts."""
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------------
+
+
+class Submit(Request[v.Submitted], frozen=True):
+    """The same `client` (16 random bytes) gives the same jobs, however often it is sent. `user` and `origin` of the
+    specs are stamped by the daemon. Blobs and standard input that specs name are put before."""
+
+    client: bytes
+    specs: tuple[JobSpec, ...]
+    python: str = ""  # `3.11`: its tasks unpickle what this version has pickled
+
+
+class DryRun(Request[v.DryRunView], frozen=True):
+    """What would happen to this one? Nothing is submitted."""
+
+    spec: JobSpec
+
+
+class PutBlob(Request[v.HowFar], frozen=True):
+    """A file known by its sha-256, in pieces of at most `frames.CHUNK` bytes, in order, from offset 0. One that is here
+    already is not sent again: the answer to the first piece says so."""
+
+    digest: bytes
+    size: int
+    offset: int
+    data: bytes
+
+
+class PutStdin(Request[v.HowFar], frozen=True):
+    """More of a job's standard input, before or after the job was submitted. The same piece may come twice."""
+
+    name: bytes
+    offset: int
+    data: bytes
+    is_end: bool = False
+
+
+class Jobs(Request[v.JobPage], frozen=True):
+    """`states` of views.JOB_STATES; empty: what has not ended, and what ended in the last hour. Newest first; the next
+    page begins `below` the last one of this one."""
+
+    states: tuple[str, ...] = ()
+    refs: tuple[str, ...] = ()
+    user: str = ""
+    below: int = 0  # 0: from the newest on
+    limit: int = 1000
+    everything: bool = False  # all that has not become history
+
+
+class Job(Request[v.JobDetail], frozen=True):
+    """One job with its tasks from index `start` on, at most `limit`. A job that is history is found there."""
+
+    ref: str
+    start: int = 0
+    limit: int = 1000
+    states: tuple[str, ...] = ()  # only tasks in these, of views.TASK_STATES; empty: all
+
+
+class Cancel(Request[v.Changed], frozen=True):
+    """`only` is empty: all of it, or the task that the ref names."""
+
+    ref: str
+    only: tuple[Span, ...] = ()
+
+
+class Retry(Request[v.Changed], frozen=True):
+    ref: str
+    only: tuple[Span, ...] = ()
+
+
+class Hold(Request[v.Changed], frozen=True):
+    ref: str
+
+
+class Release(Request[v.Changed], frozen=True):
+    ref: str
+
+
+class Prio(Request[v.Changed], frozen=True):
+    ref: str
+    priority: int
+
+
+class Wait(Request[v.JobView], frozen=True):
+    """One part for each job as it ends; done when all have."""
+
+    refs: tuple[str, ...]
+
+
+# -- output ------------------------------------------------------------------------------------------------------------
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How far the output of an attempt has been taken."""
+
+    attempt: int
+    stdout: int = 0
+    stderr: int = 0
+
+
+class Follow(Request[v.Told], frozen=True):
+    """Everything that is told of a job until it has ended: output, moves, ends. Of a job that has ended: all at once.
+
+    `is_grouped`: the output of a task comes when the task has ended, as one piece after the other, never mixed with
+    that of others; only its last try. Else it comes as it is written, of all tries.
+
+    A client that comes back says what it has: tasks whose end it was `told`, and how far it is with the others."""
+
+    ref: str
+    is_grouped: bool = False
+    told: tuple[Span, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    without_output: bool = False  # ends only, for progress
+
+
+class Logs(Request[v.Told], frozen=True):
+    """What there is of the output of a job, or of one task, in order of the tasks. Then it is done."""
+
+    ref: str
+    stream: str = ""  # `stdout`, `stderr`; both when empty
+    tail: int = -1  # the last so many lines of each stream; -1: all
+    attempt: int = 0  # this try; 0: the last one of each task
+    all_tries: bool = False
+
+
+# -- looking on --------------------------------------------------------------------------------------------------------
+
+
+class Watch(Request[v.Picture], frozen=True):
+    """A snapshot of jobs, machines and status, then what has changed, some times a second at most."""
+
+    states: tuple[str, ...] = ()
+    limit: int = 1000
+
+
+class Events(Request[v.EventPage], frozen=True):
+    """The last `limit` events, oldest first; with `is_following` also those to come. `after`: only newer ones."""
+
+    limit: int = 1000
+    is_following: bool = False
+    after: int = 0
+
+
+class Status(Request[v.StatusView], frozen=True):
+    pass
+
+
+class Nodes(Request[v.NodeList], frozen=True):
+    pass
+
+
+class Queue(Request[v.QueueView], frozen=True):
+    """What waits, in the order in which its turn comes."""
+
+    limit: int = 1000
+
+
+class Explain(Request[v.ExplainView], frozen=True):
+    """Why does it wait, or why did it go there?"""
+
+    ref: str
+
+
+class History(Request[v.JobPage], frozen=True):
+    """Jobs that ended, newest first, also those that have left the state long ago."""
+
+    limit: int = 1000
+    below: int = 0
+    name: str = ""
+    states: tuple[str, ...] = ()
+
+
+class Where(Request[v.WhereView], frozen=True):
+    """Where a job's tasks run or ran, and how much output is kept there."""
+
+    ref: str
+    start: int = 0
+    limit: int = 1000
+
+
+# -- this machine and its mesh -----------------------------------------------------------------------------------------
+
+
+class Policy(Request[v.PolicyView], frozen=True):
+    """With a name or weights: use these from now on. Without: tell."""
+
+    name: str = ""
+    weights: tuple[tuple[str, int], ...] = ()
+
+
+class Share(Request[v.ShareView], frozen=True):
+    """What this machine gives, as people type it: `cpus` 4 or 50%, `mem` 8G, `hours` 22-08, `quiet` 22-08; `off` takes
+    a limit away; None leaves it as it is."""
+
+    cpus: str | None = None
+    mem: str | None = None
+    hours: str | None = None
+    quiet: str | None = None
+    battery: str | None = None
+
+
+class Pause(Request[v.ShareView], frozen=True):
+    for_ms: int = 0  # 0: until `resume`
+
+
+class Resume(Request[v.ShareView], frozen=True):
+    pass
+
+
+class Doctor(Request[v.DoctorView], frozen=True):
+    pass
+
+
+class Down(Request[v.Nothing], frozen=True):
+    """The daemon ends; what runs goes on. `now`: what runs ends too, and waits for the next daemon."""
+
+    now: bool = False

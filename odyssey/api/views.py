@@ -1,0 +1,434 @@
+"""What people and programs are shown. Field names are those of the JSON that scripts rely on.
+
+Promises: what is not known is None. A field that ends in `_at` is wall time in milliseconds; `documents` makes RFC 3339
+of it. Frozen; fields are added at the end and have a default.
+Never: holds a number that nobody has observed or decided.
+"""
+
+from typing import Final
+
+import msgspec
+
+JOB_STATES: Final = ("waiting", "running", "done", "skipped", "cancelled", "failed")
+TASK_STATES: Final = ("waiting", "assigned", "running", "cancelling", "done", "failed", "cancelled", "skipped")
+OUTCOMES: Final = ("exited", "signalled", "timeout", "oom", "cancelled", "lost", "evicted", "not_here", "rejected")
+STDOUT: Final = 1
+STDERR: Final = 2
+
+
+class View(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The base of all of them."""
+
+
+class Nothing(View, frozen=True):
+    """It is done, and there is nothing to say."""
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------------
+
+
+class Submitted(View, frozen=True):
+    id: int  # of the first
+    jobs: int
+    tasks: int  # of all of them
+
+
+class HowFar(View, frozen=True):
+    """Of what is being put: how many bytes are here. `is_complete`: nothing more is needed."""
+
+    size: int
+    is_complete: bool
+
+
+class Counts(View, frozen=True):
+    total: int
+    waiting: int
+    running: int  # with a machine
+    done: int
+    failed: int
+    cancelled: int
+    skipped: int
+
+
+class JobView(View, frozen=True):
+    id: int
+    name: str
+    user: str
+    state: str
+    tasks: Counts
+    node: str | None  # where it is or was, if that is one machine
+    tries: int
+    exit_code: int | None  # of the first task that failed, else 0 when it is done; None before, or if it has none
+    reason: str | None  # in a few words: why it waits, or how it ended if not well
+    submitted_at: int
+    started_at: int | None
+    ended_at: int | None
+    command: str = ""
+    priority: int = 0
+    is_held: bool = False
+    tags: tuple[tuple[str, str], ...] = ()
+    exit_status: int | None = None  # what `run` and `wait` end with: the code, 128 + signal, 124, 125 or 127
+
+
+class JobPage(View, frozen=True):
+    jobs: tuple[JobView, ...]
+    below: int = 0  # ask for the next page with this; 0: there is none
+    age_ms: int = 0  # how old this is, at most; 0 while this machine coordinates
+
+
+class SpecView(View, frozen=True):
+    argv: tuple[bytes, ...]
+    cwd: bytes
+    env: tuple[tuple[bytes, bytes | None], ...]  # None: hidden
+    cpus: str
+    memory_bytes: int
+    memory_is_limit: bool
+    gpus: int
+    gpu_memory_bytes: int
+    disk_bytes: int
+    needs: str
+    os: str
+    arch: str
+    on: tuple[str, ...]
+    avoid: tuple[str, ...]
+    count: int
+    start: int
+    step: int
+    priority: int
+    retries: int
+    retry_on: tuple[str, ...]
+    timeout_ms: int
+    once: bool
+    after: tuple[int, ...]
+    after_any: tuple[int, ...]
+    has_stdin: bool
+    has_items: bool
+    origin: str | None  # the machine's name
+
+
+class TryView(View, frozen=True):
+    attempt: int
+    node: str
+    state: str  # assigned, running, cancelling, ended
+    outcome: str | None
+    exit_code: int | None
+    signal: int | None
+    reason: str | None
+    assigned_at: int
+    started_at: int | None
+    ended_at: int | None
+    cpu_ms: int | None = None
+    peak_memory_bytes: int | None = None
+    is_leaked: bool = False
+    is_frozen: bool = False
+
+
+class TaskView(View, frozen=True):
+    index: int
+    state: str
+    exit_code: int | None
+    tries: tuple[TryView, ...]  # oldest first; the newest eight
+    tries_total: int = 0
+    array_index: int = 0
+    reason: str | None = None
+
+
+class JobDetail(View, frozen=True):
+    """In a document the fields of `job` stand beside the others."""
+
+    job: JobView
+    spec: SpecView
+    task_list: tuple[TaskView, ...]
+    next_task: int | None = None  # where the next page begins
+    parents: tuple[int, ...] = ()
+    children: tuple[int, ...] = ()
+
+
+class Changed(View, frozen=True):
+    """What was asked is on the log. `tasks` is how many it changed; 0: it was so already."""
+
+    id: int
+    tasks: int
+
+
+class DryRunView(View, frozen=True):
+    would_start: bool
+    node: str | None
+    lines: tuple[str, ...]
+
+
+# -- output ------------------------------------------------------------------------------------------------------------
+
+
+class Item(View, frozen=True):
+    """Something that is told of a job. They come in the order in which they are to be shown."""
+
+
+class Began(Item, frozen=True, tag="began"):
+    """A machine has this try now; `number` counts the tries of the task, from 1."""
+
+    index: int
+    attempt: int
+    number: int
+    node: str
+
+
+class Output(Item, frozen=True, tag="output"):
+    """Bytes at `offset` of a stream of one attempt, without a gap to the ones before."""
+
+    index: int
+    attempt: int
+    stream: int
+    offset: int
+    data: bytes
+
+
+class Cut(Item, frozen=True, tag="cut"):
+    """So many bytes of a stream are not kept: it was longer than its limit."""
+
+    index: int
+    attempt: int
+    stream: int
+    missing: int
+
+
+class Moved(Item, frozen=True, tag="moved"):
+    """This try is over and the task starts again: its output so far is void, or repeated."""
+
+    index: int
+    attempt: int
+    node: str
+    outcome: str
+    reason: str
+    run_ms: int
+
+
+class Ended(Item, frozen=True, tag="ended"):
+    """A task is over, and all its output has been told."""
+
+    index: int
+    state: str
+    exit_code: int | None
+    signal: int | None
+    outcome: str | None
+    reason: str | None
+    node: str | None
+    attempt: int | None
+    started_at: int | None
+    ended_at: int | None
+    exit_status: int = 0
+    unread: int | None = None  # bytes of its standard input that it did not read, where that is known
+    array_index: int = 0
+
+
+class Progress(Item, frozen=True, tag="progress"):
+    """How far the job is, when that has changed; at most some times a second."""
+
+    tasks: Counts
+    running: int | None = None  # as machines have told
+    nodes: tuple[tuple[str, int], ...] = ()  # tasks with each machine now
+
+
+class Over(Item, frozen=True, tag="over"):
+    """The job has ended: always the last item."""
+
+    job: JobView
+
+
+AnyItem = Began | Output | Cut | Moved | Ended | Progress | Over
+
+
+class Told(View, frozen=True):
+    items: tuple[AnyItem, ...]
+
+
+# -- machines ----------------------------------------------------------------------------------------------------------
+
+
+class NodeView(View, frozen=True):
+    name: str
+    id: str
+    state: str
+    role: str | None
+    coordinator: bool
+    address: str | None
+    owner: str
+    os: str
+    arch: str
+    cpus: float
+    memory_bytes: int
+    gpus: int
+    cpu_percent: float | None
+    memory_percent: float | None
+    load1: float | None
+    box: str | None
+    owner_state: str | None
+    labels: dict[str, str]
+    version: str | None
+    last_seen_seconds: float | None
+    is_draining: bool = False
+    tasks: int = 0  # with it now
+
+
+class NodeList(View, frozen=True):
+    nodes: tuple[NodeView, ...]
+
+
+class Quorum(View, frozen=True):
+    have: int
+    need: int
+
+
+class StatusView(View, frozen=True):
+    mesh: str
+    mesh_id: str
+    node: str
+    node_id: str
+    role: str
+    coordinator: str | None
+    term: int
+    quorum: Quorum
+    can_lose: int
+    must_stay: tuple[str, ...]
+    nodes: dict[str, int]
+    jobs: dict[str, int]
+    age_seconds: float
+    pid: int
+    supervisor_pid: int | None
+    version: str = ""
+    home: str = ""
+    is_embedded: bool = False
+    cpus: float | None = None  # of all machines that are up
+    gpus: int | None = None
+    notes: tuple[str, ...] = ()  # sentences about this machine: paused, on battery, its disk is nearly full
+
+
+# -- why ---------------------------------------------------------------------------------------------------------------
+
+
+class ReasonView(View, frozen=True):
+    code: str
+    text: str
+    remedies: tuple[str, ...] = ()
+
+
+class Candidate(View, frozen=True):
+    node: str
+    score: float | None
+    terms: dict[str, float]
+    excluded: str | None
+
+
+class DecisionView(View, frozen=True):
+    node: str
+    term: int
+    index: int
+    decided_by: str | None
+    policy: str
+    candidates: tuple[Candidate, ...]
+    runner_up: str | None
+    margin: float | None
+    counterfactual: str | None
+
+
+class ExplainView(View, frozen=True):
+    id: int
+    state: str
+    reason: ReasonView | None
+    decision: DecisionView | None
+    lines: tuple[str, ...] = ()  # all of it, in sentences
+
+
+class Waiting(View, frozen=True):
+    place: int
+    id: int
+    name: str
+    user: str
+    tasks: int
+    priority: int
+    age: int  # points gained by waiting
+    asks_for: str
+    reason: ReasonView
+    starts_in_ms: int | None
+
+
+class QueueView(View, frozen=True):
+    waiting: tuple[Waiting, ...]
+    more: int = 0
+
+
+class TaskWhere(View, frozen=True):
+    index: int
+    state: str
+    node: str | None
+    attempt: int | None
+    stdout_bytes: int | None
+    stderr_bytes: int | None
+    is_complete: bool
+    cut_bytes: int = 0
+
+
+class WhereView(View, frozen=True):
+    id: int
+    tasks: tuple[TaskWhere, ...]
+    next_task: int | None = None
+
+
+# -- looking on --------------------------------------------------------------------------------------------------------
+
+
+class EventView(View, frozen=True):
+    at: int
+    kind: str
+    subject: str
+    text: str
+    data: dict[str, str | int]
+    number: int = 0  # grows with every event of this daemon
+
+
+class EventPage(View, frozen=True):
+    events: tuple[EventView, ...]
+
+
+class Picture(View, frozen=True):
+    """The first part of a watch has all; later ones what has changed since the part before. `status` and `nodes` are
+    None when they are as they were."""
+
+    is_first: bool
+    jobs: tuple[JobView, ...]
+    gone: tuple[int, ...]
+    nodes: tuple[NodeView, ...] | None
+    status: StatusView | None
+
+
+# -- this machine ------------------------------------------------------------------------------------------------------
+
+
+class PolicyView(View, frozen=True):
+    name: str
+    weights: dict[str, int]
+    names: tuple[str, ...]  # that could be used
+
+
+class ShareView(View, frozen=True):
+    """The rules in force, in sentences and as they would be typed."""
+
+    lines: tuple[str, ...]
+    cpus: str | None = None
+    mem: str | None = None
+    hours: str | None = None
+    quiet: str | None = None
+    battery: str | None = None
+    is_paused: bool = False
+    paused_until_at: int | None = None
+
+
+class Check(View, frozen=True):
+    name: str
+    is_fine: bool | None  # None: cannot be told
+    text: str
+    hint: str | None = None
+
+
+class DoctorView(View, frozen=True):
+    checks: tuple[Check, ...]
