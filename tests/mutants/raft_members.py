@@ -87,8 +87,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     raft(
         "who was taken off counts itself",
         "core",
-        "index = quorum_value(held.get(voter, 0) for voter in self.config.voters)",
-        "index = quorum_value(held.get(voter, 0) for voter in {*self.config.voters, self.me})",
+        "peers[voter].match for voter in voters]",
+        "peers[voter].match for voter in {*voters, self.me}]",
         story("removed_leader"),
     ),
     raft(
@@ -195,9 +195,23 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     raft(
         "learners prove leadership",
         "core",
-        "peers[voter].round for voter in self.config.voters)",
-        "peers[voter].round for voter in self.config.members)",
+        "peers[voter].round for voter in self.config.voters]",
+        "peers[voter].round for voter in self.config.members]",
         "test_reads.py::test_a_quorum_of_voters_proves_it",
+    ),
+    raft(
+        "leadership proven to voters of before",
+        "core",
+        "for member in others}\n        self._count_answers()\n",
+        "for member in others}\n",
+        "test_reads.py::test_by_the_newest_config",
+    ),
+    raft(
+        "leadership proven in an earlier term",
+        "core",
+        "        self.confirmed_round = 0\n        self.in_step",
+        "        self.in_step",
+        "test_reads.py::test_a_new_leadership_begins_without_proof",
     ),
     raft(
         "start without what was committed",
@@ -209,7 +223,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     raft(
         "commit never written alone",
         "outbox",
-        "and not (even_commit and hard != self.saved):",
+        "and not (even_commit and commit != self.saved.commit):",
         "and not (even_commit and False):",
         "test_restart.py::test_or_alone_within_a_second",
     ),

@@ -55,6 +55,7 @@ MAX_PROPOSED_BYTES: Final = 16 << 20
 APPEND_ENTRIES: Final = 1024
 APPEND_BYTES: Final = 512 << 10
 APPLY_AT_ONCE: Final = 1024
+NOTHING: Final = Ready()
 
 
 class Core:
@@ -72,6 +73,8 @@ class Core:
         self._flush = False  # time to write down how far is committed, if nothing else is written
         self._transfer_until = 0
         self._round = 0
+        # The newest heartbeat round that a quorum has answered. Of this term: what was asked in another is void.
+        self.confirmed_round = 0
         self._fetch: Snapshot | None = None
         self._votes: dict[Member, bool] = {}
         self._own_vote_at = 0  # the write that makes one's own vote count
@@ -96,14 +99,6 @@ class Core:
     def leads_safely(self) -> bool:
         """Leads, and has committed an entry of this term: only now it knows all that was ever committed."""
         return self.is_leader and self.log.term(self.log.commit) == self.term
-
-    @property
-    def confirmed_round(self) -> int:
-        """The newest heartbeat round that a quorum has answered. Of this term: what was asked in another is void."""
-        if not self.is_leader:
-            return 0
-        mine, peers = self._round, self.peers
-        return quorum_value(mine if voter == self.me else peers[voter].round for voter in self.config.voters)
 
     @property
     def next_round(self) -> int:
@@ -208,6 +203,7 @@ class Core:
             self.term, self.vote = term, None
         self.role, self.leader, self.is_leader = Role.FOLLOWER, leader, False
         self.peers = {}
+        self.confirmed_round = 0
         self.in_step = frozenset()
         self.transferring = None
         self._proposed.clear()
@@ -266,6 +262,7 @@ class Core:
         """Known members keep their progress, new ones are asked about the end of the log."""
         others = [member for member in self.config.members if member != self.me]
         self.peers = {member: self.peers.get(member) or Peer(self.log.last) for member in others}
+        self._count_answers()
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
@@ -279,14 +276,14 @@ class Core:
             case Append() | Heartbeat() | Install():
                 if not self.is_leader:  # nobody else leads this term
                     self._on_leader(message)
-            case VoteRequest():
-                self._on_vote_request(message)
-            case VoteReply():
-                self._on_vote_reply(message)
             case AppendReply():
                 self._on_append_reply(message)
             case HeartbeatReply():
                 self._on_heartbeat_reply(message)
+            case VoteRequest():
+                self._on_vote_request(message)
+            case VoteReply():
+                self._on_vote_reply(message)
             case TakeOver():
                 if message.sender == self.leader and self._may_stand():
                     self._campaign(pre=False, forced=True)
@@ -403,13 +400,10 @@ class Core:
         return index
 
     def _replicate(self) -> None:
+        last, commit = self.log.last, self.log.commit
         for member, peer in self.peers.items():
-            while peer.may_send and self._lacks(peer):
+            while peer.lacks(last, commit) and peer.may_send:
                 self._send_append(member, peer)
-
-    def _lacks(self, peer: Peer) -> bool:
-        """Entries, or, when it has all of them, the news that they are committed."""
-        return peer.next <= self.log.last or (peer.match == self.log.last and peer.told < self.log.commit)
 
     def _send_append(self, member: Member, peer: Peer) -> None:
         prev_index = peer.next - 1
@@ -428,6 +422,7 @@ class Core:
         commit, term = self.log.commit, self.log.term(self.log.commit) or 0
         for member in self.peers:
             self._send(member, Heartbeat(self.term, self.me, commit, term, self._round))
+        self._count_answers()
 
     def _on_append_reply(self, reply: AppendReply) -> None:
         peer = self.peers.get(reply.sender)
@@ -449,17 +444,24 @@ class Core:
             return
         peer.heard()
         peer.beat_answered(reply.round)
+        self._count_answers()
         if peer.match < self.log.last and peer.may_send:
             self._send_append(reply.sender, peer)  # also an empty one: its answer shows what was lost
+
+    def _count_answers(self) -> None:
+        mine, peers = self._round, self.peers
+        rounds = [mine if voter == self.me else peers[voter].round for voter in self.config.voters]
+        self.confirmed_round = quorum_value(rounds)
 
     def _commit_what_a_quorum_holds(self) -> None:
         """Only an entry of this term is committed by counting; those before it are with it."""
         if self.log.commit == self.log.last:
             return
-        held = {self.me: self.log.stable} | {member: peer.match for member, peer in self.peers.items()}
-        index = quorum_value(held.get(voter, 0) for voter in self.config.voters)
-        if len(self.config.voters) == 1:
-            index = min([index, *(held[member] for member in self.in_step if member in held)])
+        peers, voters = self.peers, self.config.voters
+        mine = self.log.stable
+        index = quorum_value([mine if voter == self.me else peers[voter].match for voter in voters])
+        if len(voters) == 1:
+            index = min([index, *(peers[member].match for member in self.in_step if member in peers)])
         if index <= self.log.commit or self.log.term(index) != self.term:
             return
         self.log.commit_to(index)
@@ -495,14 +497,17 @@ class Core:
         had something to apply."""
         if self.is_leader:
             self._commit_what_a_quorum_holds()
-        write = self._outbox.next_write(HardState(self.term, self.vote, self.log.commit), self._flush)
+        write = self._outbox.next_write(self.term, self.vote, self._flush)
         if write is not None:
             self._flush = False
         if self.is_leader:
             self._replicate()  # only here, so that what was proposed together travels together
         if self._fetch is not None and self._fetch.index <= self.log.commit:
             self._fetch = None
-        return Ready(write, self._outbox.take(), self.log.hand_out(APPLY_AT_ONCE), self._fetch)
+        messages, committed = self._outbox.take(), self.log.hand_out(APPLY_AT_ONCE)
+        if write is None and not messages and not committed and self._fetch is None:
+            return NOTHING
+        return Ready(write, messages, committed, self._fetch)
 
     def written(self, number: int) -> None:
         """The write of this number is on disk."""

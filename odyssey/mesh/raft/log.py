@@ -18,12 +18,13 @@ class CutsCommitted(Exception):
 
 
 class Log:
-    __slots__ = ("_configs", "_entries", "_first", "commit", "handed", "snapshot", "stable")
+    __slots__ = ("_configs", "_entries", "_first", "commit", "handed", "last", "snapshot", "stable")
 
     def __init__(self, snapshot: Snapshot, entries: Sequence[LogEntry], commit: int) -> None:
         self.snapshot = snapshot
         self._entries: list[LogEntry] = []
         self._first = snapshot.index + 1  # index of the first one held, or of the next one
+        self.last = snapshot.index
         self._configs = [(snapshot.index, snapshot.config)]
         self.commit = max(commit, snapshot.index)
         self._put(entries)
@@ -31,10 +32,6 @@ class Log:
         self.handed = snapshot.index  # what was given out to be applied
         if self.commit > self.last:
             raise ValueError(f"the log ends at {self.last}, but {self.commit} entries were committed")
-
-    @property
-    def last(self) -> int:
-        return self._first + len(self._entries) - 1
 
     @property
     def last_term(self) -> int:
@@ -90,9 +87,11 @@ class Log:
             self._cut(first)
         self._entries += entries
         self._configs += configs
+        self.last = last
 
     def commit_to(self, index: int) -> None:
-        self.commit = max(self.commit, index)
+        if index > self.commit:
+            self.commit = index
 
     # -- following a leader --------------------------------------------------------------------------------------------
 
@@ -128,6 +127,7 @@ class Log:
         if index <= self.commit:
             raise CutsCommitted(f"entry {index} is committed up to {self.commit}")
         del self._entries[index - self._first :]
+        self.last = index - 1
         self._configs = [known for known in self._configs if known[0] < index]
         self.stable = min(self.stable, index - 1)
 
@@ -147,9 +147,11 @@ class Log:
 
     def hand_out(self, most: int) -> tuple[LogEntry, ...]:
         """Committed entries that are on this disk too, each once."""
+        stop = self.commit if self.commit < self.stable else self.stable
+        if stop <= self.handed:
+            return ()
         start = self.handed + 1 - self._first
-        stop = min(self.commit, self.stable) + 1 - self._first
-        taken = tuple(self._entries[start : min(stop, start + most)])
+        taken = tuple(self._entries[start : min(stop + 1 - self._first, start + most)])
         self.handed += len(taken)
         return taken
 
@@ -172,7 +174,7 @@ class Log:
         if self.term(snapshot.index) != snapshot.term:
             self._entries.clear()
             self._configs.clear()
-            self._first = snapshot.index + 1
+            self._first, self.last = snapshot.index + 1, snapshot.index
         self._begin_at(snapshot, snapshot.index + 1)
         self.stable = self.commit = self.handed = snapshot.index
 

@@ -47,15 +47,16 @@ class Outbox:
             return self._log.stable < self._log.last
         return (write.entries[-1].index, write.entries[-1].term) != (self._log.last, self._log.last_term)
 
-    def next_write(self, hard: HardState, even_commit: bool) -> Write | None:
+    def next_write(self, term: int, vote: Member | None, even_commit: bool) -> Write | None:
         """One at a time. What a member knows to be committed alone is not worth one, unless it is time for that."""
         if self._under_way is not None:
             return None
-        if not self._is_dirty(hard.term, hard.vote) and not (even_commit and hard != self.saved):
+        commit = self._log.commit
+        if not self._is_dirty(term, vote) and not (even_commit and commit != self.saved.commit):
             return None
         entries = self._log.unstable() if self.installed is None else self._log.all()
         self._number += 1
-        self._under_way = Write(self._number, hard, entries, self.installed)
+        self._under_way = Write(self._number, HardState(term, vote, commit), entries, self.installed)
         self.installed = None
         return self._under_way
 
@@ -72,5 +73,7 @@ class Outbox:
         return True
 
     def take(self) -> tuple[Outgoing, ...]:
+        if not self._leaving:
+            return ()
         leaving, self._leaving = tuple(self._leaving), []
         return leaving

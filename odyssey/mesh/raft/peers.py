@@ -38,6 +38,10 @@ class Peer:
             return len(self._sent) < WINDOW
         return self.flow is Flow.PROBE and not self._paused
 
+    def lacks(self, last: int, commit: int) -> bool:
+        """Entries up to `last`, or, when it has all of them, the news that they are committed."""
+        return self.next <= last or (self.match == last and self.told < commit)
+
     def sent(self, last: int) -> None:
         if self.flow is Flow.STREAM:
             self._sent.append(last)
