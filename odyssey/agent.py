@@ -268,15 +268,17 @@ class Agent:
 
     def tick(self) -> None:
         """To be called every ACT_MS."""
-        if self.lease.is_wanted or self._hands.here():
-            self._act()
+        here = self._hands.here()
+        if here or self.lease.is_wanted:
+            self._act_on(here)
 
     def _act(self) -> None:
+        self._act_on(self._hands.here())
+
+    def _act_on(self, here: Mapping[AttemptId, Here]) -> None:
         if not self._running or self._saving is not None or self._withdrawn:
             return
-        now = self._clock.boottime_ms()
-        here = self._hands.here()
-        todo = self.lease.todo(here, now)
+        todo = self.lease.todo(here, self._clock.boottime_ms())
         self._hands.lease(todo.until_ms)
         self._end(todo)
         for attempt in todo.thaw:
@@ -321,6 +323,9 @@ class Agent:
 
     def _ask(self, jobs: set[JobId]) -> None:
         """What they are to run; once, unless the answer does not come."""
+        if jobs == self._specs.keys():
+            self._asked_ms.clear()
+            return
         self._specs = {job: spec for job, spec in self._specs.items() if job in jobs}
         now = self._clock.monotonic_ms()
         unknown = sorted(jobs - self._specs.keys())

@@ -81,8 +81,8 @@ class Holding:
         self._looking = self._again = False
         self._look_ms = 0
 
-    def tick(self) -> None:
-        if self._clock.monotonic_ms() >= self._look_ms:
+    def tick(self, now: int) -> None:
+        if now >= self._look_ms:
             self.look()
 
     def hear(self, sender: NodeId, offer: OfferSegment) -> None:
@@ -194,9 +194,8 @@ class Archiving:
         self._dropping = False
         self._look_ms = 0
 
-    def tick(self) -> None:
+    def tick(self, now: int) -> None:
         """Several times a second."""
-        now = self._clock.monotonic_ms()
         if self._archivist is None and self._leads and self._replica.applied >= self._replica.core.started:
             self._archivist = Archivist(self._fence, self._replica.applied, now, self._habits.ripening)
         archivist = self._archivist

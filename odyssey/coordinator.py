@@ -189,9 +189,8 @@ class Coordinator:
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    def tick(self) -> None:
+    def tick(self, now: int) -> None:
         """Several times a second."""
-        now = self._clock.monotonic_ms()
         self._notice(self._membership.tick(now))
         if self._begun:
             self._end_backoffs(now)
@@ -222,18 +221,20 @@ class Coordinator:
         if due:
             self._backoffs.update(dict.fromkeys(due, _NEVER))  # unless the log does not take it
             self._propose(EndBackoff(self.fence, tuple(due)), lambda: self._backoffs.update(dict.fromkeys(due, now)))
-        self._backoffs = {task: end for task, end in self._backoffs.items() if task in self._state.backoffs}
+        if self._backoffs:
+            self._backoffs = {task: end for task, end in self._backoffs.items() if task in self._state.backoffs}
 
     # -- whenever something may have changed ---------------------------------------------------------------------------
 
     def look(self) -> None:
         """Cheap while nothing has changed."""
+        core = self._replica.core
         self._grants.applied(self._state.head.index)
-        if not self._grants.ready or self._replica.core.term != self.term:
+        if not self._grants.ready or core.term != self.term:
             return
         if not self._begun:
             self._begin()
-        confirmed = self._replica.core.confirmed_round
+        confirmed = core.confirmed_round
         if confirmed != self._confirmed:
             self._confirmed, self._stirred = confirmed, True
             self._grants.confirmed(confirmed)

@@ -146,16 +146,16 @@ class Node:
         self.replica.stop()
         self.agent.stop()
 
-    def _tick(self) -> None:
+    def _tick(self, now: int) -> None:
         if self._running:
             self.agent.tick()
-            self.compactor.tick()
+            self.compactor.tick(now)
             self.succession.tick()
-            self.holding.tick()
+            self.holding.tick(now)
             if self.coordinator is not None:
-                self.coordinator.tick()
+                self.coordinator.tick(now)
             if self.archiving is not None:
-                self.archiving.tick()
+                self.archiving.tick(now)
 
     # -- who leads -----------------------------------------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ class Desk:
     def _tick(self) -> None:
         self.time.call_later(TICK_MS / 1000, self._tick)
         if self.coordinator is not None:
-            self.coordinator.tick()
+            self.coordinator.tick(self.time.monotonic_ms())
 
     # -- ports
 

@@ -10,6 +10,8 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from odyssey.commands import Report
 from odyssey.ids import AttemptId
 from odyssey.mesh.lease import Here, Kept
@@ -153,11 +155,11 @@ class Hands:
 
     def freeze(self, attempt: AttemptId) -> None:
         self.told.append(("freeze", attempt))
-        self._bodies[attempt] = self._bodies[attempt]._replace(frozen_at_ms=self._time.boottime_ms())
+        self._bodies[attempt] = msgspec.structs.replace(self._bodies[attempt], frozen_at_ms=self._time.boottime_ms())
 
     def thaw(self, attempt: AttemptId) -> None:
         self.told.append(("thaw", attempt))
-        self._bodies[attempt] = self._bodies[attempt]._replace(frozen_at_ms=None)
+        self._bodies[attempt] = msgspec.structs.replace(self._bodies[attempt], frozen_at_ms=None)
 
     def kill(self, attempt: AttemptId) -> None:
         self.told.append(("kill", attempt))
@@ -171,7 +173,7 @@ class Hands:
 
     def end(self, attempt: int, outcome: Outcome = Outcome.EXITED, code: int = 0) -> None:
         known = AttemptId(attempt)
-        self._bodies[known] = self._bodies[known]._replace(ended=True, frozen_at_ms=None)
+        self._bodies[known] = msgspec.structs.replace(self._bodies[known], ended=True, frozen_at_ms=None)
         self._reports[known] = Report(known, self._bodies[known].task, outcome, code)
 
     def confirm(self) -> None:

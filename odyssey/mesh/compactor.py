@@ -35,8 +35,7 @@ class Compactor:
         self._replica, self._dump, self._shelf, self._clock = replica, dump, shelf, clock
         self._look_ms = clock.monotonic_ms() + LOOK_MS
 
-    def tick(self) -> None:
-        now = self._clock.monotonic_ms()
+    def tick(self, now: int) -> None:
         if now >= self._look_ms:
             self._look_ms = now + LOOK_MS
             self._shelf.room(self._consider)

@@ -73,7 +73,7 @@ class Used(NamedTuple):
     keep: Kept | None = None  # to disk, before anything else
 
 
-class Here(NamedTuple):
+class Here(msgspec.Struct, frozen=True, gc=False):
     """An attempt as the supervisor tells of it. One that has ended is told as long as it may still be listed."""
 
     task: TaskId
@@ -83,7 +83,7 @@ class Here(NamedTuple):
     elapsed_ms: int = 0  # without frozen time
 
 
-class Todo(NamedTuple):
+class Todo(msgspec.Struct, frozen=True, gc=False):
     """What is right now. `start` is what may start, in the Duty's order, where there is room."""
 
     until_ms: int  # nothing is started, thawed or left running at or after this
@@ -187,20 +187,22 @@ class Lease:
     def todo(self, here: Mapping[AttemptId, Here], now_ms: int) -> Todo:
         """Given all that is here. Told again and again, until it is so."""
         live = {attempt: one for attempt, one in here.items() if not one.ended}
-        unwanted = self._unwanted(live, now_ms)
+        unwanted = self._unwanted(live, now_ms) if live else ()
         if now_ms >= self.until_ms:
             running = (attempt for attempt, one in live.items() if one.started and one.frozen_at_ms is None)
             return Todo(self.until_ms, freeze=tuple(running), kill=unwanted)
-        listed = self._listed or {}
+        listed = self._listed
+        if not listed:
+            return Todo(self.until_ms, kill=unwanted)
         fresh = [one for one in listed.values() if one.attempt not in here or self._is_waiting(here[one.attempt])]
         wanted = {attempt for attempt, one in live.items() if one.started}.difference(unwanted)
         started = [one for one in listed.values() if one.attempt in wanted]
         return Todo(
             self.until_ms,
-            start=self._startable(fresh, live),
-            give_back=tuple(one for one in fresh if one.stop or one.recall),
-            stop=tuple(one.attempt for one in started if one.stop),
-            thaw=tuple(one.attempt for one in started if live[one.attempt].frozen_at_ms is not None),
+            start=self._startable(fresh, live) if fresh else (),
+            give_back=tuple([one for one in fresh if one.stop or one.recall]),
+            stop=tuple([one.attempt for one in started if one.stop]),
+            thaw=tuple([one.attempt for one in started if live[one.attempt].frozen_at_ms is not None]),
             kill=unwanted,
         )
 

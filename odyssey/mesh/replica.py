@@ -57,6 +57,7 @@ READ_MS: Final = 2_000
 BUSY_MS: Final = 50
 SLOW_WRITE_MS: Final = 1_000  # a leader whose disk is that slow hands over to a faster voter
 HAND_OVER_EVERY_MS: Final = 10 * 60_000
+_ANSWERS: Final = (AppendReply, HeartbeatReply)
 _LATE_MS: Final = 1_000  # boot time went on that much while we did not: the machine slept
 
 
@@ -150,12 +151,12 @@ class Replica:
         look: Callable[[], None] = lambda: None,
         prepare: Callable[[Command, Callable[[], None]], None] = lambda _, go_on: go_on(),
         number_at: Callable[[int], int] | None = None,
-        ticked: Callable[[], None] = lambda: None,
+        ticked: Callable[[int], None] = lambda _: None,
     ) -> None:
         """`look` is called whenever something may have changed: who leads, what is applied, who has answered.
         `prepare` is told what is to go onto the log here; it goes there when that calls back. `number_at` tells in
-        which generation an entry was written; without it all are of this one. `ticked` is called after each tick, so
-        that one timer is enough for a daemon."""
+        which generation an entry was written; without it all are of this one. `ticked` is called after each tick
+        with what `monotonic_ms` said, so that one timer is enough for a daemon, and one look at the clock."""
         self.scope, self.core, self._look, self._prepare = scope, core, look, prepare
         self._number_at, self._ticked = number_at or (lambda _: scope.generation), ticked
         self.heard_ms: dict[Member, int] = {}  # while this replica leads: when who last answered it
@@ -203,19 +204,24 @@ class Replica:
         if not self._running:
             return
         self._timers.call_later(TICK_MS / 1000, self._tick)
-        self._notice_sleep()
+        now = self._clock.monotonic_ms()
+        self._notice_sleep(self._clock.boottime_ms() - now)
         if self.stopped is None:
             self.core.tick()
-        now = self._clock.monotonic_ms()
+        if self._asked or self._reads:
+            self._end_what_is_late(now)
+        if self._taken_in:
+            self._forget_forwards(now)
+        self._hand_over_if_unfit(now)
+        self._pump()
+        self._ticked(now)
+
+    def _end_what_is_late(self, now: int) -> None:
         for request in [request for request, asked in self._asked.items() if asked.deadline_ms <= now]:
             if (asked := self._asked.pop(request, None)) is not None:  # who is told may ask anew, and all may change
                 asked.done(Unknown())
         for request in [request for request, read in self._reads.items() if read.deadline_ms <= now]:
             self._answer_read(request, None)
-        self._forget_forwards(now)
-        self._hand_over_if_unfit(now)
-        self._pump()
-        self._ticked()
 
     def _hand_over_if_unfit(self, now: int) -> None:
         """The disk is slow, or nearly full."""
@@ -230,8 +236,7 @@ class Replica:
             self._handed_over_ms = now
             self.core.transfer(max(heirs, key=lambda one: (self.core.peers[one].match, one)))
 
-    def _notice_sleep(self) -> None:
-        asleep_ms = self._clock.boottime_ms() - self._clock.monotonic_ms()
+    def _notice_sleep(self, asleep_ms: int) -> None:
         if asleep_ms - self._asleep_ms > _LATE_MS:
             self.core.step_down()
         self._asleep_ms = asleep_ms
@@ -261,27 +266,30 @@ class Replica:
             self.core.step(message)
         except NotUnderstood as newer:  # members in a form of a newer version: the log is as it was
             self._stand_down(newer)
-        if isinstance(message, AppendReply | HeartbeatReply) and message.term == self.core.term:
+        if isinstance(message, _ANSWERS) and message.term == self.core.term:
             self.heard_ms[message.sender] = self._clock.monotonic_ms()
 
     # -- proposals -----------------------------------------------------------------------------------------------------
 
     def propose(self, command: Command, done: Callable[[Outcome], None]) -> None:
         """Here if this replica leads, else through the leader. Orders of a coordinator are never forwarded."""
-        data = wire.encode_log(Logged(self._clock.wall_ms(), command))  # type: ignore[arg-type]
         if not self._running:
             done(Again(BUSY_MS))
         elif self.core.is_leader and self.low and isinstance(command, SubmitJobs):
             done(NoRoom())
         elif self.core.is_leader:
-            self._propose_prepared(command, data, done, isinstance(command, URGENT))
+            self._propose_prepared(command, self._logged(command), done, isinstance(command, URGENT))
         elif self.core.leader is None or hasattr(command, "fence"):
             done(Again(BUSY_MS))
+            return
         else:
             self._requests += 1
             self._asked[self._requests] = _Asked(self._clock.monotonic_ms() + FORWARD_MS, done)
-            self._send(self.core.leader, Forward(self.me, self._requests, data))
+            self._send(self.core.leader, Forward(self.me, self._requests, self._logged(command)))
         self._pump()
+
+    def _logged(self, command: Command) -> bytes:
+        return wire.encode_log(Logged(self._clock.wall_ms(), command))  # type: ignore[arg-type]
 
     def propose_config(self, config: Config) -> int:
         index = self.core.propose_config(config)
@@ -374,8 +382,6 @@ class Replica:
             read.done(index)
 
     def _pass_proofs(self) -> None:
-        if not self._proofs:
-            return
         term = self.core.term if self.core.is_leader else -1  # what another term proves says nothing about this one
         confirmed = self.core.confirmed_round
         proofs = [proof for proof in self._proofs if proof.term == term]
@@ -411,14 +417,15 @@ class Replica:
             ready = self.core.ready()
             if ready.write is not None:
                 self._write(ready.write)
-            for to, message in ready.messages:
-                self._send(to, message)
+            for outgoing in ready.messages:
+                self._send(outgoing.to, outgoing.message)
             if ready.fetch is not None and ready.fetch.digest != self._fetching and self.core.leader is not None:
                 self._fetch(ready.fetch, self.core.leader)
             self._leader_changed()
             if ready.committed:
                 self._apply(ready.committed)
-            self._pass_proofs()
+            if self._proofs:
+                self._pass_proofs()
             if not ready.committed:
                 return
 
@@ -457,9 +464,10 @@ class Replica:
 
     def _leader_changed(self) -> None:
         """Whoever waits for an old leader's word will not hear it."""
-        if self.core.leader == self._leader and (self.core.is_leader or not self._waiting):
+        core = self.core
+        if core.leader == self._leader and (core.is_leader or not self._waiting):
             return
-        self._leader = self.core.leader
+        self._leader = core.leader
         self.heard_ms.clear()
         self._tell_unknown()
 
@@ -495,10 +503,18 @@ class Replica:
         self._leader_changed()
 
     def _deliver(self, answers: Mapping[int, object]) -> None:
+        if self._arrived:
+            self._tell_arrived(answers)
+        if self._later:
+            self._call_later_ones()
+
+    def _tell_arrived(self, answers: Mapping[int, object]) -> None:
         for index, request in [known for known in self._arrived if known[0] <= self.applied]:
             self._arrived.remove((index, request))
             if (asked := self._asked.pop(request, None)) is not None:
                 asked.done(Accepted(index, answers.get(index)))
+
+    def _call_later_ones(self) -> None:
         due = [call for index, call in self._later if index <= self.applied]
         self._later = [known for known in self._later if known[0] > self.applied]
         for call in due:

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from odyssey.commands import Fence
 from odyssey.ids import AttemptId, NodeNumber, TaskId, attempt_id
 from odyssey.mesh.grants import Grants, Work
@@ -210,7 +212,7 @@ class Machine:
     def thaw(self, attempt: AttemptId, until_ms: int) -> None:
         one = self.here[attempt]
         if self.clock.at(self.world.now) < until_ms:
-            self.here[attempt] = one._replace(frozen_at_ms=None)
+            self.here[attempt] = msgspec.structs.replace(one, frozen_at_ms=None)
             self.world.runs(self, attempt, one.task)
             self.world.thawed += 1
 
@@ -221,13 +223,13 @@ class Machine:
         for attempt, one in self.here.items():
             if one.frozen_at_ms is None:
                 self._stop(attempt, one)
-                self.here[attempt] = one._replace(frozen_at_ms=now)
+                self.here[attempt] = msgspec.structs.replace(one, frozen_at_ms=now)
 
     def end(self, attempt: AttemptId, boots: int) -> None:
         one = self.here.get(attempt)
         if boots == self.boots and one is not None and not one.ended:
             self._stop(attempt, one)
-            self.here[attempt] = one._replace(ended=True)
+            self.here[attempt] = msgspec.structs.replace(one, ended=True)
 
     def exit(self, attempt: AttemptId, boots: int) -> None:
         """It ends by itself; who leads is told, by a report or by a witness."""

@@ -227,7 +227,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     raft(
         "applied before it is on the own disk",
         "log",
-        "stop = self.commit if self.commit < self.stable else self.stable",
+        "stop = min(self.commit, self.stable)",
         "stop = self.commit",
         "test_commit.py::test_a_follower_hands_out_only_what_is_on_its_disk",
     ),

@@ -115,16 +115,11 @@ class SimHands:
     # -- the port ------------------------------------------------------------------------------------------------------
 
     def here(self) -> Mapping[AttemptId, Here]:
-        return {
-            attempt: Here(
-                body.one.task,
-                started=True,
-                frozen_at_ms=body.frozen_at_ms,
-                ended=body.report is not None,
-                elapsed_ms=round(self._ran(body) * 1000),
-            )
-            for attempt, body in self.bodies.items()
-        }
+        return {attempt: self._shown(body) for attempt, body in self.bodies.items()}
+
+    def _shown(self, body: _Body) -> Here:
+        ran = body.ran if body.since is None else body.ran + (self.loop.time() - body.since)
+        return Here(body.one.task, True, body.frozen_at_ms, body.report is not None, round(ran * 1000))
 
     def reports(self) -> Mapping[AttemptId, Report]:
         return {attempt: body.report for attempt, body in self.bodies.items() if body.report is not None}
@@ -222,9 +217,6 @@ class SimHands:
     def _freeze_all(self) -> None:
         for attempt in list(self.bodies):
             self.freeze(attempt)
-
-    def _ran(self, body: _Body) -> float:
-        return body.ran + (self.loop.time() - body.since if body.since is not None else 0.0)
 
     def _go_on(self, body: _Body) -> None:
         if self.dead or self.asleep or body.since is not None:

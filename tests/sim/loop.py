@@ -28,20 +28,16 @@ class Idle(Exception):
 class Timer:
     """What `call_later` gives: may be cancelled."""
 
-    __slots__ = ("_args", "_callback")
+    __slots__ = ("args", "callback")
 
     def __init__(self, callback: Callable[..., object] | None, args: tuple[Any, ...]) -> None:
-        self._callback, self._args = callback, args
+        self.callback, self.args = callback, args
 
     def cancel(self) -> None:
-        self._callback, self._args = None, ()
+        self.callback, self.args = None, ()
 
     def cancelled(self) -> bool:
-        return self._callback is None
-
-    def run(self) -> None:
-        if self._callback is not None:
-            self._callback(*self._args)
+        return self.callback is None
 
 
 class VirtualLoop:
@@ -66,7 +62,9 @@ class VirtualLoop:
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Timer:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        timer = Timer(callback, args) if context is None else Timer(context.run, (callback, *args))
+        heappush(self._due, (self._now + delay, self._order(), timer))
+        return timer
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -107,7 +105,8 @@ class VirtualLoop:
                 when, _, timer = heappop(due)
                 if when > self._now:
                     self._now = when
-                timer.run()
+                if timer.callback is not None:
+                    timer.callback(*timer.args)
         finally:
             events._set_running_loop(before)
             self._running = False

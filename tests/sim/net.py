@@ -5,11 +5,13 @@ Never: looks into a letter.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from odyssey.clock import SeededEntropy
 from odyssey.ids import NodeId
 from tests.sim.loop import VirtualLoop
+
+T = TypeVar("T")
 
 
 class Weather(NamedTuple):
@@ -40,10 +42,10 @@ class Net:
         self.sent = self.delivered = 0
         self._moves: dict[NodeId, int] = {}  # how often a machine has changed its address
 
-    def send(self, sender: NodeId, to: NodeId, deliver: Callable[[], None]) -> None:
+    def send(self, sender: NodeId, to: NodeId, deliver: Callable[[NodeId, T], None], letter: T) -> None:
         self.sent += 1
         weather, entropy = self.weather, self._entropy
-        fate = entropy.bits(40)  # one draw for both: nearly even, as good as any
+        fate = entropy.below(1 << 40)  # one draw for both: nearly even, as good as any
         if (sender, to) in self.cut or fate % 1000 < weather.loss:
             return
         copies = 2 if (fate >> 20) % 1000 < weather.doubled else 1
@@ -51,15 +53,18 @@ class Net:
             delay_ms = 1 + entropy.below(weather.delay_ms)
             if weather.late and entropy.below(1000) < weather.late:
                 delay_ms += entropy.below(weather.very_late_ms)
-            self._loop.call_later(delay_ms / 1000, self._arrive, sender, to, self._address(sender, to), deliver)
+            moves = self._moves_of(sender, to)
+            self._loop.call_later(delay_ms / 1000, self._arrive, sender, to, moves, deliver, letter)
 
-    def _arrive(self, sender: NodeId, to: NodeId, address: tuple[int, int], deliver: Callable[[], None]) -> None:
-        if (sender, to) not in self.cut and self._address(sender, to) == address:
+    def _arrive(self, sender: NodeId, to: NodeId, moves: int, deliver: Callable[[NodeId, T], None], letter: T) -> None:
+        if (sender, to) not in self.cut and self._moves_of(sender, to) == moves:
             self.delivered += 1
-            deliver()
+            deliver(sender, letter)
 
-    def _address(self, sender: NodeId, to: NodeId) -> tuple[int, int]:
-        return self._moves.get(sender, 0), self._moves.get(to, 0)
+    def _moves_of(self, sender: NodeId, to: NodeId) -> int:
+        """The same as before: neither has moved since."""
+        moves = self._moves
+        return moves.get(sender, 0) + moves.get(to, 0) if moves else 0
 
     def move(self, node: NodeId) -> None:
         """It has another address: what is under way to it or from it is lost."""

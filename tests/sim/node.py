@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from odyssey import wire
 from odyssey.archiving import Habits
@@ -73,7 +73,7 @@ class WatchedBook(Book):
         replica, checks, member = self._node.replica, self._node.checks, self._node.member
         assert replica is not None
         for entry in entries:
-            checks.commits(member, next(iter(replica.core.log.since(entry.index, 1, 0))))
+            checks.commits(member, replica.core.log.since(entry.index, 1, 0)[0])
         answers: dict[int, list[Event]] = {}
         for some in _between_milestones(entries):
             answers |= super().apply(some)
@@ -103,7 +103,7 @@ class Clocks:
     slept_ms: int = 0
 
     def monotonic_ms(self) -> int:
-        return self.boottime_ms() - self.slept_ms
+        return self.loop.now_ms * (1_000_000 + self.rate_ppm) // 1_000_000 - self.slept_ms
 
     def boottime_ms(self) -> int:
         return self.loop.now_ms * (1_000_000 + self.rate_ppm) // 1_000_000
@@ -401,31 +401,29 @@ class SimNode:
 
     # -- when the machine runs -----------------------------------------------------------------------------------------
 
-    def run(self, boot: int, callback: Callable[[], None]) -> None:
+    def run(self, boot: int, callback: Callable[..., object], *args: Any) -> None:
         """Do it now, or when the machine is awake again; never after it went down."""
         if self.boots != boot or self.daemon is None:
             return
         if self.stalled_until > self.loop.time():
-            self.loop.call_at(self.stalled_until, self.run, boot, callback)
+            self.loop.call_at(self.stalled_until, self.run, boot, callback, *args)
             return
-        callback()
-        self._look()
-
-    def _look(self) -> None:
+        callback(*args)
         replica = self.replica
-        if replica is None:
-            return
-        core = replica.core
-        if core.is_leader and core.term != self._led:
-            self._led = core.term
-            if self.branches.has_rivals(self.lineage.tip):
-                self.witness.forgives = True
-            held = core.log.term(self.checks.last_committed)
-            if self.checks.last_committed < core.log.snapshot.index:
-                held = self.checks.committed[self.checks.last_committed][0]
-            self.checks.leads(self.member, core.term, held)
-            if self.book is not None:
-                self.walks[self.lineage.tip].leads(self.id, self.book.state)
+        if replica is not None and replica.core.is_leader and replica.core.term != self._led:
+            self._look_at_leader(replica.core)
+
+    def _look_at_leader(self, core: Core) -> None:
+        """It has won an election."""
+        self._led = core.term
+        if self.branches.has_rivals(self.lineage.tip):
+            self.witness.forgives = True
+        held = core.log.term(self.checks.last_committed)
+        if self.checks.last_committed < core.log.snapshot.index:
+            held = self.checks.committed[self.checks.last_committed][0]
+        self.checks.leads(self.member, core.term, held)
+        if self.book is not None:
+            self.walks[self.lineage.tip].leads(self.id, self.book.state)
 
     # -- ports ---------------------------------------------------------------------------------------------------------
 
@@ -434,12 +432,12 @@ class SimNode:
             self.checks.leaves(self.durable, letter.content)
         target = self.all.get(to)
         if target is not None:
-            self.net.send(self.id, to, lambda: target.arrive(self.id, letter))
+            self.net.send(self.id, to, target.arrive, letter)
 
     def arrive(self, sender: NodeId, letter: Letter) -> None:
         daemon = self.daemon
         if daemon is not None:
-            self.run(self.boots, lambda: daemon.receive(sender, letter))
+            self.run(self.boots, daemon.receive, sender, letter)
 
     def others(self) -> list[NodeId]:
         return [other for other in self.all if other != self.id]
@@ -496,7 +494,7 @@ class _Deferred(Worker):
     worker: SimWorker
 
     def run(self, job: Callable[[], T], done: Callable[[T | OdysseyError], None]) -> None:
-        self.worker.run(job, lambda found: self.node.run(self.boot, lambda: done(found)))
+        self.worker.run(job, lambda found: self.node.run(self.boot, done, found))
 
 
 @dataclass

@@ -130,7 +130,7 @@ class People:
     # -- how -----------------------------------------------------------------------------------------------------------
 
     def _door(self, chance: SeededEntropy) -> SimNode | None:
-        doors = [node for node in self._machines if node.replica is not None]
+        doors = [node for node in self._machines if node.up]
         return chance.choose(doors) if doors else None
 
     def _send(self, command: Command, ask: Ask | None, is_enough: Answered, chance: SeededEntropy, tries: int) -> None:

@@ -147,7 +147,7 @@ class Log:
 
     def hand_out(self, most: int) -> tuple[LogEntry, ...]:
         """Committed entries that are on this disk too, each once."""
-        stop = self.commit if self.commit < self.stable else self.stable
+        stop = min(self.commit, self.stable)
         if stop <= self.handed:
             return ()
         start = self.handed + 1 - self._first

@@ -8,7 +8,7 @@ Never: carries what a job is; `data` is bytes here.
 """
 
 import enum
-from typing import NamedTuple, NewType
+from typing import NewType
 
 import msgspec
 
@@ -133,7 +133,7 @@ class Role(enum.IntEnum):
     LEADER = 3
 
 
-class Write(NamedTuple):
+class Write(msgspec.Struct, frozen=True, gc=False):
     """Goes to disk in one transaction, before anything that depends on it."""
 
     number: int
@@ -142,12 +142,12 @@ class Write(NamedTuple):
     snapshot: Snapshot | None  # replaces all of the log on disk; `entries` are then all that follows it
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     to: Member
     message: AnyMessage
 
 
-class Ready(NamedTuple):
+class Ready(msgspec.Struct, frozen=True, gc=False):
     """Write `write`, tell the core when it is done; send `messages` now; apply `committed` in order.
 
     `fetch` is repeated until `install` was called, or until it is wanted no more.
