@@ -157,6 +157,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     blamed: JobId = JobId(0)  # the parent that failed, when tasks were skipped
     attempts: int = 0  # current attempts of its tasks; an ended job may still have losers that are stopping
     ended_index: int = 0  # log index at which its last task ended; 0 while live
+    ended_ms: int = 0  # wall time of that, for people
 
     @property
     def live(self) -> bool:

@@ -46,6 +46,10 @@ PURE = (
     "api/operations.py",
     "api/frames.py",
     "api/project.py",
+    "api/tally.py",
+    "api/names.py",
+    "api/teller.py",
+    "api/following.py",
     "tui/viewmodel.py",
 )
 LAB_EDGE = "scheduler/lab/__main__.py"

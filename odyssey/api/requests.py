@@ -122,6 +122,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attempt: int
     stdout: int = 0
     stderr: int = 0
+    is_over: bool = False  # its end was told too
 
 
 class Follow(Request[v.Told], frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 JOB_STATES: Final = ("waiting", "running", "done", "skipped", "cancelled", "failed")
 TASK_STATES: Final = ("waiting", "assigned", "running", "cancelling", "done", "failed", "cancelled", "skipped")
 OUTCOMES: Final = ("exited", "signalled", "timeout", "oom", "cancelled", "lost", "evicted", "not_here", "rejected")
+NODE_STATES: Final = ("up", "silent", "gone", "asleep", "finishing")
 STDOUT: Final = 1
 STDERR: Final = 2
 

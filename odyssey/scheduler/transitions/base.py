@@ -137,7 +137,7 @@ def settle(draft: Draft, entry: Entry, job_id: JobId) -> list[Event]:
         assert job is not None
         if job.ended_index or job.counts[T.WAITING] or job.counts[T.ASSIGNED] or job.counts[T.CANCELLING]:
             continue
-        draft.jobs[job.id] = replace(job, ended_index=entry.index, blockers=())
+        draft.jobs[job.id] = replace(job, ended_index=entry.index, ended_ms=entry.wall_ms, blockers=())
         state = job_state(job)
         events.append(JobEnded(entry.index, job.id, state))
         for child in sorted(draft.state.children.get(job.id, ())):

@@ -190,7 +190,8 @@ def retry(draft: Draft, entry: Entry, command: RetryTasks) -> list[Event]:
     if not spans:
         return [ChangedNothing(entry.index)]
     job = draft.jobs[job.id]
-    draft.jobs[job.id] = replace(job, ended_index=0, blamed=JobId(0), blockers=_live_parents(draft, job.parents))
+    blockers = _live_parents(draft, job.parents)
+    draft.jobs[job.id] = replace(job, ended_index=0, ended_ms=0, blamed=JobId(0), blockers=blockers)
     return [TasksRetried(entry.index, job.id, tidy(spans))]
 
 

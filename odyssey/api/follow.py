@@ -1,0 +1,91 @@
+"""Following a job until it has ended: output as it is written, moves, ends.
+
+Promises: the first byte is on its way within 30 ms of being written, the end of a job at once; whoever reads slowly
+slows down nobody but himself.
+Never: holds output in memory beyond one piece.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Final
+
+from odyssey.api import project
+from odyssey.api import requests as r
+from odyssey.api import views as v
+from odyssey.api.ledger import Ledger, Listener
+from odyssey.api.names import resolve
+from odyssey.api.ports import Counter
+from odyssey.api.teller import Teller
+from odyssey.model import Job
+
+LIVE_SECONDS: Final = 0.02  # between two looks while somebody writes
+CALM_SECONDS: Final = 1.0
+PROGRESS_MS: Final = 200
+
+
+class Following:
+    def __init__(self, counter: Counter, ledger: Ledger) -> None:
+        self._counter, self._ledger = counter, ledger
+
+    async def follow(self, request: r.Follow) -> AsyncGenerator[v.Told, None]:
+        meant = resolve(request.ref, self._counter.state, self._counter.owner)
+        teller = Teller(meant.job, meant.task, request, self._counter.outputs)
+        listener = self._ledger.listen(meant.job)
+        deaf = self._counter.outputs.watch(lambda _: listener.stir())
+        try:
+            job = self._counter.state.jobs[meant.job]
+            teller.all_of(job)
+            async for told in self._tell(teller, listener):
+                yield told
+        finally:
+            deaf()
+            self._ledger.leave(listener)
+
+    async def _tell(self, teller: Teller, listener: Listener) -> AsyncGenerator[v.Told, None]:
+        clock = self._counter.clock
+        progress = _Progress(clock.monotonic_ms())
+        while True:
+            self._hear(teller, listener)
+            state, now = self._counter.state, clock.monotonic_ms()
+            job = state.jobs[teller.job]
+            items = teller.items(state, now)
+            if job.ended_index and not items and not teller.has_more and not teller.look_again:
+                yield v.Told((*items, v.Over(self._ledger.view(job))))
+                return
+            items += progress.items(job, now, self._progress)
+            if items:
+                yield v.Told(tuple(items))
+            elif not teller.has_more:
+                await listener.wait(LIVE_SECONDS if teller.look_again else CALM_SECONDS)
+
+    def _hear(self, teller: Teller, listener: Listener) -> None:
+        retried, listener.retried = listener.retried, []
+        teller.again(retried)
+        if listener.is_everything:
+            listener.is_everything = False
+            teller.all_of(self._counter.state.jobs[teller.job])
+        dirty, listener.dirty = listener.dirty, {}
+        teller.look_at(dirty)
+
+    def _progress(self, job: Job) -> v.Progress:
+        told = self._ledger.observed()
+        now = project.going(told).get(job.id)
+        running = now.running if now is not None else 0
+        return v.Progress(project.counts(job, running), running, project.spread(self._counter.state, job.id))
+
+
+class _Progress:
+    """Some times a second at most, and only when it has changed."""
+
+    def __init__(self, now: int) -> None:
+        self._next_ms = now + PROGRESS_MS
+        self._last: v.Progress | None = None
+
+    def items(self, job: Job, now: int, make: Callable[[Job], v.Progress]) -> list[v.AnyItem]:
+        if now < self._next_ms:
+            return []
+        self._next_ms = now + PROGRESS_MS
+        made = make(job)
+        if made == self._last:
+            return []
+        self._last = made
+        return [made]

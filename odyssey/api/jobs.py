@@ -1,0 +1,156 @@
+"""Jobs as they are now, and what people do to them.
+
+Promises: a list is of one moment; a change is on the log when it is answered.
+Never: looks at every task of a job for one line of a list.
+"""
+
+from collections.abc import Iterator, Sequence
+from heapq import nlargest
+from typing import Final
+
+from odyssey.api import project
+from odyssey.api import requests as r
+from odyssey.api import views as v
+from odyssey.api.committing import Committing
+from odyssey.api.ledger import Ledger
+from odyssey.api.names import Meant, resolve
+from odyssey.api.ports import Counter
+from odyssey.commands import CancelTasks, Command, HoldJob, ReleaseJob, RetryTasks, SetPriority, Span
+from odyssey.errors import UsageError
+from odyssey.events import Event, TasksCancelling, TasksEnded, TasksRetried
+from odyssey.ids import JobId, index_of, task_id
+from odyssey.model import Job, TaskState, job_state
+
+RECENT_MS: Final = 3_600_000
+MOST_AT_ONCE: Final = 1_000  # jobs or tasks in one answer
+T = TaskState
+
+
+class Jobs:
+    def __init__(self, counter: Counter, ledger: Ledger, committing: Committing) -> None:
+        self._counter, self._ledger, self._committing = counter, ledger, committing
+
+    # -- lists ---------------------------------------------------------------------------------------------------------
+
+    async def jobs(self, request: r.Jobs) -> v.JobPage:
+        state, limit = self._counter.state, max(1, min(request.limit, MOST_AT_ONCE))
+        wanted = {self._meant(ref).job for ref in request.refs}
+        if request.states:
+            _check_words("state", request.states, v.JOB_STATES)
+        fitting = (
+            job
+            for job in ([state.jobs[one] for one in wanted if one in state.jobs] if wanted else state.jobs.values())
+            if (not request.below or job.id < request.below)
+            and (not request.user or job.user == request.user)
+            and (bool(wanted) or self._is_shown(request, job))
+        )
+        found = nlargest(limit + 1, fitting, key=lambda job: job.id)
+        more = found[limit - 1].id if len(found) > limit else 0
+        return v.JobPage(tuple(self._ledger.views(found[:limit])), more, self._counter.standing().age_ms)
+
+    def _is_shown(self, request: r.Jobs, job: Job) -> bool:
+        if request.states:
+            return v.JOB_STATES[job_state(job)] in request.states
+        return request.everything or not job.ended_index or self._is_recent(job)
+
+    def _is_recent(self, job: Job) -> bool:
+        return self._counter.clock.wall_ms() - (job.ended_ms or job.submitted_ms) < RECENT_MS
+
+    async def job(self, request: r.Job) -> v.JobDetail:
+        state = self._counter.state
+        meant = self._meant(request.ref)
+        job = state.jobs[meant.job]
+        view = self._ledger.views([job])[0]
+        tasks, following = self._tasks(job, meant, request)
+        return v.JobDetail(
+            view,
+            project.spec_view(job, state.nodes.values()),
+            tuple(tasks),
+            following,
+            job.parents,
+            tuple(sorted(state.children.get(job.id, ()))),
+        )
+
+    def _tasks(self, job: Job, meant: Meant, request: r.Job) -> tuple[list[v.TaskView], int | None]:
+        if request.states:
+            _check_words("state of a task", request.states, v.TASK_STATES)
+        limit = max(0, min(request.limit, MOST_AT_ONCE))
+        start, stop = max(0, request.start), job.spec.count
+        if meant.task is not None:
+            start, stop = meant.task, meant.task + 1
+        found: list[v.TaskView] = []
+        for view in self._task_views(job, start, stop):
+            if request.states and view.state not in request.states:
+                continue
+            if len(found) == limit:
+                return found, view.index
+            found.append(view)
+        return found, None
+
+    def _task_views(self, job: Job, start: int, stop: int) -> Iterator[v.TaskView]:
+        state, outputs = self._counter.state, self._counter.outputs
+        context = project.Context(project.names_of(state), self._ledger.observed(), outputs.note)
+        untouched = {}
+        for run in job.runs:
+            untouched.update(dict.fromkeys(range(max(start, run.start), min(stop, run.stop)), run.state))
+        for index in range(start, stop):
+            task = state.tasks.get(task_id(job.id, index))
+            if task is not None:
+                yield project.task_view(job, task, context)
+            else:
+                yield project.untouched_view(job, index, untouched.get(index, T.WAITING))
+
+    # -- changes -------------------------------------------------------------------------------------------------------
+
+    async def cancel(self, request: r.Cancel) -> v.Changed:
+        meant, only = self._spans(request)
+        job = self._counter.state.jobs.get(meant.job)
+        if job is not None and job.ended_index:
+            return v.Changed(meant.job, 0)
+        return await self._change(meant, CancelTasks(meant.job, only, self._counter.owner))
+
+    async def retry(self, request: r.Retry) -> v.Changed:
+        meant, only = self._spans(request)
+        return await self._change(meant, RetryTasks(meant.job, only, self._counter.owner))
+
+    async def hold(self, request: r.Hold) -> v.Changed:
+        meant = self._meant(request.ref)
+        return await self._change(meant, HoldJob(meant.job, self._counter.owner))
+
+    async def release(self, request: r.Release) -> v.Changed:
+        meant = self._meant(request.ref)
+        return await self._change(meant, ReleaseJob(meant.job, self._counter.owner))
+
+    async def prio(self, request: r.Prio) -> v.Changed:
+        meant = self._meant(request.ref)
+        return await self._change(meant, SetPriority(meant.job, request.priority, self._counter.owner))
+
+    def _meant(self, ref: str) -> Meant:
+        return resolve(ref, self._counter.state, self._counter.owner)
+
+    def _spans(self, request: r.Cancel | r.Retry) -> tuple[Meant, tuple[Span, ...]]:
+        meant = self._meant(request.ref)
+        own = ((meant.task, meant.task + 1),) if meant.task is not None else ()
+        return meant, request.only or own
+
+    async def _change(self, meant: Meant, command: Command) -> v.Changed:
+        return v.Changed(meant.job, changed_tasks(await self._committing.carry_out(command), meant.job))
+
+
+def changed_tasks(events: Sequence[Event], job: JobId) -> int:
+    indices: set[int] = set()
+    for event in events:
+        match event:
+            case TasksEnded(spans=spans) | TasksRetried(spans=spans) if event.job == job:
+                indices.update(index for start, stop in spans for index in range(start, stop))
+            case TasksCancelling(tasks=tasks) if event.job == job:
+                indices.update(map(index_of, tasks))
+            case _:
+                pass
+    return len(indices)
+
+
+def _check_words(what: str, words: Sequence[str], known: Sequence[str]) -> None:
+    for word in words:
+        if word not in known:
+            raise UsageError(f"{word[:40]!r} is no {what}", hint=f"use: {', '.join(known)}")

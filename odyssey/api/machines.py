@@ -1,0 +1,110 @@
+"""The mesh and its machines, as they are shown.
+
+Promises: what a machine has not told is None.
+Never: asks another machine.
+"""
+
+from odyssey import __version__
+from odyssey.api import project
+from odyssey.api import requests as r
+from odyssey.api import views as v
+from odyssey.api.ports import Counter, Standing
+from odyssey.ids import NodeId, NodeNumber
+from odyssey.messages import Beat, NodeState
+from odyssey.model import Node, job_state
+from odyssey.scheduler.snapshot import Seen
+
+
+class Machines:
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+
+    async def status(self, _: r.Status) -> v.StatusView:
+        counter, standing = self._counter, self._counter.standing()
+        state = counter.state
+        by_id = {node.id: node.name for node in state.nodes.values()}
+
+        def name(node: NodeId) -> str:
+            return by_id.get(node, node[:8])
+
+        views = self._views(standing)
+        up = [view for view in views if view.state == "up"]
+        jobs = dict.fromkeys(v.JOB_STATES, 0)
+        for job in state.jobs.values():
+            jobs[v.JOB_STATES[job_state(job)]] += 1
+        return v.StatusView(
+            standing.mesh,
+            standing.mesh_id,
+            name(counter.me),
+            counter.me,
+            standing.role,
+            name(standing.coordinator) if standing.coordinator is not None else None,
+            standing.term,
+            v.Quorum(standing.have, standing.need),
+            standing.can_lose,
+            tuple(map(name, standing.must_stay)),
+            {word: sum(view.state == word for view in views) for word in v.NODE_STATES},
+            jobs,
+            standing.age_ms / 1000,
+            standing.pid,
+            standing.supervisor_pid,
+            __version__,
+            standing.home,
+            standing.is_embedded,
+            sum(view.cpus for view in up),
+            sum(view.gpus for view in up),
+            standing.notes,
+        )
+
+    async def nodes(self, _: r.Nodes) -> v.NodeList:
+        return v.NodeList(tuple(self._views(self._counter.standing())))
+
+    async def down(self, request: r.Down) -> v.Nothing:
+        self._counter.down(request.now)
+        return v.Nothing()
+
+    def _views(self, standing: Standing) -> list[v.NodeView]:
+        counter = self._counter
+        seen, beats = counter.seen(), counter.beats()
+        return [
+            node_view(node, counter.me, standing, seen.get(number), beats.get(number), self._held(number))
+            for number, node in sorted(counter.state.nodes.items())
+            if not node.removed
+        ]
+
+    def _held(self, number: NodeNumber) -> int:
+        return len(self._counter.state.held.get(number, ()))
+
+
+def node_view(
+    node: Node, me: NodeId, standing: Standing, seen: Seen | None, last: tuple[Beat, int] | None, tasks: int
+) -> v.NodeView:
+    beat, age_ms = last if last is not None else (None, None)
+    told = beat.telemetry if beat is not None else None
+    state = seen.state if seen is not None else NodeState.UP if node.id == me else NodeState.SILENT
+    free = told.memory_free if told is not None else None
+    idle = told.cpu_free_milli if told is not None else None
+    return v.NodeView(
+        node.name,
+        node.id,
+        "finishing" if node.draining and state is NodeState.UP else v.NODE_STATES[state],
+        ("keeper" if node.id in standing.keepers else "worker") if standing.keepers else None,
+        node.id == standing.coordinator,
+        None,
+        node.owner,
+        node.os,
+        node.arch,
+        node.total.cpu_milli / 1000,
+        node.total.memory,
+        node.total.gpus,
+        project.percent_used(idle, node.total.cpu_milli),
+        project.percent_used(free, node.total.memory),
+        told.load_milli / 1000 if told is not None and told.load_milli is not None else None,
+        None,
+        told.owner.name.lower() if told is not None and told.owner is not None else None,
+        dict(node.labels),
+        __version__ if node.id == me else None,
+        age_ms / 1000 if age_ms is not None else None,
+        node.draining,
+        tasks,
+    )

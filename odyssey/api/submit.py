@@ -1,0 +1,69 @@
+"""A submit: checked, stamped with whose it is and where it came from, and put onto the log.
+
+What no machine could ever take is told here, with the machine that comes closest, so that nobody waits for nothing.
+
+Promises: the same client id gives the same jobs, before and after restarts; the answer comes when the log has it.
+Never: believes what a spec says of its user or its origin.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from odyssey.api import requests as r
+from odyssey.api import views as v
+from odyssey.api.committing import Committing
+from odyssey.api.ports import Counter
+from odyssey.commands import SubmitJobs
+from odyssey.errors import InvalidSpec, OdysseyError
+from odyssey.events import Event, JobSubmitted, SubmitRepeated
+from odyssey.ids import CLIENT_ID_BYTES, ClientId, JobId
+from odyssey.scheduler.draft import replace
+from odyssey.scheduler.needs import needs_fault
+from odyssey.spec import JobSpec, faults
+
+
+class Submitting:
+    def __init__(self, counter: Counter, committing: Committing) -> None:
+        self._counter, self._committing = counter, committing
+
+    async def submit(self, request: r.Submit) -> v.Submitted:
+        if len(request.client) != CLIENT_ID_BYTES:
+            raise InvalidSpec("the submit has no proper client id", hint="upgrade the program that sent it")
+        client = ClientId(request.client)
+        known = self._counter.state.clients.get(client)
+        if known is not None:
+            return self._answer(known.first, known.jobs)
+        specs = tuple(map(self._stamped, request.specs))
+        check(specs)
+        command = SubmitJobs(client, self._counter.log.applied, specs)
+        events = await self._committing.carry_out(command)
+        first, jobs = _numbers(events) or self._remembered(client)
+        return self._answer(first, jobs)
+
+    def _stamped(self, spec: JobSpec) -> JobSpec:
+        return replace(spec, user=self._counter.owner, origin=self._counter.me)
+
+    def _remembered(self, client: ClientId) -> tuple[JobId, int]:
+        known = self._counter.state.clients.get(client)
+        if known is None:
+            raise OdysseyError("the jobs were taken in, and their numbers are not known here", hint="odyssey ps")
+        return known.first, known.jobs
+
+    def _answer(self, first: JobId, jobs: int) -> v.Submitted:
+        known = (self._counter.state.jobs.get(JobId(number)) for number in range(first, first + jobs))
+        return v.Submitted(first, jobs, sum(job.spec.count for job in known if job is not None))
+
+
+def check(specs: Sequence[JobSpec]) -> None:
+    found = [*faults(tuple(specs)), *filter(None, (needs_fault(spec.want.needs) for spec in specs))]
+    if found:
+        raise InvalidSpec(found[0].error, hint=found[0].hint)
+
+
+def _numbers(events: Iterable[Event]) -> tuple[JobId, int] | None:
+    jobs = [event.job for event in events if isinstance(event, JobSubmitted)]
+    if jobs:
+        return min(jobs), len(jobs)
+    for event in events:
+        if isinstance(event, SubmitRepeated):
+            return event.first, event.jobs
+    return None

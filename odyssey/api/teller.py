@@ -1,0 +1,221 @@
+"""What is to be told of one job next, to somebody who has been told so much already.
+
+The truth is the state and what the outputs hold; a listener only says where to look. So whoever comes back after a
+restart of the daemon, or takes his time, misses nothing and hears nothing twice.
+
+Promises: of each task first that a machine has it, then its output, byte for byte, then how it ended; tries one after
+the other; the job's end last, once. What is told at a time is bounded.
+Never: waits: `look_again` says whether something may come without an event.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from odyssey.api import project
+from odyssey.api import requests as r
+from odyssey.api import views as v
+from odyssey.api.ports import Outputs
+from odyssey.commands import Span
+from odyssey.ids import AttemptId, JobId, NodeNumber, index_of, task_id
+from odyssey.model import ENDED, Job, Outcome, Task, TaskState, Try, array_index
+from odyssey.scheduler.runs import outside
+from odyssey.scheduler.state import State
+
+PIECE: Final = 64 << 10  # of one stream at a time
+ENOUGH_BYTES: Final = 256 << 10
+ENOUGH_ITEMS: Final = 256
+COMPLETE_MS: Final = 2_000  # for the last bytes of an attempt to arrive whose end is known
+
+
+class Thread:
+    """How far one task has been told."""
+
+    __slots__ = ("announced", "ended_ms", "finished", "offsets")
+
+    def __init__(self, finished: frozenset[AttemptId]) -> None:
+        self.finished = set(finished)  # tries of which all is told
+        self.announced: AttemptId | None = None
+        self.offsets = {v.STDOUT: 0, v.STDERR: 0}  # of the try that is being told
+        self.ended_ms: int | None = None  # since when its end is waited for
+
+    def begin(self, attempt: AttemptId, marks: dict[int, r.Mark]) -> None:
+        mark = marks.get(attempt)
+        self.announced, self.ended_ms = attempt, None
+        self.offsets = {v.STDOUT: mark.stdout if mark else 0, v.STDERR: mark.stderr if mark else 0}
+
+    def finish(self, attempt: AttemptId) -> None:
+        self.finished.add(attempt)
+        self.announced = None
+
+
+class Teller:
+    def __init__(self, job: JobId, only: int | None, request: r.Follow, outputs: Outputs) -> None:
+        self.job, self._only, self._request, self._outputs = job, only, request, outputs
+        self._marks = {mark.attempt: mark for mark in request.marks}
+        self._finished = frozenset(AttemptId(mark.attempt) for mark in request.marks if mark.is_over)
+        self._told: set[int] = {index for start, stop in request.told for index in range(start, stop)}
+        self._todo: dict[int, None] = {}
+        self._open: dict[int, Thread] = {}  # tasks of which more may come, or of which not all could be told
+        self.is_over = False
+
+    # -- where to look -------------------------------------------------------------------------------------------------
+
+    def all_of(self, job: Job) -> None:
+        """Look at every task that something has happened to."""
+        ended = (range(run.start, run.stop) for run in job.runs if run.state in ENDED)
+        recorded = outside(job.runs, job.spec.count)
+        self.look_at(index for indices in (recorded, *ended) for index in indices)
+
+    def look_at(self, indices: Iterable[int]) -> None:
+        only = self._only
+        self._todo.update((index, None) for index in indices if only is None or index == only)
+
+    def again(self, spans: Iterable[Span]) -> None:
+        """These were retried: their ends will come once more."""
+        for start, stop in spans:
+            self._told.difference_update(range(start, stop))
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._todo)
+
+    @property
+    def look_again(self) -> bool:
+        """Somebody writes, or its last bytes are on their way."""
+        return bool(self._open)
+
+    # -- what there is to tell -----------------------------------------------------------------------------------------
+
+    def items(self, state: State, now_ms: int) -> list[v.AnyItem]:
+        """Up to so much of it. None is left when this gives none and `has_more` is False."""
+        job = state.jobs[self.job]
+        found: list[v.AnyItem] = []
+        size = 0
+        for index in [*self._open, *(index for index in self._todo if index not in self._open)]:
+            self._todo.pop(index, None)
+            if index in self._told:
+                continue
+            for item in self._of_task(state, job, index, now_ms):
+                found.append(item)
+                size += len(item.data) if isinstance(item, v.Output) else 0
+                if size >= ENOUGH_BYTES or len(found) >= ENOUGH_ITEMS:
+                    break
+            if size >= ENOUGH_BYTES or len(found) >= ENOUGH_ITEMS:
+                if index not in self._told:
+                    self._todo[index] = None
+                break
+        return found
+
+    def _of_task(self, state: State, job: Job, index: int, now_ms: int) -> Iterator[v.AnyItem]:
+        task = state.tasks.get(task_id(job.id, index))
+        if task is None:
+            yield from self._untouched(job, index)
+            return
+        name = project.names_of(state)
+        thread = self._open.get(index) or Thread(self._finished)
+        self._open[index] = thread
+        number = task.tries_total - len(task.tries)
+        is_over = task.state in ENDED
+        for one in task.tries:
+            number += 1
+            if one.attempt in thread.finished or self._skips(task, one):
+                continue
+            yield from self._announce(thread, index, one.attempt, number, name(one.node))
+            yield from self._output(thread, index, one.attempt)
+            if not self._has_all(thread, one.attempt, now_ms):
+                return
+            thread.finish(one.attempt)
+            if not (is_over and one is task.tries[-1]):
+                yield self._moved(one, index, name)
+        if is_over:
+            self._told.add(index)
+            del self._open[index]
+            yield ended(job, task, name, self._outputs)
+            return
+        yield from self._current(thread, task, index, number, name)
+
+    def _skips(self, task: Task, one: Try) -> bool:
+        """In groups only the last try of what has ended counts; what never began has nothing to tell."""
+        if self._request.is_grouped or self._request.without_output:
+            return task.state not in ENDED or one is not task.tries[-1]
+        return one.outcome is Outcome.REJECTED and one is not task.tries[-1]
+
+    def _current(
+        self, thread: Thread, task: Task, index: int, number: int, name: Callable[[NodeNumber], str]
+    ) -> Iterator[v.AnyItem]:
+        """The try that a machine has now. Of two that race the older one is told, until one has won."""
+        current = next((one for one in task.attempts if one.slot), None)
+        if self._request.is_grouped or self._request.without_output or current is None:
+            self._open.pop(index, None)
+            if thread.finished:
+                self._open[index] = thread
+            return
+        yield from self._announce(thread, index, current.id, number + 1, name(current.node))
+        yield from self._output(thread, index, current.id)
+
+    def _announce(self, thread: Thread, index: int, attempt: AttemptId, number: int, node: str) -> Iterator[v.AnyItem]:
+        if thread.announced != attempt:
+            thread.begin(attempt, self._marks)
+            yield v.Began(index, attempt, number, node)
+
+    def _output(self, thread: Thread, index: int, attempt: AttemptId) -> Iterator[v.AnyItem]:
+        if self._request.without_output:
+            return
+        for stream in (v.STDOUT, v.STDERR):
+            extent = self._outputs.extent(attempt, stream)
+            while extent is not None and thread.offsets[stream] < extent.size:
+                at = thread.offsets[stream]
+                data = self._outputs.read(attempt, stream, at, min(PIECE, extent.size - at))
+                if not data:
+                    break
+                thread.offsets[stream] += len(data)
+                yield v.Output(index, attempt, stream, at, data)
+
+    def _has_all(self, thread: Thread, attempt: AttemptId, now_ms: int) -> bool:
+        """Of an attempt that has ended. Bytes that do not come in a while will not come."""
+        if self._request.without_output:
+            return True
+        extents = [self._outputs.extent(attempt, stream) for stream in (v.STDOUT, v.STDERR)]
+        if all(extent is None or extent.is_complete for extent in extents):
+            return True
+        if thread.ended_ms is None:
+            thread.ended_ms = now_ms
+        return now_ms - thread.ended_ms >= COMPLETE_MS
+
+    def _moved(self, one: Try, index: int, name: Callable[[NodeNumber], str]) -> v.Moved:
+        told = project.told(one)
+        reason = self._outputs.note(one.attempt) or told.reason or ""
+        return v.Moved(index, one.attempt, name(one.node), v.OUTCOMES[one.outcome], reason, one.run_ms)
+
+    def _untouched(self, job: Job, index: int) -> Iterator[v.AnyItem]:
+        """A task that is only a number in a run: it has ended without a try, or it waits."""
+        state = next((run.state for run in job.runs if run.start <= index < run.stop), TaskState.WAITING)
+        if state in ENDED:
+            self._told.add(index)
+            view = project.untouched_view(job, index, state)
+            status = project.INTERRUPTED if state is TaskState.CANCELLED else project.OURS
+            yield v.Ended(
+                index, view.state, None, None, None, view.reason, None, None, None, None, status,
+                array_index=view.array_index,
+            )  # fmt: skip
+
+
+def ended(job: Job, task: Task, name: Callable[[NodeNumber], str], outputs: Outputs) -> v.Ended:
+    end = project.ending(task)
+    last = task.tries[-1] if task.tries else None
+    attempt = last.attempt if last is not None else None
+    return v.Ended(
+        index_of(task.id),
+        task.state.name.lower(),
+        end.exit_code,
+        end.signal,
+        v.OUTCOMES[end.outcome] if end.outcome is not None else None,
+        (outputs.note(attempt) if attempt is not None else None) or end.reason,
+        name(last.node) if last is not None else None,
+        attempt,
+        last.started_ms or None if last is not None else None,
+        last.ended_ms or None if last is not None else None,
+        end.exit_status,
+        outputs.unread(attempt) if job.spec.stdin and attempt is not None else None,
+        array_index(job.spec, index_of(task.id)),
+    )

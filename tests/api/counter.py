@@ -1,0 +1,198 @@
+"""A daemon from the side of the counter: a real state, changed by the real `apply`, without a log or hands.
+
+Promises: what is proposed is applied at once, or when the test lets it, or never; outputs are what the test wrote.
+Never: runs anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from odyssey.api import views as v
+from odyssey.api.desk import handlers
+from odyssey.api.door import Door
+from odyssey.api.ports import Extent, Outputs, Standing
+from odyssey.commands import Command, EndBackoff
+from odyssey.events import Event
+from odyssey.ids import AttemptId, JobId, NodeId, NodeNumber, TaskId, UserId, task_id
+from odyssey.mesh.lease import Here
+from odyssey.mesh.letters import Accepted, Outcome
+from odyssey.messages import Beat
+from odyssey.model import Outcome as End
+from odyssey.scheduler.snapshot import Seen
+from odyssey.scheduler.state import State
+from tests.builders import Mesh
+from tests.fakes import FakeClock
+
+T = TypeVar("T")
+
+
+class FakeOutputs(Outputs):
+    def __init__(self) -> None:
+        self.written: dict[tuple[AttemptId, int], bytearray] = defaultdict(bytearray)
+        self.complete: set[AttemptId] = set()
+        self.cut: dict[tuple[AttemptId, int], int] = {}
+        self.notes: dict[AttemptId, str] = {}
+        self.left: dict[AttemptId, int] = {}
+        self.watchers: list[Callable[[AttemptId], None]] = []
+
+    def write(self, attempt: AttemptId, data: bytes, stream: int = v.STDOUT) -> None:
+        self.written[attempt, stream] += data
+        for changed in list(self.watchers):
+            changed(attempt)
+
+    def read(self, attempt: AttemptId, stream: int, offset: int, limit: int) -> bytes:
+        return bytes(self.written[attempt, stream][offset : offset + limit])
+
+    def extent(self, attempt: AttemptId, stream: int) -> Extent | None:
+        if (attempt, stream) not in self.written and attempt not in self.complete:
+            return None
+        size = len(self.written[attempt, stream])
+        return Extent(size, attempt in self.complete, self.cut.get((attempt, stream), 0))
+
+    def note(self, attempt: AttemptId) -> str | None:
+        return self.notes.get(attempt)
+
+    def unread(self, attempt: AttemptId) -> int | None:
+        return self.left.get(attempt)
+
+    def watch(self, changed: Callable[[AttemptId], None]) -> Callable[[], None]:
+        self.watchers.append(changed)
+        return lambda: self.watchers.remove(changed)
+
+
+class FakeCounter:
+    me = NodeId("node-000000000000000000001")
+    owner = UserId("anna")
+
+    def __init__(self, home: Path, mesh: Mesh | None = None) -> None:
+        self.mesh = mesh or Mesh()
+        if mesh is None:
+            self.mesh.machine("titan")
+        self.home = home
+        self.clock = FakeClock()
+        self.outputs = FakeOutputs()
+        self.running: dict[AttemptId, Here] = {}
+        self.heard: list[Callable[[Sequence[Event]], None]] = []
+        self.outcomes: list[Outcome] = []  # of the next proposals, instead of being applied
+        self.proposed: list[Command] = []
+        self.downs: list[bool] = []
+        self.segments: dict[bytes, bytes] = {}
+        self.grown: list[tuple[bytes, int, bool]] = []
+
+    # -- ports ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        return self.mesh.state
+
+    @property
+    def log(self) -> FakeCounter:
+        return self
+
+    @property
+    def applied(self) -> int:
+        return self.state.head.index
+
+    @property
+    def manners(self) -> Any:
+        raise NotImplementedError
+
+    def propose(self, command: Command, done: Callable[[Outcome], None]) -> None:
+        self.proposed.append(command)
+        if self.outcomes:
+            done(self.outcomes.pop(0))
+        else:
+            events = self.do(command)
+            done(Accepted(self.state.head.index, events))
+
+    def read(self, done: Callable[[int | None], None]) -> None:
+        done(self.applied)
+
+    def here(self) -> Mapping[AttemptId, Here]:
+        return self.running
+
+    def seen(self) -> Mapping[NodeNumber, Seen]:
+        return {number: Seen() for number in self.state.nodes}
+
+    def beats(self) -> Mapping[NodeNumber, tuple[Beat, int]]:
+        return {}
+
+    def standing(self) -> Standing:
+        return Standing(
+            "anna's mesh", "ab" * 16, "keeper", self.me, 1, 1, 1, 0, (self.me,), 0, 4711, None, str(self.home), True,
+            frozenset({self.me}),
+        )  # fmt: skip
+
+    def subscribe(self, heard: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        self.heard.append(heard)
+        return lambda: self.heard.remove(heard)
+
+    def segment(self, digest: bytes, done: Callable[[bytes | None], None]) -> None:
+        done(self.segments.get(digest))
+
+    def stdin_grew(self, name: bytes, size: int, is_complete: bool) -> None:
+        self.grown.append((name, size, is_complete))
+
+    def doctor(self, done: Callable[[v.DoctorView], None]) -> None:
+        done(v.DoctorView(()))
+
+    def down(self, now: bool) -> None:
+        self.downs.append(now)
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def do(self, command: Command) -> list[Event]:
+        return self.tell(self.mesh.do(command))
+
+    def tell(self, events: list[Event]) -> list[Event]:
+        for heard in list(self.heard):
+            heard(events)
+        return events
+
+    def assign(self, job: int, *indices: int, node: int = 1) -> list[AttemptId]:
+        """A machine has these now, and begins them."""
+        self.tell(self.mesh.assign(job, node, *indices))
+        attempts = [self.mesh.attempt(job, index) for index in indices or (0,)]
+        for attempt, index in zip(attempts, indices or (0,), strict=True):
+            self.running[attempt] = Here(task_id(job, index))
+        return attempts
+
+    def end(self, job: int, index: int = 0, outcome: End = End.EXITED, code: int = 0, **fields: Any) -> None:
+        attempt = self.mesh.attempt(job, index)
+        self.running.pop(attempt, None)
+        self.outputs.complete.add(attempt)
+        self.tell(self.mesh.report(job, index, outcome, code, **fields))
+
+    def end_backoff(self, *tasks: TaskId) -> None:
+        self.do(EndBackoff(self.mesh.fence, tasks))
+
+    def submit(self, **fields: Any) -> JobId:
+        before = len(self.mesh.events)
+        job = self.mesh.submit(**fields)
+        self.tell(self.mesh.events[before:])
+        return job
+
+
+@asynccontextmanager
+async def opened(counter: FakeCounter, path: Path) -> AsyncIterator[Door]:
+    """Bugs of handlers are raised at the end."""
+    bugs: list[BaseException] = []
+    door = Door(handlers(counter), bugs.append)
+    await door.open(path)
+    try:
+        yield door
+    finally:
+        await door.close()
+        if bugs:
+            raise bugs[0]
+
+
+async def blocking(call: Callable[[], T]) -> T:
+    """What a program does, while the daemon goes on here."""
+    return await asyncio.to_thread(call)
