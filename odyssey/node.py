@@ -74,6 +74,7 @@ class World(NamedTuple):
     keys: Keys
     move: Callable[[Move, Lineage], None]  # to another generation: ends this daemon, and starts one that is there
     habits: Habits = Habits()  # of history
+    watch: Callable[[Sequence[Event]], None] = lambda _: None  # is told what the newest entries have made true
 
 
 class Node:
@@ -223,6 +224,7 @@ class Node:
         self.holding.applied(events)
         if self.coordinator is not None:
             self.coordinator.applied(events)
+        self._world.watch(events)
 
     # -- letters -------------------------------------------------------------------------------------------------------
 

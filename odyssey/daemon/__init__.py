@@ -1,0 +1,1 @@
+"""The process that is always there: one per home."""

@@ -1,0 +1,69 @@
+"""The world of a daemon that has nobody to talk to: a mesh of one.
+
+Promises: a letter to somebody else is lost, as letters may be; bytes of somebody else are not to be had.
+Never: answers from within the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from odyssey.commands import Report
+from odyssey.ids import AttemptId, NodeId
+from odyssey.mesh.lease import Here
+from odyssey.mesh.letters import Letter
+from odyssey.mesh.raft.types import Member
+from odyssey.mesh.transfer import Bulk
+from odyssey.messages import Listed
+from odyssey.spec import JobSpec
+
+
+class Timers(Protocol):
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> object: ...
+
+
+class NoLinks:
+    def send(self, to: NodeId, letter: Letter) -> None:
+        """Nobody is there."""
+
+
+class NoBulk(Bulk):
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+
+    def ask(
+        self, source: Member, digest: bytes, first: int, doubted: bool, done: Callable[[Sequence[bytes] | None], None]
+    ) -> None:
+        self._timers.call_later(0, lambda: done(None))
+
+    def ask_segment(self, source: Member, digest: bytes, start: int, done: Callable[[bytes | None], None]) -> None:
+        self._timers.call_later(0, lambda: done(None))
+
+
+class NoHands:
+    """Of a machine on which nothing can run."""
+
+    def here(self) -> Mapping[AttemptId, Here]:
+        return {}
+
+    def reports(self) -> Mapping[AttemptId, Report]:
+        return {}
+
+    def lease(self, until_ms: int, told: Callable[[], None] = lambda: None) -> None:
+        told()
+
+    def start(self, one: Listed, spec: JobSpec) -> None:
+        """Never asked: nothing can be submitted."""
+
+    def refuse(self, one: Listed) -> None: ...
+
+    def stop(self, attempt: AttemptId) -> None: ...
+
+    def freeze(self, attempt: AttemptId) -> None: ...
+
+    def thaw(self, attempt: AttemptId) -> None: ...
+
+    def kill(self, attempt: AttemptId) -> None: ...
+
+    def forget(self, attempt: AttemptId) -> None: ...

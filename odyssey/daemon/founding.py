@@ -1,0 +1,150 @@
+"""How a machine comes to a mesh of its own, and how its store is opened again.
+
+Founding is: a key, a note that says which mesh it will be, an empty store, the note again that says that it is there.
+Each step is whole or not at all, so whoever is interrupted goes on where it was.
+
+Promises: once the note says that there is a store, no other one is ever made in its place; what is asked of a store is
+asked in the thread that will use it.
+Never: begins a second mesh in one home.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from odyssey import wire
+from odyssey.book import Book
+from odyssey.clock import Entropy
+from odyssey.errors import CallersError, WireError
+from odyssey.ids import UserId
+from odyssey.mesh.generation import ID_BYTES, Generation, Lineage
+from odyssey.mesh.home import SqliteHome
+from odyssey.mesh.identity import Identity
+from odyssey.mesh.opening import Aside, open_or_begin_anew
+from odyssey.mesh.recover import found
+from odyssey.mesh.sidefiles import refused
+from odyssey.mesh.store import Damaged, Loaded, NoStore, Settings, Store, StoreError
+from odyssey.mesh.succession import Move, at_rest
+from odyssey.paths import Home, write_whole
+
+_BYTES: Final = 4
+
+
+class Belonging(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Which mesh this machine is in."""
+
+    mesh: bytes
+    root: Generation
+    name: str  # of the mesh
+    owner: UserId  # of this machine
+    machine: str  # the name it asks for
+    has_store: bool = False
+
+
+class Lost(CallersError):
+    """What a mesh knew is not there any more."""
+
+
+class Opened(NamedTuple):
+    """A store, and all that a daemon needs of it."""
+
+    store: Store
+    loaded: Loaded
+    book: Book
+    asides: tuple[Aside, ...] = ()
+
+
+# -- which mesh --------------------------------------------------------------------------------------------------------
+
+
+def begin(owner: UserId, machine: str, mesh_name: str, entropy: Entropy) -> Belonging:
+    name = mesh_name or f"{owner}'s mesh"
+    return Belonging(entropy.token(16), Generation(1, entropy.token(ID_BYTES)), name, owner, machine)
+
+
+def save(home: Home, belonging: Belonging) -> None:
+    data = wire.encode_log(belonging)
+    try:
+        write_whole(home.mesh, crc32(data).to_bytes(_BYTES, "big") + data)
+    except OSError as error:
+        raise refused(home.mesh, error) from error
+
+
+def load(home: Home) -> Belonging | None:
+    """None: this machine is in no mesh yet."""
+    try:
+        text = home.mesh.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refused(home.mesh, error) from error
+    try:
+        if crc32(text[_BYTES:]).to_bytes(_BYTES, "big") != text[:_BYTES]:
+            raise WireError("its checksum is another one")
+        return wire.decode_log(text[_BYTES:], Belonging)
+    except WireError as error:
+        hint = "put its copy back; without it nobody knows which mesh this machine is in"
+        raise Lost(f"{home.mesh} cannot be read: {error.message}", hint=hint) from error
+
+
+# -- its store: in the thread that uses it -----------------------------------------------------------------------------
+
+
+class Storehouse:
+    """Opens the store of one home, again and again."""
+
+    def __init__(self, home: Home, identity: Identity, belonging: Belonging, entropy: Entropy, settings: Settings):
+        self.home, self.identity, self.belonging = home, identity, belonging
+        self._sqlite = SqliteHome(home.path, entropy, belonging.mesh, identity.id, belonging.root, settings)
+
+    def open(self) -> Opened:
+        if not self.belonging.has_store:
+            self._begin()
+        try:
+            store, asides = open_or_begin_anew(self._sqlite, joined=False)
+        except NoStore as error:
+            hint = f"put its newest copy back; or move {self.home.path} away to begin a new mesh without its jobs"
+            raise Lost(f"the log of this machine's mesh is gone: there is no {self._sqlite.path}", hint=hint) from error
+        try:
+            found(store)  # if that was interrupted
+            loaded, book = store.load(), Book()
+            if loaded.snapshot.index:
+                book.load(store.snapshot_slices(loaded.snapshot.digest))
+        except BaseException:
+            store.close()
+            raise
+        return Opened(store, loaded, book, asides)
+
+    def _begin(self) -> None:
+        """Nobody has relied yet on what is there."""
+        try:
+            self._sqlite.open().close()
+        except NoStore:
+            self._sqlite.create(founds=True).close()
+        except Damaged as error:
+            self._sqlite.set_aside(error)
+            self._sqlite.create(founds=True).close()
+        self.belonging = msgspec.structs.replace(self.belonging, has_store=True)
+        save(self.home, self.belonging)
+
+    def move(self, move: Move, lineage: Lineage) -> None:
+        """The store goes over to another generation; nobody uses it just now."""
+        store = self._sqlite.open()
+        try:
+            settled = at_rest(move, lineage, store)
+            if settled is Move.BEGIN_ANEW:
+                store.close()
+                self._sqlite.set_aside(Damaged("of an older generation", hint="", path=self._sqlite.path))
+                store = self._sqlite.create()
+            if settled is not None:
+                store.adopt(lineage)
+            if settled is Move.FOUND:
+                found(store)
+        finally:
+            store.close()
+
+
+__all__ = ["Aside", "Belonging", "Lost", "Opened", "StoreError", "Storehouse", "begin", "load", "save"]

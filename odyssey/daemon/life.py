@@ -1,0 +1,280 @@
+"""One machine's part in its mesh, over and over: a store is opened, a node lives on it, and when the disk fails or the
+mesh moves to another generation, the next life begins on what is there then.
+
+What outlives a life is given in: the hands, the clock, how the machine is. Whoever wants to know of the state asks for
+the node of now, and may be without one for a while.
+
+Promises: one life at a time; the next one begins only when the store of the one before is closed; a disk that fails is
+tried again after `wait_ms`; the machine is a member as soon as it leads, with the facts of now.
+Never: ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from odyssey.agent import Hands
+from odyssey.archiving import Habits
+from odyssey.clock import Clock, Entropy
+from odyssey.commands import AdmitNode, Command, Facts, UpdateNode
+from odyssey.daemon import notes
+from odyssey.daemon.alone import NoBulk, NoLinks
+from odyssey.daemon.founding import Belonging, Opened, Storehouse
+from odyssey.errors import OdysseyError
+from odyssey.events import Event
+from odyssey.mesh.generation import Lineage
+from odyssey.mesh.keeper import Keeper
+from odyssey.mesh.lease import Lease
+from odyssey.mesh.letters import Accepted, Outcome
+from odyssey.mesh.opening import wait_ms
+from odyssey.mesh.raft.core import Core
+from odyssey.mesh.raft.log import Log
+from odyssey.mesh.succession import Keys, Move
+from odyssey.mesh.worker import ThreadWorker
+from odyssey.messages import BootId, Keeping, Telemetry
+from odyssey.model import Node as Machine
+from odyssey.node import Node, World
+
+WELL_MS: Final = 60_000  # a life that lasted so long was none that failed at once
+LOOK_S: Final = 1.0
+_log: Final = logging.getLogger(__name__)
+
+
+class Body(NamedTuple):
+    """What outlives a life."""
+
+    clock: Clock
+    entropy: Entropy
+    hands: Hands
+    boot: BootId
+    until_ms: Callable[[], int]  # what the hands remember of the lease
+    health: Callable[[], Telemetry]
+    facts: Callable[[], Facts]
+    habits: Habits = Habits()
+
+
+class Life:
+    def __init__(self, storehouse: Storehouse, body: Body, changed: Callable[[Sequence[Event] | None], None]) -> None:
+        """`changed` is told what has become true; None: another state is there now, or none."""
+        self._storehouse, self._body, self._changed = storehouse, body, changed
+        self._loop = asyncio.get_running_loop()
+        self.node: Node | None = None
+        self.trouble: OdysseyError | None = None  # why there is no node
+        self._worker: ThreadWorker | None = None
+        self._keeper: Keeper | None = None
+        self._notes: notes.NoteFile | None = None
+        self._failures = 0
+        self._began_ms = 0
+        self._stopped = self._proposing = False
+
+    @property
+    def belonging(self) -> Belonging:
+        return self._storehouse.belonging
+
+    # -- beginning -----------------------------------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        """The first life. Raises what a person has to mend."""
+        over = self._loop.create_future()
+        self._open(over.set_result)
+        found: Opened | OdysseyError = await over
+        if isinstance(found, OdysseyError):
+            await self._let_go()
+            raise found
+        self._live(found)
+
+    def _open(self, done: Callable[[Opened | OdysseyError], None]) -> None:
+        self._worker = ThreadWorker(self._loop)
+        self._worker.run(self._storehouse.open, done)
+
+    def _live(self, opened: Opened) -> None:
+        assert self._worker is not None
+        for aside in opened.asides:
+            _log.error("a damaged file was set aside as %s: %s", aside.path, aside.error)
+        body, worker, identity = self._body, self._worker, opened.store.identity
+        log = Log(opened.loaded.snapshot, opened.loaded.entries, opened.loaded.hard.commit)
+        core = Core(identity.member, opened.loaded.hard, log, body.entropy, identity.lineage.first_term)
+        self._keeper = Keeper(opened.store, worker, NoBulk(self._loop), self._fail)
+        self._notes = notes.NoteFile(self._storehouse.home.lease, worker, self._loop)
+        self._began_ms = body.clock.monotonic_ms()
+        lease = Lease(body.boot, body.clock.boottime_ms(), notes.read(self._storehouse.home.lease), body.until_ms())
+        total = body.facts().total
+        self.node = Node(identity.lineage, core, opened.book, lease, total, self._world(identity.store))
+        self.trouble = None
+        self._proposing = False
+        self.node.start()
+        self._changed(None)
+        self._look(self.node)
+
+    def _world(self, store: bytes) -> World:
+        body, keeper, file = self._body, self._keeper, self._notes
+        assert keeper is not None
+        assert file is not None
+        keys = self._storehouse.identity
+        return World(
+            links=NoLinks(),
+            disk=keeper,
+            shelf=keeper,
+            timers=self._loop,
+            clock=body.clock,
+            entropy=body.entropy,
+            hands=body.hands,
+            notes=file,
+            others=tuple,
+            health=lambda: (body.health(), Keeping(store=store)),
+            keys=Keys(keys.sign, keys.verify),
+            move=self._move,
+            habits=body.habits,
+            watch=self._applied,
+        )
+
+    def _applied(self, events: Sequence[Event]) -> None:
+        self._changed(events)
+
+    # -- being a member ------------------------------------------------------------------------------------------------
+
+    def _look(self, node: Node) -> None:
+        """Once a second: is this machine a member, with the facts of now?"""
+        if self.node is node and not self._stopped:
+            self._loop.call_later(LOOK_S if self.is_member else LOOK_S / 20, self._look, node)
+            self.tell_facts()
+
+    @property
+    def me(self) -> Machine | None:
+        """As the log knows this machine."""
+        node = self.node
+        if node is None:
+            return None
+        return next((one for one in node.book.state.nodes.values() if one.id == node.id and not one.removed), None)
+
+    @property
+    def is_member(self) -> bool:
+        return self.me is not None
+
+    def tell_facts(self) -> None:
+        """What is asked for is proposed once at a time, and again if the log did not take it."""
+        node, belonging = self.node, self.belonging
+        if node is None or self._proposing or not self._leads(node):
+            return
+        facts, me = self._body.facts(), self.me
+        command: Command | None = None
+        if me is None:
+            command = AdmitNode(node.id, belonging.machine, belonging.owner, facts)
+        elif not _says(me, facts):
+            command = UpdateNode(me.number, facts)
+        if command is not None:
+            self._proposing = True
+            node.replica.propose(command, lambda outcome: self._proposed(node, outcome))
+
+    def _leads(self, node: Node) -> bool:
+        return node.coordinator is not None and node.replica.applied >= node.replica.core.started
+
+    def _proposed(self, node: Node, outcome: Outcome) -> None:
+        if self.node is node:
+            self._proposing = False
+            if not isinstance(outcome, Accepted):
+                _log.info("the log did not take the facts of this machine: %s", type(outcome).__name__)
+
+    # -- ends ----------------------------------------------------------------------------------------------------------
+
+    def _fail(self, error: OdysseyError) -> None:
+        """The disk has failed: out of the log at once, and back when the store can be opened anew."""
+        node = self.node
+        if node is None or self._stopped:
+            return
+        well = self._body.clock.monotonic_ms() - self._began_ms >= WELL_MS
+        self._failures = 1 if well else self._failures + 1
+        _log.error("the store has failed: %s", error)
+        node.replica.give_up()
+        self._rest(error)
+        self._close(self._wait)
+
+    def _rest(self, why: OdysseyError | None) -> None:
+        if self.node is not None:
+            self.node.stop()
+        if self._notes is not None:
+            self._notes.stop()
+        self.node, self.trouble = None, why
+        self._changed(None)
+
+    def _close(self, then: Callable[[], None]) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            then()
+        else:
+            keeper.close(then)
+
+    def _wait(self) -> None:
+        self._end_thread()
+        self._loop.call_later(wait_ms(self._failures) / 1000, self._try_again)
+
+    def _end_thread(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+
+    def _try_again(self) -> None:
+        if not self._stopped and self.node is None and self._worker is None:
+            self._open(self._tried)
+
+    def _tried(self, found: Opened | OdysseyError) -> None:
+        if self._stopped:
+            return
+        if isinstance(found, OdysseyError):
+            self._failures += 1
+            self.trouble = found
+            self._wait()
+        else:
+            _log.warning("the store can be used again")
+            self._live(found)
+
+    def _move(self, move: Move, lineage: Lineage) -> None:
+        """To another generation: this life ends, and the next begins on a store that is of that one."""
+        if self.node is None:
+            return
+        _log.warning("this machine goes over to generation %d: %s", lineage.tip.number, move.value)
+        self.node.stop()
+        self._loop.call_soon(self._go_over, move, lineage)
+
+    def _go_over(self, move: Move, lineage: Lineage) -> None:
+        worker = self._worker
+        if self._stopped or self.node is None or worker is None:
+            return
+        self._rest(None)
+        self._close(lambda: worker.run(lambda: self._storehouse.move(move, lineage), self._went_over))
+
+    def _went_over(self, found: OdysseyError | None) -> None:
+        if isinstance(found, OdysseyError):
+            _log.error("the store did not go over: %s", found)  # the next life shows what is there
+        self._end_thread()
+        self._try_again()
+
+    async def end(self) -> None:
+        """Everything that was asked of the disk is done, and the store is closed."""
+        self._stopped = True
+        if self.node is not None:
+            self._rest(None)
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        over = self._loop.create_future()
+        if self._keeper is not None:
+            self._close(lambda: over.set_result(None))
+            await over
+        self._end_thread()
+
+
+def _says(machine: Machine, facts: Facts) -> bool:
+    """Is that what the log knows already?"""
+    known = (
+        *(machine.total, machine.gpu_memory, machine.os, machine.arch),
+        *(machine.labels, machine.speed, machine.level, machine.shared),
+    )
+    labels = tuple(sorted(dict(facts.labels).items()))
+    return known == (
+        *(facts.total, facts.gpu_memory, facts.os, facts.arch),
+        *(labels, facts.speed, facts.level, facts.shared),
+    )

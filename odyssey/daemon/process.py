@@ -1,0 +1,114 @@
+"""From a command line to a daemon that serves, and to its end.
+
+Promises: whoever waits for the start is told where the socket is, or an error and a hint; the end of this process at
+any moment leaves nothing that stops the next one.
+Never: ends what runs for others; that is the hands' business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import resource
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from odyssey import config, errors
+from odyssey.daemon import logs
+from odyssey.daemon.daemon import Daemon
+from odyssey.daemon.lock import HomeLock, Occupied
+from odyssey.daemon.options import Options, read
+from odyssey.errors import OdysseyError
+from odyssey.paths import Home, prepare
+
+NICE: Final = 5
+FILES_OPEN: Final = 8192
+_STDERR_BYTES: Final = 1 << 20
+_log: Final = logging.getLogger(__name__)
+
+
+def run(words: Sequence[str]) -> int:
+    options = read(words)
+    if options.ready >= 0:
+        os.set_inheritable(options.ready, False)
+    os.umask(0o077)
+    try:
+        return _serve(options, Home(options.home))
+    except OdysseyError as error:
+        _tell_why(options, error)
+        return error.exit_status
+
+
+def _serve(options: Options, home: Home) -> int:
+    prepare(home)
+    if not options.foreground:
+        _leave_terminal(home)
+    lock = HomeLock(home.daemon_lock)
+    try:
+        settings = config.read(home.config, os.environ)
+        logs.begin(home.log, settings.text("log.level"), options.foreground)
+        _be_modest()
+        daemon = Daemon(options, home, settings)
+        return asyncio.run(daemon.serve(lambda: _ready(options, daemon)))
+    except OdysseyError as error:
+        _log.error("%s", error)
+        raise
+    except Exception:
+        _log.critical("the daemon ends: this is a bug in Odyssey", exc_info=True)
+        raise
+    finally:
+        lock.release()
+
+
+def _ready(options: Options, daemon: Daemon) -> None:
+    gc.collect()
+    gc.freeze()  # what is here now stays: later collections need not look at it
+    _tell(options, {"ready": os.fspath(daemon.socket)})
+
+
+def _tell_why(options: Options, error: OdysseyError) -> None:
+    if options.ready >= 0:
+        status, occupied = int(error.exit_status), isinstance(error, Occupied)
+        _tell(options, {"error": error.message, "hint": error.hint, "status": status, "occupied": occupied})
+    elif options.foreground:
+        sys.stderr.write("".join(f"{line}\n" for line in errors.lines(error) if line is not None))
+
+
+def _tell(options: Options, what: dict[str, object]) -> None:
+    """To whoever waits for the start, if somebody still does."""
+    if options.ready >= 0:
+        with suppress(OSError):
+            os.write(options.ready, json.dumps(what).encode() + b"\n")
+        with suppress(OSError):
+            os.close(options.ready)
+
+
+def _leave_terminal(home: Home) -> None:
+    """What Python itself has to say when it dies goes into a file beside the log."""
+    os.chdir("/")
+    home.logs.mkdir(mode=0o700, exist_ok=True)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    path = home.logs / "stderr"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    if path.exists() and path.stat().st_size > _STDERR_BYTES:
+        flags |= os.O_TRUNC
+    complaints = os.open(path, flags, 0o600)
+    for file, number in ((nothing, 0), (nothing, 1), (complaints, 2)):
+        os.dup2(file, number)
+    os.close(nothing)
+    os.close(complaints)
+
+
+def _be_modest() -> None:
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < FILES_OPEN:
+        wanted = FILES_OPEN if hard == resource.RLIM_INFINITY else min(FILES_OPEN, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

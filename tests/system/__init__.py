@@ -1,0 +1,1 @@
+"""Real daemons, each in a home of its own."""
