@@ -210,7 +210,8 @@ def _check_private(directory: Path) -> None:
 def write_whole(path: Path, data: bytes) -> None:
     """After this the file holds exactly that, also after a power cut; until then, what it held before."""
     new = path.with_name(f"{path.name}.new")
-    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    new.unlink(missing_ok=True)  # of a writing that was interrupted
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         view = memoryview(data)
         while view:

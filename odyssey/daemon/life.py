@@ -68,7 +68,8 @@ class Life:
         self._notes: notes.NoteFile | None = None
         self._failures = 0
         self._began_ms = 0
-        self._stopped = self._proposing = False
+        self._stopped = False
+        self._proposing = self._is_told = False  # the facts of this machine
 
     @property
     def belonging(self) -> Belonging:
@@ -104,8 +105,9 @@ class Life:
         total = body.facts().total
         self.node = Node(identity.lineage, core, opened.book, lease, total, self._world(identity.store))
         self.trouble = None
-        self._proposing = False
+        self._proposing = self._is_told = False
         self.node.start()
+        self.node.replica.hurry()
         self._changed(None)
         self._look(self.node)
 
@@ -132,6 +134,8 @@ class Life:
         )
 
     def _applied(self, events: Sequence[Event]) -> None:
+        if not self._is_told:
+            self._loop.call_soon(self.tell_facts)
         self._changed(events)
 
     # -- being a member ------------------------------------------------------------------------------------------------
@@ -139,7 +143,7 @@ class Life:
     def _look(self, node: Node) -> None:
         """Once a second: is this machine a member, with the facts of now?"""
         if self.node is node and not self._stopped:
-            self._loop.call_later(LOOK_S if self.is_member else LOOK_S / 20, self._look, node)
+            self._loop.call_later(LOOK_S, self._look, node)
             self.tell_facts()
 
     @property
@@ -159,6 +163,7 @@ class Life:
         node, belonging = self.node, self.belonging
         if node is None or self._proposing or not self._leads(node):
             return
+        self._is_told = True
         facts, me = self._body.facts(), self.me
         command: Command | None = None
         if me is None:
@@ -176,6 +181,7 @@ class Life:
         if self.node is node:
             self._proposing = False
             if not isinstance(outcome, Accepted):
+                self._is_told = False
                 _log.info("the log did not take the facts of this machine: %s", type(outcome).__name__)
 
     # -- ends ----------------------------------------------------------------------------------------------------------

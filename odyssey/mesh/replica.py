@@ -189,6 +189,12 @@ class Replica:
         self._timers.call_later(TICK_MS / 1000, self._tick)
         self._pump()
 
+    def hurry(self) -> None:
+        """Where nobody else votes, nobody has to be waited for: it leads without a first tick."""
+        if self.core.config.voters == (self.me,):
+            self.core.tick()
+            self._pump()
+
     def stop(self) -> None:
         """No more ticks, nothing is sent or answered any more."""
         self._running = False
