@@ -50,6 +50,12 @@ PURE = (
     "api/names.py",
     "api/teller.py",
     "api/following.py",
+    "cli/asking.py",
+    "cli/halting.py",
+    "cli/mapfiles.py",
+    "cli/mapping.py",
+    "cli/neighbours.py",
+    "cli/progress.py",
     "tui/viewmodel.py",
 )
 LAB_EDGE = "scheduler/lab/__main__.py"

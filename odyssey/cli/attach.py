@@ -1,0 +1,20 @@
+"""`odyssey attach`: back at a job that was left.
+
+Promises: its output from the start, then as it comes; its exit status.
+Never: gives it anything to read.
+"""
+
+from __future__ import annotations
+
+from odyssey.api.requests import Job
+from odyssey.cli.attached import Attached
+from odyssey.cli.command import command, ref_argument
+from odyssey.cli.desk import Desk
+
+
+@command("attach", json=False)
+@ref_argument()
+def attach_command(desk: Desk, ref: str) -> int:
+    """Come back to a job: its output from the start, Ctrl-C, and its exit status."""
+    found = desk.ask(Job(ref, limit=0)).job
+    return Attached(desk, found.id, is_grouped=found.tasks.total > 1).stay()

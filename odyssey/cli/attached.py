@@ -1,0 +1,264 @@
+"""A job with its person at the terminal: its bytes out, signals in, and at the end its own exit status.
+
+Promises: stdout and stderr are the job's, apart and byte for byte; what Odyssey says is on stderr. Ctrl-C within 30 s,
+or where no terminal is, cancels; later it asks, and the default is harmless. A lost terminal leaves the job alone.
+Never: ends a job because of an error of its own.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, Protocol
+
+from odyssey.api.requests import Cancel, Explain, Follow
+from odyssey.api.views import (
+    STDOUT,
+    AnyItem,
+    Began,
+    Cut,
+    Ended,
+    JobView,
+    Moved,
+    Output,
+    Over,
+    Progress,
+)
+from odyssey.cli import progress
+from odyssey.cli.desk import Desk
+from odyssey.cli.feed import Feed
+from odyssey.cli.stdin import Stdin
+from odyssey.resources import show_duration_rounded, show_size_rounded
+
+ASK_AFTER_SECONDS: Final = 30.0
+TAP_AFTER_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 0.25
+EXPLAIN_AFTER_SECONDS: Final = 1.5
+ETA_EVERY_SECONDS: Final = 10.0  # where there is no terminal to draw on
+OURS: Final = {124: "the time limit's", 125: "Odyssey's", 126: "cannot be run", 127: "not found"}
+
+
+class Listener(Protocol):
+    """Who else wants to see what is told: `map` writes its files. True: the bytes are not to be shown by others."""
+
+    def hear(self, item: AnyItem) -> bool: ...
+
+    def status(self, status: int) -> int: ...
+
+
+class Attached:
+    def __init__(
+        self,
+        desk: Desk,
+        job: int,
+        *,
+        is_grouped: bool,
+        stdin: Stdin | None = None,
+        listener: Listener | None = None,
+        tells_eta: bool = False,
+        key: Callable[[], str] | None = None,
+    ) -> None:
+        self._desk, self._output, self._job = desk, desk.output, job
+        self._stdin, self._listener = stdin, listener
+        self._feed = Feed(desk.daemon(), Follow(str(job), is_grouped))
+        self._key = key or _key_of_terminal
+        self._tells_eta, self._eta_told = tells_eta, 0.0
+        self._signals: list[int] = []
+        self._began = time.monotonic()
+        self._explained = 0.0
+        self._is_started = False
+        self._stop_status: int | None = None  # what we end with after a cancel
+        self._first_ended: int | None = None
+        self._last_end: Ended | None = None
+        self._progress: Progress | None = None
+        self._over: JobView | None = None
+
+    def stay(self) -> int:
+        """Until the job is over, or the person goes."""
+        with self._listening():
+            try:
+                self._feed.start()
+                while self._over is None:
+                    if (item := self._feed.take(LOOK_SECONDS)) is not None:
+                        self._show(item)
+                    if (status := self._obey()) is not None:
+                        return status
+                    self._draw()
+            except OSError as error:
+                return self._gone(error)
+        return self._end(self._over)
+
+    # ---- what is told ------------------------------------------------------------------------------------------------
+
+    def _show(self, item: AnyItem) -> None:
+        is_taken = self._listener is not None and self._listener.hear(item)
+        match item:
+            case Began():
+                self._is_started = True
+                self._output.clear()
+            case Output() if not is_taken:
+                (self._output.stdout if item.stream == STDOUT else self._output.stderr)(item.data)
+            case Cut():
+                name = "stdout" if item.stream == STDOUT else "stderr"
+                self._output.say(f"{show_size_rounded(item.missing)} of {name} are not kept: it is too long")
+            case Moved():
+                lost = f" ({show_duration_rounded(item.run_ms)} lost)" if item.run_ms else ""
+                self._output.say(
+                    f"{item.reason}; job {self._job} starts again{lost}. Jobs that must never run twice: --once"
+                )
+            case Ended():
+                self._last_end = item
+            case Progress():
+                self._progress = item
+                if self._first_ended is None:
+                    self._first_ended = progress.ended(item.tasks)
+            case Over():
+                self._over = item.job
+
+    def _draw(self) -> None:
+        elapsed = time.monotonic() - self._began
+        if self._progress is not None and self._progress.tasks.total > 1:
+            line = progress.line(self._progress, self._first_ended or 0, int(elapsed * 1000))
+            self._output.progress(line)
+            if self._tells_eta and not self._output.err.is_terminal and elapsed - self._eta_told > ETA_EVERY_SECONDS:
+                self._eta_told = elapsed
+                self._output.say(line.strip())
+        elif not self._is_started and elapsed - self._explained > EXPLAIN_AFTER_SECONDS and self._can_ask:
+            self._explained = elapsed
+            reason = self._desk.ask(Explain(str(self._job))).reason
+            if reason is not None:
+                self._output.progress(f"odyssey: job {self._job} waits: {reason.text}")
+
+    @property
+    def _can_ask(self) -> bool:
+        return self._output.err.is_terminal and not self._output.is_quiet
+
+    # ---- what the person does ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        def heard(number: int, _frame: FrameType | None) -> None:
+            self._signals.append(number)
+            self._feed.wake()
+
+        before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _obey(self) -> int | None:
+        """The exit status, if we go now."""
+        while self._signals:
+            number = self._signals.pop(0)
+            if number == signal.SIGHUP:
+                return self._detach(128 + number)
+            if self._stop_status is not None:  # the second time: no more waiting
+                self._output.say(f"job {self._job} is being cancelled")
+                return self._stop_status
+            choice = self._choice() if number == signal.SIGINT else "c"
+            if choice == "d":
+                return self._detach(0)
+            if choice == "c":
+                self._cancel(128 + number)
+        return None
+
+    def _choice(self) -> str:
+        elapsed = time.monotonic() - self._began
+        if elapsed < ASK_AFTER_SECONDS or not self._output.err.is_terminal:
+            return "c"
+        ran = show_duration_rounded(int(elapsed * 1000))
+        self._output.ask(f"^C  job {self._job} has run {ran}:  [d]etach  [c]ancel  [enter] keep watching")
+        answer = self._key()
+        self._signals.clear()
+        self._output.answered()
+        return answer
+
+    def _cancel(self, status: int) -> None:
+        self._stop_status = status
+        self._desk.ask(Cancel(str(self._job)))
+
+    def _detach(self, status: int) -> int:
+        if self._stdin is not None:
+            self._stdin.finish(self._desk.daemon())
+        if self._output.err.is_terminal and status == 0:
+            self._output.say(f"job {self._job} goes on; come back with: odyssey attach {self._job}")
+        return status
+
+    def _gone(self, error: OSError) -> int:
+        """Who reads our output has gone: as in a pipeline, the job ends; a lost terminal leaves it alone."""
+        if error.errno == errno.EPIPE:
+            self._cancel(128 + signal.SIGPIPE)
+            raise BrokenPipeError from error
+        if error.errno == errno.EIO:
+            return 128 + signal.SIGHUP
+        raise error
+
+    # ---- the end -----------------------------------------------------------------------------------------------------
+
+    def _end(self, job: JobView) -> int:
+        self._output.clear()
+        if self._stdin is not None and self._last_end is not None:
+            note = self._stdin.put_back(self._last_end.unread)
+            if note:
+                self._output.say(note)
+        if self._stop_status is not None:
+            return self._stop_status
+        for sentence in last_words(job, self._last_end):
+            self._output.say(sentence)
+        if time.monotonic() - self._began > TAP_AFTER_SECONDS:
+            took = job.ended_at - job.started_at if job.ended_at and job.started_at else None
+            self._output.tap(progress.closing(f"job {job.id} {job.name}".rstrip(), job.state, took, job.node))
+        status = exit_status(job)
+        return status if self._listener is None else self._listener.status(status)
+
+
+def exit_status(job: JobView) -> int:
+    if job.exit_status is not None:
+        return job.exit_status
+    return 0 if job.state == "done" else 125
+
+
+def last_words(job: JobView, end: Ended | None) -> Iterator[str]:
+    """Whose fault it was, when the status alone does not say it."""
+    if job.state in ("done", "waiting", "running"):
+        return
+    status = exit_status(job)
+    is_own = end is not None and end.outcome == "exited" and job.tasks.total == 1
+    if is_own and status in OURS:
+        yield f"{status} is the job's own exit status"
+    elif job.tasks.total > 1:
+        parts = (("failed", job.tasks.failed), ("cancelled", job.tasks.cancelled), ("skipped", job.tasks.skipped))
+        told = ", ".join(f"{count} {word}" for word, count in parts if count)
+        yield f"job {job.id}: {job.tasks.done} of {job.tasks.total} tasks done, {told}; see odyssey show {job.id}"
+    elif not is_own and (end is None or end.outcome != "signalled"):
+        yield f"job {job.id} {job.state}: {job.reason or 'see odyssey show ' + str(job.id)}"
+
+
+def _key_of_terminal() -> str:
+    """One key: d, c, or anything else to go on. A second Ctrl-C, or a terminal that is gone, is d."""
+    import termios
+    import tty
+
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return "d"
+    try:
+        before = termios.tcgetattr(terminal)
+        tty.setraw(terminal)
+        try:
+            key = os.read(terminal, 1)
+        finally:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+    except (OSError, termios.error):
+        return "d"
+    finally:
+        os.close(terminal)
+    return "d" if key in (b"\x03", b"") else key.decode("ascii", "replace").lower()

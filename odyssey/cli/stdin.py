@@ -1,0 +1,90 @@
+"""The standard input of an attached job: spooled at the daemon, so that a job that moves gets it again.
+
+A file is sent before the job is submitted; afterwards its place is put back to what the job did not read, so that the
+loop `while read line; do odyssey run …; done < list` sees every line. A pipe is sent beside the running job.
+
+Promises: the job reads exactly these bytes, and their end; a terminal, a closed stdin and /dev/null are not sent.
+Never: waits for a pipe that nobody writes to.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from typing import Final
+
+from odyssey.api.operations import Asker
+from odyssey.api.requests import PutStdin
+from odyssey.errors import OdysseyError
+
+NAME_BYTES: Final = 16
+PIECE: Final = 256 << 10
+SPOOL_LIMIT: Final = 1 << 30  # more is not kept for a second try
+
+
+class Stdin:
+    """What is on descriptor `number`; `name` is b"" when there is nothing to send."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._start = self._sent = 0
+        self._has_ended = False
+        self._lock = threading.Lock()  # around what is sent, so that the pieces stay in order
+        try:
+            status = os.fstat(number)
+        except OSError:
+            status = None
+        mode = status.st_mode if status else 0
+        self.is_file = stat.S_ISREG(mode)
+        self.is_pipe = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+        self.name = os.urandom(NAME_BYTES) if self.is_file or self.is_pipe else b""
+        if self.is_file and status:
+            self._start = os.lseek(number, 0, os.SEEK_CUR)
+            self.size: int | None = max(0, status.st_size - self._start)
+        else:
+            self.size = None
+
+    def send_file(self, asker: Asker) -> None:
+        while self._send_piece(asker):
+            pass
+
+    def send_beside(self, asker: Asker) -> None:
+        """In a thread that ends with the input, or with this process."""
+        threading.Thread(target=self._work, args=(asker,), name="stdin", daemon=True).start()
+
+    def _work(self, asker: Asker) -> None:
+        try:
+            self.send_file(asker)
+        except (OdysseyError, OSError):
+            return  # the job has ended, or the daemon is away: what is told of the job says which
+
+    def _send_piece(self, asker: Asker) -> bool:
+        data = os.read(self._number, PIECE)
+        return self._send(asker, data)
+
+    def finish(self, asker: Asker) -> None:
+        """The person goes, the job stays: what has been sent is all there is."""
+        if self.is_pipe:
+            self._send(asker, b"")
+
+    def _send(self, asker: Asker, data: bytes) -> bool:
+        with self._lock:
+            if self._has_ended:
+                return False
+            asker.call(PutStdin(self.name, self._sent, data, is_end=not data))
+            self._sent += len(data)
+            self._has_ended = not data
+        return bool(data)
+
+    def put_back(self, unread: int | None) -> str | None:
+        """After the job: the place in a file is where the job stopped. For a pipe, what is lost, as a sentence."""
+        if unread is None or not self.name:
+            return None
+        read = max(0, self._sent - unread)
+        if self.is_file:
+            os.lseek(self._number, self._start + read, os.SEEK_SET)
+            return None
+        if not unread or not self._has_ended:
+            return None
+        return f"note: the job read {read} of {self._sent} bytes of stdin, the rest is gone for your loop; use -n"

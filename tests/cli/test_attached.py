@@ -1,0 +1,250 @@
+"""A job with its person at the terminal: bytes, exit statuses, signals, and who is told what."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from odyssey.api.requests import Cancel, Follow, Job, PutStdin, Request, Submit
+from odyssey.api.views import (
+    STDERR,
+    STDOUT,
+    AnyItem,
+    Began,
+    Changed,
+    Cut,
+    Ended,
+    JobDetail,
+    Moved,
+    Output,
+    Over,
+    Progress,
+    SpecView,
+    Submitted,
+)
+from odyssey.cli.attached import ASK_AFTER_SECONDS, Attached
+from odyssey.cli.desk import Desk
+from odyssey.cli.output import Output as Printer
+from odyssey.errors import Unreachable
+from tests.cli.desk import Answer, FakeAsker, Kept, Result, a_job, counts, type_in
+
+SUBMITTED: dict[type[Request[Any]], Answer] = {Submit: Submitted(42, 1, 1)}
+SPEC = SpecView((b"./fit",), b"/", (), "1", 1, False, 0, 0, 0, "", "", "", (), (), 1, 0, 1, 0, 0, (), 0, False, (), (), False, False, None)  # fmt: skip  # noqa: E501
+
+
+def began(index: int = 0, attempt: int = 7) -> Began:
+    return Began(index, attempt, 1, "nova")
+
+
+def out(data: bytes, stream: int = STDOUT, index: int = 0) -> Output:
+    return Output(index, 7, stream, 0, data)
+
+
+def ended(state: str = "done", code: int | None = 0, outcome: str | None = "exited", **fields: Any) -> Ended:
+    return Ended(fields.pop("index", 0), state, code, None, outcome, None, "nova", 7, 1000, 2000, **fields)
+
+
+def over(state: str = "done", status: int = 0, **fields: Any) -> Over:
+    return Over(a_job(42, state, exit_status=status, **fields))
+
+
+def run(*story: AnyItem, words: tuple[str, ...] = ("-n", "--", "./fit"), terminal: bool = False) -> Result:
+    return type_in("run", *words, answers={**SUBMITTED, Follow: list(story)}, terminal=terminal)
+
+
+# ---- bytes and statuses ----------------------------------------------------------------------------------------------
+
+
+def test_the_streams_are_the_jobs_apart_and_byte_for_byte() -> None:
+    result = run(began(), out(b"\xff\0a"), out(b"oops", STDERR), out(b"b\n"), ended(), over())
+    assert (result.status, result.out.data, result.err.data) == (0, b"\xff\0ab\n", b"oops")
+    assert result.started  # a daemon is started where none runs
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "end", "said"),
+    [
+        ("failed", 3, ended("failed", 3), []),
+        ("failed", 137, ended("failed", None, "signalled"), []),
+        ("failed", 127, ended("failed", 127), ["odyssey: 127 is the job's own exit status"]),
+        ("failed", 124, ended("failed", 124), ["odyssey: 124 is the job's own exit status"]),
+        ("failed", 124, ended("failed", None, "timeout"), ["odyssey: job 42 failed: time limit of 2s"]),
+        ("failed", 125, ended("failed", None, "lost"), ["odyssey: job 42 failed: time limit of 2s"]),
+        ("cancelled", 125, ended("cancelled", None, None), ["odyssey: job 42 cancelled: time limit of 2s"]),
+    ],
+)
+def test_the_status_is_the_jobs_and_the_last_line_says_whose_it_is(
+    state: str, status: int, end: Ended, said: list[str]
+) -> None:
+    result = run(began(), end, over(state, status, reason="time limit of 2s"))
+    assert (result.status, result.err.lines) == (status, said)
+
+
+def test_quiet_says_nothing_of_that() -> None:
+    words = ("-q", "-n", "--", "./fit")
+    assert run(began(), ended("failed", 127), over("failed", 127), words=words).err.data == b""
+
+
+def test_an_array_tells_how_many_failed() -> None:
+    tasks = counts(10, done=7, failed=2, skipped=1)
+    result = run(ended("failed", 3), over("failed", 3, tasks=tasks), words=("--array", "0-9", "--", "./fit"))
+    assert result.status == 3
+    assert result.err.lines == ["odyssey: job 42: 7 of 10 tasks done, 2 failed, 1 skipped; see odyssey show 42"]
+
+
+def test_a_move_and_a_cut_are_told() -> None:
+    moved = Moved(0, 7, "nova", "lost", "nova vanished", 192_000)
+    result = run(began(), moved, began(attempt=8), Cut(0, 8, STDOUT, 3 << 30), ended(), over())
+    assert result.err.lines == [
+        "odyssey: nova vanished; job 42 starts again (3m12s lost). Jobs that must never run twice: --once",
+        "odyssey: 3 GB of stdout are not kept: it is too long",
+    ]
+
+
+def test_a_daemon_that_stays_away_does_not_take_the_job_with_it() -> None:
+    def story(_: object) -> Iterator[AnyItem]:
+        yield began()
+        raise Unreachable("the daemon has gone", hint="?")
+
+    result = type_in("run", "-n", "x", answers={**SUBMITTED, Follow: story})
+    assert result.status == 3
+    assert result.hint == "hint: the job goes on where it runs; come back with: odyssey attach 42"
+
+
+def test_attach_begins_with_what_is_there() -> None:
+    found: dict[type[Request[Any]], Answer] = {
+        Job: JobDetail(a_job(42, "running"), SPEC, ()),
+        Follow: [began(), out(b"all"), ended(), over()],
+    }
+    result = type_in("attach", "fit", answers=found)
+    assert (result.status, result.out.data) == (0, b"all")
+    assert result.asked == [Job("fit", limit=0), Follow("42")]
+
+
+def test_progress_is_drawn_for_arrays_on_a_terminal() -> None:
+    story = (Progress(counts(10, done=5, running=2), 2, (("nova", 2),)), over(tasks=counts(10, done=10)))
+    drawn = run(*story, words=("--array", "0-9", "--", "x"), terminal=True).err.text
+    assert " 5/10   nova 2" in drawn
+    assert drawn.endswith("\r\x1b[K")  # and is gone at the end
+
+
+# ---- who reads our output goes ---------------------------------------------------------------------------------------
+
+
+class Rig:
+    """An attached job whose daemon lets us act in the middle of its story."""
+
+    def __init__(self, *, terminal: bool = False, key: str = "?") -> None:
+        self.out, self.err = Kept(terminal), Kept(terminal)
+        self.daemon = FakeAsker({Cancel: Changed(42, 1), PutStdin: AssertionError()})
+        self.desk = Desk(Printer(self.out, self.err, {}), {}, lambda *_, **__: self.daemon, b"/")
+        self.is_back = threading.Event()
+        self.attached = Attached(self.desk, 42, is_grouped=False, key=lambda: key)
+
+    def stay(self, *story: AnyItem | Callable[[], None]) -> int:
+        def told(_: object) -> Iterator[AnyItem]:
+            for item in story:
+                if callable(item):
+                    item()
+                else:
+                    yield item
+
+        self.daemon.answers = {**self.daemon.answers, Follow: told}
+        try:
+            return self.attached.stay()
+        finally:
+            self.is_back.set()
+
+    def signalled(self, number: int) -> Callable[[], None]:
+        """The story goes on when something has been done about it."""
+
+        def sent() -> None:
+            os.kill(os.getpid(), number)
+            until = time.monotonic() + 10
+            while not (self.is_cancelled or b"keep watching" in self.err.data or self.is_back.is_set()):
+                assert time.monotonic() < until
+                self.is_back.wait(0.001)
+
+        return sent
+
+    @property
+    def is_cancelled(self) -> bool:
+        return Cancel("42") in self.daemon.asked
+
+
+def test_a_pipe_that_is_closed_ends_the_job_and_us_as_in_a_pipeline() -> None:
+    rig = Rig()
+    rig.out.fails = BrokenPipeError(errno.EPIPE, "broken pipe")
+    with pytest.raises(BrokenPipeError):
+        rig.stay(began(), out(b"y\n"), over())
+    assert rig.is_cancelled
+
+
+def test_main_ends_with_the_status_of_a_broken_pipe() -> None:
+    answers: dict[type[Request[Any]], Answer] = {**SUBMITTED, Follow: [out(b"y\n"), over()], Cancel: BrokenPipeError()}
+    assert type_in("run", "-n", "yes", answers=answers | {Follow: BrokenPipeError()}).status == 141
+
+
+def test_a_terminal_that_is_gone_leaves_the_job_alone() -> None:
+    rig = Rig()
+    rig.out.fails = OSError(errno.EIO, "input/output error")
+    assert rig.stay(began(), out(b"y\n"), over()) == 129
+    assert not rig.is_cancelled
+
+
+# ---- signals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_the_first_moments_cancels_and_waits_for_the_end(number: int, status: int) -> None:
+    rig = Rig(terminal=True)
+    assert rig.stay(began(), rig.signalled(number), out(b"cleaning up\n"), over("cancelled", 125)) == status
+    assert rig.is_cancelled
+    assert b"cleaning up" in rig.out.data
+
+
+def long_ago(rig: Rig) -> None:
+    rig.attached._began -= ASK_AFTER_SECONDS
+
+
+@pytest.mark.parametrize(("key", "status", "cancelled"), [("d", 0, False), ("c", 130, True), ("\r", 0, False)])
+def test_later_on_a_terminal_it_is_asked_first(key: str, status: int, cancelled: bool) -> None:
+    rig = Rig(terminal=True, key=key)
+    long_ago(rig)
+    assert rig.stay(began(), rig.signalled(signal.SIGINT), over("cancelled" if cancelled else "done", 0)) == status
+    assert rig.is_cancelled is cancelled
+    assert "^C  job 42 has run 30s:  [d]etach  [c]ancel  [enter] keep watching" in rig.err.text
+    assert ("come back with: odyssey attach 42" in rig.err.text) is (key == "d")
+
+
+def test_without_a_terminal_it_is_not_asked() -> None:
+    rig = Rig(key="d")
+    long_ago(rig)
+    assert rig.stay(began(), rig.signalled(signal.SIGINT), over("cancelled", 125)) == 130
+    assert rig.is_cancelled
+
+
+def test_hanging_up_is_detaching() -> None:
+    rig = Rig(terminal=True)
+    assert rig.stay(began(), rig.signalled(signal.SIGHUP), over()) == 129
+    assert not rig.is_cancelled
+
+
+def test_who_has_waited_long_is_tapped_on_the_shoulder() -> None:
+    rig = Rig(terminal=True)
+    long_ago(rig)
+    rig.stay(began(), ended(), over())
+    assert "\x1b]9;job 42 fit: done in 3.5s on nova\x1b\\\a" in rig.err.text
+
+
+def test_signals_are_as_before_afterwards() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    Rig().stay(over())
+    assert signal.getsignal(signal.SIGINT) is before
