@@ -196,10 +196,12 @@ class Archiving:
 
     def tick(self, now: int) -> None:
         """Several times a second."""
-        if self._archivist is None and self._leads and self._replica.applied >= self._replica.core.started:
+        if not self._leads:
+            return
+        if self._archivist is None and self._replica.applied >= self._replica.core.started:
             self._archivist = Archivist(self._fence, self._replica.applied, now, self._habits.ripening)
         archivist = self._archivist
-        if archivist is None or not self._leads:
+        if archivist is None:
             return
         if now >= self._look_ms:
             self._look_ms = now + LOOK_MS

@@ -438,7 +438,7 @@ class Coordinator:
             silent = now - self._replica.heard_ms.get(member, self._elected_ms - roles.LIVE_MS)
             known = sights.get(member, Sight(member, 0))
             going = Going.LEAVE if self._is_no_member(member, now) else known.going
-            sights[member] = known._replace(silent_ms=0 if member == core.me else silent, match=match, going=going)
+            sights[member] = Sight(member, 0 if member == core.me else silent, match, going, known.keeping, known.mains)
         return list(sights.values())
 
     def _is_no_member(self, keeper: Member, now: int) -> bool:

@@ -195,8 +195,8 @@ class Lease:
         if not listed:
             return Todo(self.until_ms, kill=unwanted)
         fresh = [one for one in listed.values() if one.attempt not in here or self._is_waiting(here[one.attempt])]
-        wanted = {attempt for attempt, one in live.items() if one.started}.difference(unwanted)
-        started = [one for one in listed.values() if one.attempt in wanted]
+        wanted = live.keys() - unwanted if unwanted else live
+        started = [one for one in listed.values() if one.attempt in wanted and live[one.attempt].started]
         return Todo(
             self.until_ms,
             start=self._startable(fresh, live) if fresh else (),
@@ -211,11 +211,14 @@ class Lease:
 
     def _unwanted(self, live: Mapping[AttemptId, Here], now_ms: int) -> tuple[AttemptId, ...]:
         """What the newest Duty does not list, and what has been frozen for too long."""
+        listed = self._listed
         return tuple(
-            attempt
-            for attempt, one in live.items()
-            if (self._listed is not None and attempt not in self._listed)
-            or (one.frozen_at_ms is not None and now_ms - one.frozen_at_ms >= FROZEN_LIMIT_MS)
+            [
+                attempt
+                for attempt, one in live.items()
+                if (listed is not None and attempt not in listed)
+                or (one.frozen_at_ms is not None and now_ms - one.frozen_at_ms >= FROZEN_LIMIT_MS)
+            ]
         )
 
     def _startable(self, fresh: list[Listed], live: Mapping[AttemptId, Here]) -> tuple[Listed, ...]:

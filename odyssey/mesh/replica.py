@@ -287,12 +287,11 @@ class Replica:
             self._propose_prepared(command, self._logged(command), done, isinstance(command, URGENT))
         elif self.core.leader is None or hasattr(command, "fence"):
             done(Again(BUSY_MS))
-            return
         else:
             self._requests += 1
             self._asked[self._requests] = _Asked(self._clock.monotonic_ms() + FORWARD_MS, done)
             self._send(self.core.leader, Forward(self.me, self._requests, self._logged(command)))
-        self._pump()
+            self._pump()
 
     def _logged(self, command: Command) -> bytes:
         return wire.encode_log(Logged(self._clock.wall_ms(), command))  # type: ignore[arg-type]

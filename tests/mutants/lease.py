@@ -128,8 +128,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "what is not listed any more runs on",
         "lease",
-        "if (self._listed is not None and attempt not in self._listed)",
-        "if (self._listed is None)",
+        "if (listed is not None and attempt not in listed)",
+        "if (listed is None)",
         RULES + "what_the_newest_duty_does_not_list_is_killed_frozen_or_not",
     ),
     mesh(

@@ -72,8 +72,7 @@ class Checks:
 
     def leaves(self, durable: Durable, message: AnyMessage) -> None:
         hard, name = durable.hard, message.sender.node
-        asks_only = isinstance(message, VoteRequest | VoteReply) and message.pre
-        if message.term > hard.term and not asks_only:
+        if message.term > hard.term and not (isinstance(message, VoteRequest | VoteReply) and message.pre):
             raise Violation(f"6: {name} speaks in term {message.term}, its disk is in {hard.term}")
         if isinstance(message, VoteReply) and message.granted and not message.pre and hard.term == message.term:
             if hard.vote is None:

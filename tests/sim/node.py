@@ -70,7 +70,8 @@ class WatchedBook(Book):
         self._node = node
 
     def apply(self, entries: Sequence[Entry]) -> Mapping[int, list[Event]]:
-        replica, checks, member = self._node.replica, self._node.checks, self._node.member
+        node, replica, member = self._node, self._node.replica, self._node.member
+        checks, results, departed = node.checks, node.results, node.departed
         assert replica is not None
         for entry in entries:
             checks.commits(member, replica.core.log.since(entry.index, 1, 0)[0])
@@ -78,11 +79,12 @@ class WatchedBook(Book):
         for some in _between_milestones(entries):
             answers |= super().apply(some)
             if some[-1].index % EVERY == 0:
-                self._node.walks[self._node.lineage.tip].passes(self._node.id, self.state)
+                node.walks[node.lineage.tip].passes(node.id, self.state)
         for entry in entries:
-            checks.applied(member, entry, wire.encode(answers[entry.index]))
-            self._node.results.saw(entry.index, answers[entry.index])
-            self._node.departed.saw(entry.index, answers[entry.index], self._node)
+            answer = answers[entry.index]
+            checks.applied(member, entry, wire.encode(answer))
+            results.saw(entry.index, answer)
+            departed.saw(entry.index, answer, node)
         return answers
 
 

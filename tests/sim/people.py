@@ -160,7 +160,7 @@ class People:
                     outcome.after_ms * (1 + chance.below(8)) if isinstance(outcome, Again) else 1 + chance.below(1000)
                 )
 
-        door.run(door.boots, lambda: replica.propose(command, answered))
+        door.run(door.boots, replica.propose, command, answered)
         self._loop.call_later(PATIENT_SECONDS, answered, Unknown())
 
     def _is_told(self, client: ClientId, outcome: Outcome) -> bool:
