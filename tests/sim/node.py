@@ -148,6 +148,7 @@ class SimNode:
         self.disk = SimDisk(self.loop, self.entropy.fork("disk"))
         self.home = SimHome(self.disk.cells, self.id, self._began, self._became_durable)
         self._led = 0
+        self._belong(self.lineage)
         self._copy: tuple[Cells, Mark | None] | None = None
         self._under_way: list[Write | Snapshot] = []  # when it went down: may be there or not
         self._worker: SimWorker | None = None
@@ -155,15 +156,15 @@ class SimNode:
 
     @property
     def checks(self) -> Checks:
-        return self.branches.of(self.lineage).checks
+        return self._branch.checks
 
     @property
     def results(self) -> Results:
-        return self.branches.of(self.lineage).results
+        return self._branch.results
 
     @property
     def departed(self) -> Departed:
-        return self.branches.of(self.lineage).departed
+        return self._branch.departed
 
     @property
     def member(self) -> Member:
@@ -212,7 +213,7 @@ class SimNode:
         return store
 
     def _start(self, store: SeenStore) -> None:
-        self.lineage = store.identity.lineage
+        self._belong(store.identity.lineage)
         found(store)  # if that was interrupted
         store.sync()
         loaded = store.load()
@@ -302,12 +303,15 @@ class SimNode:
                 self.branches.begin(lineage.charters[-1], self.durable)
                 leaders = (one for one in self.all.values() if one.replica is not None and one.replica.core.is_leader)
                 self.witness.forgives |= any(leaders)  # somebody said that it is off, and it has come back meanwhile
-            self.lineage = lineage
+            self._belong(lineage)
             if settled is Move.FOUND:
                 found(store)
                 store.sync()
         finally:
             store.close()
+
+    def _belong(self, lineage: Lineage) -> None:
+        self.lineage, self._branch = lineage, self.branches.of(lineage)
 
     def _switch_on(self) -> None:
         self.machine_boots += 1

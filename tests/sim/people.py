@@ -161,7 +161,8 @@ class People:
                 )
 
         door.run(door.boots, replica.propose, command, answered)
-        self._loop.call_later(PATIENT_SECONDS, answered, Unknown())
+        if waiting:
+            self._loop.call_later(PATIENT_SECONDS, answered, Unknown())
 
     def _is_told(self, client: ClientId, outcome: Outcome) -> bool:
         told = said(outcome.answer) if isinstance(outcome, Accepted) else Told()
