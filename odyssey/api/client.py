@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any, Final
 
 from odyssey import errors, wire
@@ -24,6 +25,7 @@ from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.following import Marks
 from odyssey.api.operations import BY_REQUEST, Operation
+from odyssey.spec import Blob
 
 PATIENCE_SECONDS: Final = 20.0  # for a daemon that is restarted
 _PAUSE_SECONDS: Final = 0.02
@@ -172,6 +174,15 @@ class Client:
             except Broken:
                 continue
             return
+
+    def put_blob(self, data: bytes) -> Blob:
+        """The name under which a spec may speak of these bytes."""
+        digest, size, at = sha256(data).digest(), len(data), 0
+        while True:
+            here = self.call(r.PutBlob(digest, size, at, data[at : at + frames.CHUNK]))
+            if here.is_complete:
+                return Blob(digest, size)
+            at = here.size
 
     def wait(self, *refs: str) -> Iterator[v.JobView]:
         """Each of them as it ends, over restarts of the daemon."""

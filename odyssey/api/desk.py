@@ -1,36 +1,75 @@
 """Who answers what: the rows of `operations` and their handlers, over one daemon.
 
-Promises: a handler for each row, by its name.
+Promises: a handler for each row, by its name; after `close` the daemon is not listened to any more.
 Never: knows how answers travel.
 """
 
 from collections.abc import Mapping
 
+from odyssey.api.chronicle import Chronicle
 from odyssey.api.committing import Committing
 from odyssey.api.door import Handler
 from odyssey.api.follow import Following
 from odyssey.api.jobs import Jobs
 from odyssey.api.ledger import Ledger
+from odyssey.api.logs import Logs
 from odyssey.api.machines import Machines
+from odyssey.api.past import Past
 from odyssey.api.ports import Counter
+from odyssey.api.spool import Spool
 from odyssey.api.submit import Submitting
+from odyssey.api.wait import Waiting
+from odyssey.api.watch import Watching
+from odyssey.api.why import Reasons
+
+
+class Desk:
+    """Made and closed on the daemon's loop."""
+
+    def __init__(self, counter: Counter) -> None:
+        committing = Committing(counter)
+        self.ledger, self._chronicle, self._spool = Ledger(counter), Chronicle(counter), Spool(counter)
+        past, machines = Past(counter, self.ledger), Machines(counter, committing)
+        jobs, logs = Jobs(counter, self.ledger, past, committing), Logs(counter, past)
+        reasons = Reasons(counter, past)
+        self.blobs = self._spool.blobs
+        self.handlers: Mapping[str, Handler] = {
+            "status": machines.status,
+            "nodes": machines.nodes,
+            "submit": Submitting(counter, committing, self._spool, reasons).submit,
+            "dry_run": reasons.dry_run,
+            "blob_put": self._spool.blob_put,
+            "stdin_put": self._spool.stdin_put,
+            "jobs": jobs.jobs,
+            "job": jobs.job,
+            "cancel": jobs.cancel,
+            "retry": jobs.retry,
+            "hold": jobs.hold,
+            "release": jobs.release,
+            "prio": jobs.prio,
+            "wait": Waiting(counter, self.ledger, past).wait,
+            "follow": Following(counter, self.ledger, past).follow,
+            "logs": logs.logs,
+            "watch": Watching(counter, self.ledger, jobs, machines).watch,
+            "events": self._chronicle.events,
+            "queue": reasons.queue,
+            "explain": reasons.explain,
+            "history": past.history,
+            "where": logs.where,
+            "policy": machines.policy,
+            "share": machines.share,
+            "pause": machines.pause,
+            "resume": machines.resume,
+            "doctor": machines.doctor,
+            "down": machines.down,
+        }
+
+    def close(self) -> None:
+        self.ledger.close()
+        self._chronicle.close()
+        self._spool.close()
 
 
 def handlers(counter: Counter) -> Mapping[str, Handler]:
-    ledger, committing = Ledger(counter), Committing(counter)
-    jobs = Jobs(counter, ledger, committing)
-    machines = Machines(counter)
-    return {
-        "status": machines.status,
-        "nodes": machines.nodes,
-        "submit": Submitting(counter, committing).submit,
-        "jobs": jobs.jobs,
-        "job": jobs.job,
-        "cancel": jobs.cancel,
-        "retry": jobs.retry,
-        "hold": jobs.hold,
-        "release": jobs.release,
-        "prio": jobs.prio,
-        "follow": Following(counter, ledger).follow,
-        "down": machines.down,
-    }
+    """Of a desk that stays as long as the process."""
+    return Desk(counter).handlers

@@ -5,7 +5,9 @@ slows down nobody but himself.
 Never: holds output in memory beyond one piece.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Final
 
 from odyssey.api import project
@@ -13,6 +15,7 @@ from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.ledger import Ledger, Listener
 from odyssey.api.names import resolve
+from odyssey.api.past import Found, Past
 from odyssey.api.ports import Counter
 from odyssey.api.teller import Teller
 from odyssey.model import Job
@@ -23,8 +26,8 @@ PROGRESS_MS: Final = 200
 
 
 class Following:
-    def __init__(self, counter: Counter, ledger: Ledger) -> None:
-        self._counter, self._ledger = counter, ledger
+    def __init__(self, counter: Counter, ledger: Ledger, past: Past) -> None:
+        self._counter, self._ledger, self._past = counter, ledger, past
 
     async def follow(self, request: r.Follow) -> AsyncGenerator[v.Told, None]:
         meant = resolve(request.ref, self._counter.state, self._counter.owner)
@@ -32,24 +35,41 @@ class Following:
         listener = self._ledger.listen(meant.job)
         deaf = self._counter.outputs.watch(lambda _: listener.stir())
         try:
-            job = self._counter.state.jobs[meant.job]
-            teller.all_of(job)
-            async for told in self._tell(teller, listener):
-                yield told
+            found = await self._past.find(meant.job)
+            teller.all_of(found.job)
+            telling = self._old(teller, found) if found.is_past else self._tell(teller, listener)
+            async with aclosing(telling):
+                async for told in telling:
+                    yield told
         finally:
             deaf()
             self._ledger.leave(listener)
+
+    async def _old(self, teller: Teller, found: Found) -> AsyncGenerator[v.Told, None]:
+        """A job that is history: nothing changes any more."""
+        clock = self._counter.clock
+        while teller.has_more or teller.look_again:
+            items = teller.items(found.records, clock.monotonic_ms())
+            if items:
+                yield v.Told(tuple(items))
+            elif not teller.has_more:
+                await asyncio.sleep(LIVE_SECONDS)
+        yield v.Told((v.Over(found.view),))
 
     async def _tell(self, teller: Teller, listener: Listener) -> AsyncGenerator[v.Told, None]:
         clock = self._counter.clock
         progress = _Progress(clock.monotonic_ms())
         while True:
-            self._hear(teller, listener)
-            state, now = self._counter.state, clock.monotonic_ms()
-            job = state.jobs[teller.job]
-            items = teller.items(state, now)
+            job = self._counter.state.jobs.get(teller.job)
+            if job is None:  # a slow reader: it has become history meanwhile
+                async for told in self._old(teller, await self._past.find(teller.job)):
+                    yield told
+                return
+            self._hear(teller, listener, job)
+            now = clock.monotonic_ms()
+            items = teller.items(project.records_of(self._counter.state), now)
             if job.ended_index and not items and not teller.has_more and not teller.look_again:
-                yield v.Told((*items, v.Over(self._ledger.view(job))))
+                yield v.Told((v.Over(self._ledger.view(job)),))
                 return
             items += progress.items(job, now, self._progress)
             if items:
@@ -57,12 +77,12 @@ class Following:
             elif not teller.has_more:
                 await listener.wait(LIVE_SECONDS if teller.look_again else CALM_SECONDS)
 
-    def _hear(self, teller: Teller, listener: Listener) -> None:
+    def _hear(self, teller: Teller, listener: Listener, job: Job) -> None:
         retried, listener.retried = listener.retried, []
         teller.again(retried)
         if listener.is_everything:
             listener.is_everything = False
-            teller.all_of(self._counter.state.jobs[teller.job])
+            teller.all_of(job)
         dirty, listener.dirty = listener.dirty, {}
         teller.look_at(dirty)
 

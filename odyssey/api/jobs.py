@@ -14,6 +14,7 @@ from odyssey.api import views as v
 from odyssey.api.committing import Committing
 from odyssey.api.ledger import Ledger
 from odyssey.api.names import Meant, resolve
+from odyssey.api.past import Found, Past
 from odyssey.api.ports import Counter
 from odyssey.commands import CancelTasks, Command, HoldJob, ReleaseJob, RetryTasks, SetPriority, Span
 from odyssey.errors import UsageError
@@ -27,12 +28,17 @@ T = TaskState
 
 
 class Jobs:
-    def __init__(self, counter: Counter, ledger: Ledger, committing: Committing) -> None:
-        self._counter, self._ledger, self._committing = counter, ledger, committing
+    def __init__(self, counter: Counter, ledger: Ledger, past: Past, committing: Committing) -> None:
+        self._counter, self._ledger, self._past, self._committing = counter, ledger, past, committing
 
     # -- lists ---------------------------------------------------------------------------------------------------------
 
     async def jobs(self, request: r.Jobs) -> v.JobPage:
+        views, more = self.newest(request)
+        return v.JobPage(tuple(views), more, self._counter.standing().age_ms)
+
+    def newest(self, request: r.Jobs) -> tuple[list[v.JobView], int]:
+        """A page, and where the next one begins."""
         state, limit = self._counter.state, max(1, min(request.limit, MOST_AT_ONCE))
         wanted = {self._meant(ref).job for ref in request.refs}
         if request.states:
@@ -46,7 +52,7 @@ class Jobs:
         )
         found = nlargest(limit + 1, fitting, key=lambda job: job.id)
         more = found[limit - 1].id if len(found) > limit else 0
-        return v.JobPage(tuple(self._ledger.views(found[:limit])), more, self._counter.standing().age_ms)
+        return self._ledger.views(found[:limit]), more
 
     def _is_shown(self, request: r.Jobs, job: Job) -> bool:
         if request.states:
@@ -59,11 +65,11 @@ class Jobs:
     async def job(self, request: r.Job) -> v.JobDetail:
         state = self._counter.state
         meant = self._meant(request.ref)
-        job = state.jobs[meant.job]
-        view = self._ledger.views([job])[0]
-        tasks, following = self._tasks(job, meant, request)
+        found = await self._past.find(meant.job)
+        job = found.job
+        tasks, following = self._tasks(found, meant, request)
         return v.JobDetail(
-            view,
+            found.view,
             project.spec_view(job, state.nodes.values()),
             tuple(tasks),
             following,
@@ -71,15 +77,15 @@ class Jobs:
             tuple(sorted(state.children.get(job.id, ()))),
         )
 
-    def _tasks(self, job: Job, meant: Meant, request: r.Job) -> tuple[list[v.TaskView], int | None]:
+    def _tasks(self, found_job: Found, meant: Meant, request: r.Job) -> tuple[list[v.TaskView], int | None]:
         if request.states:
             _check_words("state of a task", request.states, v.TASK_STATES)
         limit = max(0, min(request.limit, MOST_AT_ONCE))
-        start, stop = max(0, request.start), job.spec.count
+        start, stop = max(0, request.start), found_job.job.spec.count
         if meant.task is not None:
             start, stop = meant.task, meant.task + 1
         found: list[v.TaskView] = []
-        for view in self._task_views(job, start, stop):
+        for view in self._task_views(found_job, start, stop):
             if request.states and view.state not in request.states:
                 continue
             if len(found) == limit:
@@ -87,14 +93,15 @@ class Jobs:
             found.append(view)
         return found, None
 
-    def _task_views(self, job: Job, start: int, stop: int) -> Iterator[v.TaskView]:
-        state, outputs = self._counter.state, self._counter.outputs
-        context = project.Context(project.names_of(state), self._ledger.observed(), outputs.note)
+    def _task_views(self, found: Found, start: int, stop: int) -> Iterator[v.TaskView]:
+        job, records = found.job, found.records
+        told = project.NOTHING_SEEN if found.is_past else self._ledger.observed()
+        context = project.Context(records.name, told, self._counter.outputs.note)
         untouched = {}
         for run in job.runs:
             untouched.update(dict.fromkeys(range(max(start, run.start), min(stop, run.stop)), run.state))
         for index in range(start, stop):
-            task = state.tasks.get(task_id(job.id, index))
+            task = records.tasks.get(task_id(job.id, index))
             if task is not None:
                 yield project.task_view(job, task, context)
             else:

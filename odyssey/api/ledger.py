@@ -16,7 +16,7 @@ from odyssey.api.ports import Counter
 from odyssey.api.project import Going, Observed
 from odyssey.api.tally import Tallies
 from odyssey.commands import Span
-from odyssey.ids import AttemptId, JobId, NodeNumber, TaskIndex, index_of, job_of, task_id
+from odyssey.ids import JobId, NodeNumber, TaskIndex, index_of, job_of
 from odyssey.model import Job
 from odyssey.scheduler.state import State
 
@@ -26,12 +26,13 @@ MOST_DIRTY: Final = 20_000  # tasks a listener is told of one by one
 class Listener:
     """Of one job: the tasks that something has happened to, in the order of their last event but each once."""
 
-    def __init__(self, job: JobId) -> None:
+    def __init__(self, job: JobId, stirred: asyncio.Event | None = None) -> None:
+        """Several may share what stirs them."""
         self.job = job
         self.dirty: dict[int, None] = {}
         self.retried: list[Span] = []
         self.is_everything = False  # too much has happened: look at all tasks
-        self._stirred = asyncio.Event()
+        self._stirred = stirred or asyncio.Event()
 
     def note(self, spans: Iterable[Span]) -> None:
         for start, stop in spans:
@@ -60,7 +61,6 @@ class Ledger:
         self._counter = counter
         self._tallies = Tallies()
         self._listeners: dict[JobId, list[Listener]] = {}
-        self._by_attempt: dict[AttemptId, Listener] = {}
         self._end = counter.subscribe(self._heard)
 
     def close(self) -> None:
@@ -83,8 +83,8 @@ class Ledger:
     def view(self, job: Job, now: Going | None = None) -> v.JobView:
         state = self.state
         tally = self._tallies.of(state, job)
-        failed = state.tasks.get(task_id(job.id, tally.first_failed)) if tally.first_failed is not None else None
-        return project.job_view(job, tally, failed, project.names_of(state), now)
+        records = project.records_of(state)
+        return project.job_view(job, tally, project.failed_task(records, job, tally), records.name, now)
 
     def views(self, jobs: Iterable[Job]) -> list[v.JobView]:
         """Of one moment."""
@@ -93,10 +93,15 @@ class Ledger:
 
     # -- news ----------------------------------------------------------------------------------------------------------
 
-    def listen(self, job: JobId) -> Listener:
-        listener = Listener(job)
+    def listen(self, job: JobId, stirred: asyncio.Event | None = None) -> Listener:
+        listener = Listener(job, stirred)
         self._listeners.setdefault(job, []).append(listener)
         return listener
+
+    @property
+    def listened(self) -> Iterable[JobId]:
+        """Jobs of which somebody waits for news."""
+        return self._listeners.keys()
 
     def leave(self, listener: Listener) -> None:
         those = self._listeners.get(listener.job, [])

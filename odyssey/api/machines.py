@@ -4,20 +4,26 @@ Promises: what a machine has not told is None.
 Never: asks another machine.
 """
 
+import asyncio
+
 from odyssey import __version__
 from odyssey.api import project
 from odyssey.api import requests as r
 from odyssey.api import views as v
+from odyssey.api.committing import Committing
 from odyssey.api.ports import Counter, Standing
+from odyssey.commands import SetPolicy
+from odyssey.errors import UsageError, echo
 from odyssey.ids import NodeId, NodeNumber
 from odyssey.messages import Beat, NodeState
 from odyssey.model import Node, job_state
+from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.snapshot import Seen
 
 
 class Machines:
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
+    def __init__(self, counter: Counter, committing: Committing) -> None:
+        self._counter, self._committing = counter, committing
 
     async def status(self, _: r.Status) -> v.StatusView:
         counter, standing = self._counter, self._counter.standing()
@@ -58,6 +64,37 @@ class Machines:
 
     async def nodes(self, _: r.Nodes) -> v.NodeList:
         return v.NodeList(tuple(self._views(self._counter.standing())))
+
+    # -- what its owner says -------------------------------------------------------------------------------------------
+
+    async def share(self, request: r.Share) -> v.ShareView:
+        return self._counter.manners.share(request.cpus, request.mem, request.hours, request.quiet, request.battery)
+
+    async def pause(self, request: r.Pause) -> v.ShareView:
+        return self._counter.manners.pause(request.for_ms)
+
+    async def resume(self, _: r.Resume) -> v.ShareView:
+        return self._counter.manners.resume()
+
+    async def doctor(self, _: r.Doctor) -> v.DoctorView:
+        answered: asyncio.Future[v.DoctorView] = asyncio.get_running_loop().create_future()
+        self._counter.doctor(lambda view: None if answered.done() else answered.set_result(view))
+        return await answered
+
+    async def policy(self, request: r.Policy) -> v.PolicyView:
+        state = self._counter.state
+        if request.name or request.weights:
+            name = request.name or state.head.policy
+            if name not in BUILT_IN:
+                raise UsageError(f"there is no policy {echo(name)}", hint=f"use: {', '.join(sorted(BUILT_IN))}")
+            known = BUILT_IN[name].weights
+            for term, _ in request.weights:
+                if term not in known:
+                    raise UsageError(f"{name} has no term {echo(term)}", hint=f"use: {', '.join(sorted(known))}")
+            await self._committing.carry_out(SetPolicy(name, request.weights, self._counter.owner))
+        head = self._counter.state.head
+        used = BUILT_IN.get(head.policy) or BUILT_IN["weighted"]
+        return v.PolicyView(head.policy, {**used.weights, **dict(head.weights)}, tuple(sorted(BUILT_IN)))
 
     async def down(self, request: r.Down) -> v.Nothing:
         self._counter.down(request.now)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from odyssey.api import views as v
 from odyssey.api.tally import Tally
-from odyssey.ids import AttemptId, JobId, NodeNumber, TaskId, index_of, job_of
+from odyssey.ids import AttemptId, JobId, NodeNumber, TaskId, index_of, job_of, task_id
 from odyssey.mesh.lease import Here
 from odyssey.model import Attempt, Ending, Job, JobState, Node, Outcome, Task, TaskState, Try, array_index, job_state
 from odyssey.resources import show_cpus
@@ -33,6 +33,18 @@ class Body(NamedTuple):
     task: TaskId
     elapsed_ms: int
     is_frozen: bool
+
+
+class Records(NamedTuple):
+    """Jobs and their tasks, of the state or of history, and what their machines are called."""
+
+    jobs: Mapping[JobId, Job]
+    tasks: Mapping[TaskId, Task]
+    name: Callable[[NodeNumber], str]
+
+
+def records_of(state: State) -> Records:
+    return Records(state.jobs, state.tasks, names_of(state))
 
 
 class Observed(NamedTuple):
@@ -59,6 +71,9 @@ def observed(
                 bodies[attempt] = Body(held[attempt], elapsed_ms, is_frozen=False)
     told_by = frozenset(seen) | ({me} if me is not None else set())
     return Observed(bodies, told_by, wall_ms)
+
+
+NOTHING_SEEN: Final = Observed({}, frozenset(), 0)
 
 
 class Going(NamedTuple):
@@ -181,6 +196,17 @@ def command(spec: JobSpec) -> str:
     words = b" ".join(spec.argv[:50])[: _LONGEST_COMMAND + 1].decode("utf-8", "backslashreplace")
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
     return shown if len(shown) <= _LONGEST_COMMAND else shown[: _LONGEST_COMMAND - 1] + "…"
+
+
+def failed_task(records: Records, job: Job, tally: Tally) -> Task | None:
+    if tally.first_failed is None:
+        return None
+    return records.tasks.get(task_id(job.id, tally.first_failed))
+
+
+def state_in(job: Job, index: int) -> TaskState:
+    """Of a task that is only a number in a run."""
+    return next((run.state for run in job.runs if run.start <= index < run.stop), T.WAITING)
 
 
 # -- ends --------------------------------------------------------------------------------------------------------------

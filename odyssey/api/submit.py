@@ -12,6 +12,8 @@ from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
 from odyssey.api.ports import Counter
+from odyssey.api.spool import Spool
+from odyssey.api.why import Reasons
 from odyssey.commands import SubmitJobs
 from odyssey.errors import InvalidSpec, OdysseyError
 from odyssey.events import Event, JobSubmitted, SubmitRepeated
@@ -22,8 +24,8 @@ from odyssey.spec import JobSpec, faults
 
 
 class Submitting:
-    def __init__(self, counter: Counter, committing: Committing) -> None:
-        self._counter, self._committing = counter, committing
+    def __init__(self, counter: Counter, committing: Committing, spool: Spool, reasons: Reasons) -> None:
+        self._counter, self._committing, self._spool, self._reasons = counter, committing, spool, reasons
 
     async def submit(self, request: r.Submit) -> v.Submitted:
         if len(request.client) != CLIENT_ID_BYTES:
@@ -34,6 +36,9 @@ class Submitting:
             return self._answer(known.first, known.jobs)
         specs = tuple(map(self._stamped, request.specs))
         check(specs)
+        self._spool.check_blobs(specs)
+        for spec in specs:
+            self._reasons.check_possible(spec)
         command = SubmitJobs(client, self._counter.log.applied, specs)
         events = await self._committing.carry_out(command)
         first, jobs = _numbers(events) or self._remembered(client)

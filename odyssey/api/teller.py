@@ -15,11 +15,11 @@ from odyssey.api import project
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.ports import Outputs
+from odyssey.api.project import Records
 from odyssey.commands import Span
 from odyssey.ids import AttemptId, JobId, NodeNumber, index_of, task_id
 from odyssey.model import ENDED, Job, Outcome, Task, TaskState, Try, array_index
 from odyssey.scheduler.runs import outside
-from odyssey.scheduler.state import State
 
 PIECE: Final = 64 << 10  # of one stream at a time
 ENOUGH_BYTES: Final = 256 << 10
@@ -86,16 +86,16 @@ class Teller:
 
     # -- what there is to tell -----------------------------------------------------------------------------------------
 
-    def items(self, state: State, now_ms: int) -> list[v.AnyItem]:
+    def items(self, records: Records, now_ms: int) -> list[v.AnyItem]:
         """Up to so much of it. None is left when this gives none and `has_more` is False."""
-        job = state.jobs[self.job]
+        job = records.jobs[self.job]
         found: list[v.AnyItem] = []
         size = 0
         for index in [*self._open, *(index for index in self._todo if index not in self._open)]:
             self._todo.pop(index, None)
             if index in self._told:
                 continue
-            for item in self._of_task(state, job, index, now_ms):
+            for item in self._of_task(records, job, index, now_ms):
                 found.append(item)
                 size += len(item.data) if isinstance(item, v.Output) else 0
                 if size >= ENOUGH_BYTES or len(found) >= ENOUGH_ITEMS:
@@ -106,12 +106,12 @@ class Teller:
                 break
         return found
 
-    def _of_task(self, state: State, job: Job, index: int, now_ms: int) -> Iterator[v.AnyItem]:
-        task = state.tasks.get(task_id(job.id, index))
+    def _of_task(self, records: Records, job: Job, index: int, now_ms: int) -> Iterator[v.AnyItem]:
+        task = records.tasks.get(task_id(job.id, index))
         if task is None:
             yield from self._untouched(job, index)
             return
-        name = project.names_of(state)
+        name = records.name
         thread = self._open.get(index) or Thread(self._finished)
         self._open[index] = thread
         number = task.tries_total - len(task.tries)
@@ -189,7 +189,7 @@ class Teller:
 
     def _untouched(self, job: Job, index: int) -> Iterator[v.AnyItem]:
         """A task that is only a number in a run: it has ended without a try, or it waits."""
-        state = next((run.state for run in job.runs if run.start <= index < run.stop), TaskState.WAITING)
+        state = project.state_in(job, index)
         if state in ENDED:
             self._told.add(index)
             view = project.untouched_view(job, index, state)

@@ -322,7 +322,7 @@ class Candidate(View, frozen=True):
 
 class DecisionView(View, frozen=True):
     node: str
-    term: int
+    term: int | None
     index: int
     decided_by: str | None
     policy: str

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from odyssey.api import views as v
-from odyssey.api.desk import handlers
+from odyssey.api.desk import Desk
 from odyssey.api.door import Door
 from odyssey.api.ports import Extent, Outputs, Standing
-from odyssey.commands import Command, EndBackoff
+from odyssey.commands import Command, EndBackoff, GiveUpTasks
 from odyssey.events import Event
 from odyssey.ids import AttemptId, JobId, NodeId, NodeNumber, TaskId, UserId, task_id
 from odyssey.mesh.lease import Here
@@ -81,6 +81,7 @@ class FakeCounter:
         self.heard: list[Callable[[Sequence[Event]], None]] = []
         self.outcomes: list[Outcome] = []  # of the next proposals, instead of being applied
         self.proposed: list[Command] = []
+        self.desks: list[Desk] = []
         self.downs: list[bool] = []
         self.segments: dict[bytes, bytes] = {}
         self.grown: list[tuple[bytes, int, bool]] = []
@@ -172,6 +173,13 @@ class FakeCounter:
     def end_backoff(self, *tasks: TaskId) -> None:
         self.do(EndBackoff(self.mesh.fence, tasks))
 
+    def give_up(self, job: int, index: int = 0) -> None:
+        self.do(GiveUpTasks(self.mesh.fence, (task_id(job, index),)))
+
+    def listened(self, job: int) -> bool:
+        """Somebody waits for news of this job."""
+        return any(JobId(job) in desk.ledger.listened for desk in self.desks)
+
     def submit(self, **fields: Any) -> JobId:
         before = len(self.mesh.events)
         job = self.mesh.submit(**fields)
@@ -179,16 +187,24 @@ class FakeCounter:
         return job
 
 
+def desk_of(counter: FakeCounter) -> Desk:
+    desk = Desk(counter)
+    counter.desks.append(desk)
+    return desk
+
+
 @asynccontextmanager
 async def opened(counter: FakeCounter, path: Path) -> AsyncIterator[Door]:
     """Bugs of handlers are raised at the end."""
     bugs: list[BaseException] = []
-    door = Door(handlers(counter), bugs.append)
+    desk = desk_of(counter)
+    door = Door(desk.handlers, bugs.append)
     await door.open(path)
     try:
         yield door
     finally:
         await door.close()
+        desk.close()
         if bugs:
             raise bugs[0]
 
@@ -196,3 +212,9 @@ async def opened(counter: FakeCounter, path: Path) -> AsyncIterator[Door]:
 async def blocking(call: Callable[[], T]) -> T:
     """What a program does, while the daemon goes on here."""
     return await asyncio.to_thread(call)
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    """Others have their turn until it is so. The test's own deadline ends a wait for nothing."""
+    while not fact():  # noqa: ASYNC110 - the fact is of code that tells nobody
+        await asyncio.sleep(0)

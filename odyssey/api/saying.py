@@ -1,0 +1,107 @@
+"""Events as sentences: whom it is about, what happened, and the same as data.
+
+Promises: total over the events that are told; what is no longer in the state is named by its number.
+Never: decides what is told.
+"""
+
+from odyssey import events as e
+from odyssey.api import project
+from odyssey.api import views as v
+from odyssey.ids import JobId, NodeId, job_of, show_task
+from odyssey.model import JobState, Outcome
+from odyssey.resources import show_duration_rounded
+from odyssey.scheduler.state import State
+
+Said = tuple[str, str, dict[str, str | int]]
+
+_REQUEUED = {
+    Outcome.LOST: "its machine was lost",
+    Outcome.EVICTED: "it made way for the machine's owner",
+    Outcome.NOT_HERE: "it could not be started there",
+    Outcome.REJECTED: "it was taken back",
+    Outcome.OOM: "it ran out of memory",
+    Outcome.TIMEOUT: "it was over its time limit",
+}
+
+
+def said(event: e.Event, state: State) -> Said:
+    match event:
+        case e.JobSubmitted(job=job, tasks=tasks):
+            many = f" with {tasks} tasks" if tasks != 1 else ""
+            return f"{job}", f"{_job(state, job)} submitted{many}", {"job": job, "tasks": tasks}
+        case e.JobEnded(job=job, state=ended):
+            return (
+                f"{job}",
+                f"{_job(state, job)} {_ended(state, job, ended)}",
+                {"job": job, "state": v.JOB_STATES[ended]},
+            )
+        case e.JobChanged(job=job, held=held, priority=priority):
+            text = f"{_job(state, job)} is held" if held else f"{_job(state, job)} has priority {priority}"
+            return f"{job}", text, {"job": job, "held": int(held), "priority": priority}
+        case e.TasksRetried(job=job, spans=spans):
+            count = sum(stop - start for start, stop in spans)
+            return f"{job}", f"{_tasks(count)} of {_job(state, job)} tried again", {"job": job, "tasks": count}
+        case e.TasksEnded(job=job, spans=spans):
+            count = sum(stop - start for start, stop in spans)
+            subject = f"{job}/{spans[0][0]}" if count == 1 else f"{job}"
+            return subject, f"{_tasks(count)} of {_job(state, job)} failed", {"job": job, "tasks": count}
+        case e.TaskRequeued(task=task, outcome=outcome, backoff_ms=backoff_ms):
+            why = _REQUEUED.get(outcome, "it failed")
+            pause = f" after {show_duration_rounded(backoff_ms)}" if backoff_ms else ""
+            data = {"job": job_of(task), "outcome": v.OUTCOMES[outcome], "backoff_ms": backoff_ms}
+            return show_task(task), f"{show_task(task)} starts again{pause}: {why}", data
+        case _:
+            return _of_the_mesh(event, state)
+
+
+def _of_the_mesh(event: e.Event, state: State) -> Said:
+    match event:
+        case e.NodeAdmitted(name=name):
+            return name, f"{name} belongs to the mesh now", {"node": name}
+        case e.NodeChanged(name=name, draining=draining):
+            return name, f"{name} takes nothing new" if draining else f"{name} has changed", {"node": name}
+        case e.NodeRemoved(name=name):
+            return name, f"{name} has left the mesh", {"node": name}
+        case e.TermStarted(generation=generation, term=term):
+            return "mesh", "there is a new coordinator", {"generation": generation, "term": term}
+        case e.MembersChanged(voters=voters):
+            names = ", ".join(_machine(state, one) for one in voters)
+            return "mesh", f"the jobs are kept by {names}", {"keepers": names}
+        case e.PolicySet(name=name):
+            return "mesh", f"machines are chosen by the policy {name}", {"policy": name}
+        case e.LevelSet(level=level):
+            return "mesh", f"feature level {level} is on", {"level": level}
+        case e.JobsArchived(jobs=spans):
+            count = sum(stop - start for start, stop in spans)
+            return "mesh", f"{count} job{'s' * (count != 1)} became history", {"jobs": count}
+        case e.SegmentAdopted(jobs=jobs):
+            return "mesh", f"{jobs} jobs of an earlier life of the mesh became history", {"jobs": jobs}
+        case e.SegmentsDropped(digests=digests):
+            return "mesh", "the oldest history was deleted", {"pieces": len(digests)}
+        case e.CommandRefused(code=code, text=text):
+            return "mesh", f"refused: {text}", {"code": code}
+        case e.CommandFailed(text=text):
+            return "mesh", f"a bug in Odyssey: {text}", {}
+    return "mesh", "something happened", {}
+
+
+def _tasks(count: int) -> str:
+    return f"{count} task{'s' * (count != 1)}"
+
+
+def _job(state: State, number: JobId) -> str:
+    job = state.jobs.get(number)
+    name = job.spec.name if job is not None else ""
+    return f"job {number} ({name})" if name else f"job {number}"
+
+
+def _ended(state: State, number: JobId, ended: JobState) -> str:
+    job = state.jobs.get(number)
+    if job is None or ended is JobState.DONE or job.spec.count == 1:
+        return v.JOB_STATES[ended]
+    counts = project.counts(job, 0)
+    return f"{v.JOB_STATES[ended]}, {counts.done} of {counts.total} done"
+
+
+def _machine(state: State, node: NodeId) -> str:
+    return next((one.name for one in state.nodes.values() if one.id == node), node[:8])

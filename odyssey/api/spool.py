@@ -1,0 +1,165 @@
+"""What is put before a job needs it: files by their content, and standard inputs as they come.
+
+A standard input is `HOME/spool/stdin/<name>`; a file `<name>.end` beside it says that no more will come. The hands feed
+it to the job from there, so neither the end of this daemon nor that of the client is a false end of the input.
+
+Promises: a piece is on the disk's way before it is answered, and the end is synced; what comes twice is taken once; all
+writing is done outside the loop, by one thread, in order.
+Never: keeps what no job names any more longer than an hour.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+from odyssey import events as e
+from odyssey.api import frames
+from odyssey.api import requests as r
+from odyssey.api import views as v
+from odyssey.api.ports import Counter
+from odyssey.errors import InvalidSpec, UsageError
+from odyssey.mesh.blobs import KEEP_FREE, Blobs, appending
+from odyssey.mesh.sidefiles import refused, sync_directory
+from odyssey.mesh.store import DiskFull
+from odyssey.model import JobState
+from odyssey.spec import JobSpec
+
+T = TypeVar("T")
+
+NAME_BYTES: Final = 16
+MOST_STDIN: Final = 1 << 30
+UNNAMED_SECONDS: Final = 3600.0  # a put may be long before its submit
+SWEEP_SECONDS: Final = 600.0
+END: Final = ".end"
+
+
+class Spool:
+    def __init__(self, counter: Counter, keep_free: int = KEEP_FREE) -> None:
+        self._counter = counter
+        self.blobs = Blobs(counter.home / "blobs", keep_free)
+        self._stdin = Stdin(counter.home / "spool" / "stdin", keep_free)
+        self._thread = ThreadPoolExecutor(1, "spool")
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._unsubscribe = counter.subscribe(self._heard)
+        self._sweep_later()
+
+    def close(self) -> None:
+        self._unsubscribe()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        self._thread.shutdown(wait=True)
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    # -- putting -------------------------------------------------------------------------------------------------------
+
+    async def blob_put(self, request: r.PutBlob) -> v.HowFar:
+        _check_piece(request.offset, request.data)
+        size = await self._in_thread(lambda: self.blobs.put(request.digest, request.size, request.offset, request.data))
+        return v.HowFar(size, size == request.size)
+
+    async def stdin_put(self, request: r.PutStdin) -> v.HowFar:
+        _check_piece(request.offset, request.data)
+        if len(request.name) != NAME_BYTES:
+            raise InvalidSpec("a standard input has no proper name", hint="upgrade the program that sent it")
+        size, is_complete = await self._in_thread(
+            lambda: self._stdin.put(request.name, request.offset, request.data, request.is_end)
+        )
+        self._counter.stdin_grew(request.name, size, is_complete)
+        return v.HowFar(size, is_complete)
+
+    def check_blobs(self, specs: Sequence[JobSpec]) -> None:
+        """What a submit names must be here: the log outlives its client."""
+        for spec in specs:
+            for blob in spec.items:
+                if not self.blobs.has(blob.digest):
+                    raise InvalidSpec(
+                        f"the words of the tasks of {spec.name or 'this job'} were not sent", hint="submit it again"
+                    )
+
+    # -- cleaning up ---------------------------------------------------------------------------------------------------
+
+    def _heard(self, events: Sequence[e.Event]) -> None:
+        for event in events:
+            if isinstance(event, e.JobEnded):
+                job = self._counter.state.jobs.get(event.job)
+                if job is not None and job.spec.stdin and event.state is JobState.DONE:
+                    self._thread.submit(self._stdin.drop, job.spec.stdin)  # nobody can retry it
+
+    def _sweep_later(self) -> None:
+        self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        jobs = self._counter.state.jobs.values()
+        blobs = {blob.digest for job in jobs for blob in (*job.spec.items, *job.spec.inputs)}
+        stdin = {job.spec.stdin for job in jobs if job.spec.stdin}
+        before = self._counter.clock.wall_ms() / 1000 - UNNAMED_SECONDS
+        self._thread.submit(self.blobs.sweep, blobs, before)
+        self._thread.submit(self._stdin.sweep, stdin, before)
+        self._sweep_later()
+
+
+class Stdin:
+    """The files of standard inputs."""
+
+    def __init__(self, folder: Path, keep_free: int) -> None:
+        self._folder, self._keep_free = folder, keep_free
+
+    def put(self, name: bytes, offset: int, data: bytes, is_end: bool) -> tuple[int, bool]:
+        """How much is here, and whether that is all. A gap is refused; what is here already is passed over."""
+        path = self._path(name)
+        end = path.with_name(path.name + END)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with appending(path) as file:
+                here = file.tell()
+                if end.exists():
+                    return here, True
+                if offset > here:
+                    return here, False
+                new = data[here - offset :]
+                self._check(path, here + len(new), len(new))
+                here += file.write(new)
+                if not is_end or offset + len(data) != here:
+                    return here, False
+                file.flush()
+                os.fsync(file.fileno())
+            os.close(os.open(end, os.O_WRONLY | os.O_CREAT, 0o600))
+            sync_directory(self._folder)
+        except OSError as error:
+            raise refused(path, error) from error
+        return here, True
+
+    def _check(self, path: Path, size: int, new: int) -> None:
+        if size > MOST_STDIN:
+            raise UsageError(
+                f"the standard input is longer than {MOST_STDIN >> 30}G", hint="name the file to the command instead"
+            )
+        room = os.statvfs(self._folder)
+        if room.f_bavail * room.f_frsize - new < self._keep_free:
+            raise DiskFull(f"the disk of {self._folder} is nearly full", hint="free some space there", path=path)
+
+    def drop(self, name: bytes) -> None:
+        path = self._path(name)
+        for one in (path.with_name(path.name + END), path):
+            one.unlink(missing_ok=True)
+
+    def sweep(self, keep: set[bytes], before: float) -> None:
+        named = {name.hex() for name in keep}
+        for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
+            with suppress(FileNotFoundError):
+                if path.name.removesuffix(END) not in named and path.stat().st_mtime < before:
+                    path.unlink()
+
+    def _path(self, name: bytes) -> Path:
+        return self._folder / name.hex()
+
+
+def _check_piece(offset: int, data: bytes) -> None:
+    if offset < 0 or len(data) > frames.CHUNK:
+        raise UsageError("this piece of a file cannot be taken", hint="upgrade the program that sent it")
