@@ -45,13 +45,19 @@ class Door:
 
     async def open(self, path: Path) -> None:
         """The caller holds the lock of the home, so a socket that is there is left over."""
-        listening = bound(path)
+        await self.listen(bound(path))
+
+    async def listen(self, listener: socket.socket) -> None:
+        """Also in the place of one that was there before: who came through that one stays."""
+        before = self._server
         try:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_unix_server(self._visitor, sock=listening, backlog=BACKLOG)
+            self._server = await loop.create_unix_server(self._visitor, sock=listener, backlog=BACKLOG)
         except BaseException:
-            listening.close()
+            listener.close()
             raise
+        if before is not None:
+            before.close()
 
     def _visitor(self) -> "_Visitor":
         return _Visitor(self._visitors, self._handlers, self._report)

@@ -124,6 +124,7 @@ class Teller:
             yield from self._output(thread, index, one.attempt)
             if not self._has_all(thread, one.attempt, now_ms):
                 return
+            yield from self._cut(index, one.attempt)
             thread.finish(one.attempt)
             if not (is_over and one is task.tries[-1]):
                 yield self._moved(one, index, name)
@@ -170,6 +171,12 @@ class Teller:
                     break
                 thread.offsets[stream] += len(data)
                 yield v.Output(index, attempt, stream, at, data)
+
+    def _cut(self, index: int, attempt: AttemptId) -> Iterator[v.AnyItem]:
+        for stream in (v.STDOUT, v.STDERR) if not self._request.without_output else ():
+            extent = self._outputs.extent(attempt, stream)
+            if extent is not None and extent.cut_bytes:
+                yield v.Cut(index, attempt, stream, extent.cut_bytes)
 
     def _has_all(self, thread: Thread, attempt: AttemptId, now_ms: int) -> bool:
         """Of an attempt that has ended. Bytes that do not come in a while will not come."""

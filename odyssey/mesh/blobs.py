@@ -9,20 +9,25 @@ Never: gives bytes that are not those of the digest, or deletes what is named in
 """
 
 import os
+from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from odyssey import wire
 from odyssey.errors import Fault, InvalidSpec, OdysseyError, Remedy
 from odyssey.mesh.sidefiles import refused, sync_directory
 from odyssey.mesh.store import DiskFull
+from odyssey.spec import ITEMS_IN_BLOB, JobSpec
 
 DIGEST_BYTES: Final = 32
 MOST_BYTES: Final = 256 << 20
 KEEP_FREE: Final = 256 << 20
 _PART: Final = ".part"
+_PIECES: Final = 4
+PIECE: Final = wire.Limits(bytes=MOST_BYTES, array=64 << 10, map=0, str=0, bin=1 << 20, depth=3)
 
 
 class DamagedBlob(OdysseyError):
@@ -116,6 +121,38 @@ class Blobs:
     def _path(self, digest: bytes) -> Path:
         name = digest.hex()
         return self._folder / name[:2] / name
+
+
+class Words:
+    """The own words of each task of a job whose spec names `items`: as it is asked for, task after task, each piece is
+    read once."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._pieces: OrderedDict[bytes, tuple[tuple[bytes, ...], ...]] = OrderedDict()
+
+    def __call__(self, spec: JobSpec, index: int) -> tuple[bytes, ...] | None:
+        """None: they are not here, or not as they should be."""
+        number, place = divmod(index, ITEMS_IN_BLOB)
+        if number >= len(spec.items):
+            return None
+        piece = self._piece(spec.items[number].digest)
+        return piece[place] if piece is not None and place < len(piece) else None
+
+    def _piece(self, digest: bytes) -> tuple[tuple[bytes, ...], ...] | None:
+        known = self._pieces.get(digest)
+        if known is None:
+            try:
+                data = self._blobs.read(digest)
+                known = wire.decode(data, tuple[tuple[bytes, ...], ...], PIECE) if data is not None else None
+            except OdysseyError:
+                return None
+            if known is None:
+                return None
+            self._pieces[digest] = known
+            if len(self._pieces) > _PIECES:
+                self._pieces.popitem(last=False)
+        return known
 
 
 def _digest(file: BinaryIO) -> bytes:
