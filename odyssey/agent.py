@@ -15,8 +15,8 @@ from typing import Final, Protocol
 from odyssey.clock import Clock, Entropy
 from odyssey.commands import Report
 from odyssey.ids import AttemptId, JobId, NodeId, job_of
-from odyssey.mesh.lease import Here, Kept, Lease, Todo
-from odyssey.messages import AskJobs, Beat, Duty, Elsewhere, Going, Holding, JobsAre, Keeping, Listed, Telemetry
+from odyssey.mesh.lease import Kept, Lease, Todo
+from odyssey.messages import AskJobs, Beat, Duty, Elsewhere, Going, Here, Holding, JobsAre, Keeping, Listed, Telemetry
 from odyssey.resources import Resources
 from odyssey.spec import JobSpec
 

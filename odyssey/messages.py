@@ -83,6 +83,16 @@ class BeatId(msgspec.Struct, frozen=True, array_like=True, gc=False):
 # -- machine to coordinator --------------------------------------------------------------------------------------------
 
 
+class Here(msgspec.Struct, frozen=True, gc=False):
+    """An attempt as the supervisor tells of it. One that has ended is told as long as it may still be listed."""
+
+    task: TaskId
+    started: bool = True
+    frozen_at_ms: int | None = None
+    ended: bool = False
+    elapsed_ms: int = 0  # without frozen time
+
+
 class Holding(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One attempt that is here: waiting for room, running, frozen, or ended and not yet on the log."""
 

@@ -14,9 +14,9 @@ import msgspec
 
 from odyssey.commands import Report
 from odyssey.ids import AttemptId
-from odyssey.mesh.lease import Here, Kept
+from odyssey.mesh.lease import Kept
 from odyssey.mesh.raft.types import Member, Write
-from odyssey.messages import Listed
+from odyssey.messages import Here, Listed
 from odyssey.model import Outcome
 from odyssey.spec import JobSpec
 from tests.fakes import FakeClock

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -40,7 +41,11 @@ PURE = (
     "mesh/generation.py",
     "mesh/recover.py",
     "mesh/archive.py",
-    "exec/reconcile.py",
+    "exec/launch.py",
+    "exec/supervisor/desk.py",
+    "exec/supervisor/frames.py",
+    "exec/supervisor/orders.py",
+    "exec/supervisor/spans.py",
     "api/views.py",
     "api/requests.py",
     "api/operations.py",
@@ -168,6 +173,15 @@ def using_docker(source: str) -> list[str]:
     return importing(source, ("docker",))
 
 
+def beyond_the_library(source: str) -> list[str]:
+    """The supervisor starts in milliseconds, and goes on while the rest is upgraded."""
+    return [
+        f"{line}: imports {name}"
+        for line, name in imports(source)
+        if not below(name, ("odyssey.exec.supervisor", *sys.stdlib_module_names))
+    ]
+
+
 def using_sqlite(source: str) -> list[str]:
     return importing(source, ("sqlite3", "_sqlite3"))
 
@@ -289,6 +303,17 @@ RULES = (
         but_not=("exec/container.py",),
         refused=("import docker", "from docker.errors import NotFound"),
         allowed=("from odyssey.exec import container",),
+    ),
+    Rule(
+        "the supervisor needs nothing but Python's library",
+        beyond_the_library,
+        where=("exec/supervisor/*",),
+        refused=("import msgspec", "from odyssey.model import Outcome", "from odyssey.exec import hands"),
+        allowed=(
+            "import os.path",
+            "from odyssey.exec.supervisor import frames",
+            "from collections.abc import Iterator",
+        ),
     ),
     Rule(
         "sqlite3 stays in one module",

@@ -13,9 +13,8 @@ from odyssey.clock import Clock
 from odyssey.commands import Command
 from odyssey.events import Event
 from odyssey.ids import AttemptId, NodeId, NodeNumber, UserId
-from odyssey.mesh.lease import Here
 from odyssey.mesh.letters import Outcome
-from odyssey.messages import Beat
+from odyssey.messages import Beat, Here
 from odyssey.scheduler.snapshot import Seen
 from odyssey.scheduler.state import State
 

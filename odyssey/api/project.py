@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from odyssey.api import views as v
 from odyssey.api.tally import Tally
 from odyssey.ids import AttemptId, JobId, NodeNumber, TaskId, index_of, job_of, task_id
-from odyssey.mesh.lease import Here
+from odyssey.messages import Here
 from odyssey.model import Attempt, Ending, Job, JobState, Node, Outcome, Task, TaskState, Try, array_index, job_state
 from odyssey.resources import show_cpus
 from odyssey.scheduler.snapshot import Seen

@@ -11,11 +11,10 @@ from typing import Protocol
 
 from odyssey.commands import Report
 from odyssey.ids import AttemptId, NodeId
-from odyssey.mesh.lease import Here
 from odyssey.mesh.letters import Letter
 from odyssey.mesh.raft.types import Member
 from odyssey.mesh.transfer import Bulk
-from odyssey.messages import Listed
+from odyssey.messages import Here, Listed
 from odyssey.spec import JobSpec
 
 

@@ -36,8 +36,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from odyssey.commands import Fence
-from odyssey.ids import AttemptId, TaskId
-from odyssey.messages import BeatId, BootId, Duty, Listed
+from odyssey.ids import AttemptId
+from odyssey.messages import BeatId, BootId, Duty, Here, Listed
 
 LEASE_MS: Final = 7_000  # several lost beats and an election fit in; longer would only delay the re-run
 FREEZE_MS: Final = 250  # from the end of the lease to the last process standing still
@@ -71,16 +71,6 @@ class Drop(enum.Enum):
 class Used(NamedTuple):
     drop: Drop | None = None
     keep: Kept | None = None  # to disk, before anything else
-
-
-class Here(msgspec.Struct, frozen=True, gc=False):
-    """An attempt as the supervisor tells of it. One that has ended is told as long as it may still be listed."""
-
-    task: TaskId
-    started: bool = True
-    frozen_at_ms: int | None = None
-    ended: bool = False
-    elapsed_ms: int = 0  # without frozen time
 
 
 class Todo(msgspec.Struct, frozen=True, gc=False):

@@ -20,9 +20,8 @@ from odyssey.api.ports import Extent, Outputs, Standing
 from odyssey.commands import Command, EndBackoff, GiveUpTasks
 from odyssey.events import Event
 from odyssey.ids import AttemptId, JobId, NodeId, NodeNumber, TaskId, UserId, task_id
-from odyssey.mesh.lease import Here
 from odyssey.mesh.letters import Accepted, Outcome
-from odyssey.messages import Beat
+from odyssey.messages import Beat, Here
 from odyssey.model import Outcome as End
 from odyssey.scheduler.snapshot import Seen
 from odyssey.scheduler.state import State

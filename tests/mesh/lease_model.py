@@ -23,8 +23,8 @@ import msgspec
 from odyssey.commands import Fence
 from odyssey.ids import AttemptId, NodeNumber, TaskId, attempt_id
 from odyssey.mesh.grants import Grants, Work
-from odyssey.mesh.lease import FREEZE_MS, Here, Kept, Lease, Todo
-from odyssey.messages import Beat, BootId, Duty, Going, Holding, Listed
+from odyssey.mesh.lease import FREEZE_MS, Kept, Lease, Todo
+from odyssey.messages import Beat, BootId, Duty, Going, Here, Holding, Listed
 
 END_MS: Final = 17_500  # faults begin early enough: a machine is given up ten seconds later at the latest
 CLOCK_RATES: Final = (900, 900, 900, 1000, 1100, 1100, 1100)  # per mille

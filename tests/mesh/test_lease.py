@@ -25,13 +25,12 @@ from odyssey.mesh.lease import (
     LEASE_MS,
     NOTHING_KEPT,
     Drop,
-    Here,
     Kept,
     Lease,
     Used,
 )
 from odyssey.mesh.membership import GONE_MS
-from odyssey.messages import Beat, BeatId, BootId, Duty, Going, Holding, Listed
+from odyssey.messages import Beat, BeatId, BootId, Duty, Going, Here, Holding, Listed
 from odyssey.model import Cause
 
 BOOT, OTHER = BootId(b"boot"), BootId(b"other")

@@ -16,8 +16,8 @@ from odyssey.clock import SeededEntropy
 from odyssey.commands import Report
 from odyssey.ids import AttemptId, NodeId, TaskId, show_task
 from odyssey.mesh.generation import Generation
-from odyssey.mesh.lease import FREEZE_MS, Here
-from odyssey.messages import Listed
+from odyssey.mesh.lease import FREEZE_MS
+from odyssey.messages import Here, Listed
 from odyssey.model import Outcome
 from odyssey.scheduler.retry import mixed
 from odyssey.spec import JobSpec

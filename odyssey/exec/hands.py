@@ -1,0 +1,407 @@
+"""The hands of this machine, from the daemon's side: what the agent asks for goes to the supervisor, and what that
+tells is here to be looked at.
+
+It finds the supervisor of this home or starts one, and says Hello; the supervisor tells all that it holds. From then on
+this is a mirror of it. When the connection breaks, the next one begins the same way: what the supervisor does not know
+of is not here any more, and the agent asks for it again.
+
+Promises: nothing waits for the supervisor, but `open`, which calls back; a report is given until it is forgotten.
+Never: believes that something ended because nobody answers: what ran is here until a supervisor says how it ended.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from odyssey.clock import Clock
+from odyssey.commands import Report
+from odyssey.errors import Fault, OdysseyError
+from odyssey.exec.launch import Launch, Trouble
+from odyssey.exec.supervisor import frames
+from odyssey.exec.supervisor.frames import UNKNOWN_MS, Message, packed
+from odyssey.ids import AttemptId, TaskId
+from odyssey.messages import Here, Listed
+from odyssey.model import Outcome
+from odyssey.spec import JobSpec
+
+_READ: Final = 256 << 10
+_READY: Final = b"ready\n"
+_AGAIN_S: Final = 0.05
+_TRIES: Final = 100  # of _AGAIN_S each, until somebody must be told
+
+
+class Places(NamedTuple):
+    """What the supervisor needs of a home. All but the socket's folder are on its disk."""
+
+    own: Path  # its journal, its lock, its shared pages
+    outputs: Path
+    spool: Path  # standard inputs
+    socket: Path
+    log: Path
+
+
+class NoHands(OdysseyError):
+    """The process that runs jobs on this machine cannot be started."""
+
+    fault = Fault.MACHINE
+
+
+@dataclass(slots=True)
+class _One:
+    """An attempt, as far as the supervisor has told of it."""
+
+    task: TaskId
+    started: bool
+    began_ms: int
+    stood_ms: int = 0
+    frozen_at_ms: int | None = None
+    report: Report | None = None
+
+    def elapsed_ms(self, now_ms: int) -> int:
+        if self.report is not None:
+            return self.report.run_ms
+        if not self.started:
+            return 0
+        until = now_ms if self.frozen_at_ms is None else self.frozen_at_ms
+        return max(0, until - self.began_ms - self.stood_ms)
+
+
+def _nothing() -> None:
+    pass
+
+
+class SupervisorHands:
+    """The port `agent.Hands`. Call `open` first."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        places: Places,
+        clock: Clock,
+        launcher: Callable[[Listed, JobSpec], Launch | Trouble],
+        on_end: Callable[[], None],
+        on_trouble: Callable[[OdysseyError], None],
+        again: tuple[bytes, ...] = (),
+    ) -> None:
+        """`again` is how this daemon is started again when it dies; `on_trouble` is told when no supervisor starts."""
+        self._loop, self._places, self._clock, self._launcher = loop, places, clock, launcher
+        self._on_end, self._on_trouble, self._again = on_end, on_trouble, again
+        self._all: dict[AttemptId, _One] = {}
+        self._reports: dict[AttemptId, Report] = {}
+        self._telling: dict[AttemptId, _One] | None = None  # what a supervisor has told since its Hello
+        self._socket: socket.socket | None = None
+        self._splitter = frames.Splitter()
+        self._out: list[bytes] = []
+        self._unsent = b""
+        self._is_flushing = self._is_closed = False
+        self._tries = 0
+        self._opened = self._ended = _nothing
+        self._until_ms: int | None = None  # what the agent said last
+        self._number = 0
+        self._told: dict[int, Callable[[], None]] = {}
+        self._child: int | None = None
+        self.until_ms = 0  # what the supervisor knew when it was found
+        self.pid: int | None = None
+
+    # -- the port ------------------------------------------------------------------------------------------------------
+
+    def here(self) -> Mapping[AttemptId, Here]:
+        now = self._clock.boottime_ms()
+        return {
+            attempt: Here(one.task, one.started, one.frozen_at_ms, one.report is not None, one.elapsed_ms(now))
+            for attempt, one in self._all.items()
+        }
+
+    def reports(self) -> Mapping[AttemptId, Report]:
+        return dict(self._reports)
+
+    def lease(self, until_ms: int, told: Callable[[], None] = _nothing) -> None:
+        if until_ms == self._until_ms and not self._told:
+            told()
+            return
+        self._until_ms = until_ms
+        self._number += 1
+        self._told[self._number] = told
+        self._send(frames.Lease(until_ms, self._number))
+
+    def start(self, one: Listed, spec: JobSpec) -> None:
+        now = self._clock.boottime_ms()
+        if one.attempt in self._all or self._telling is not None or now >= (self._until_ms or 0):
+            return
+        launch = self._launcher(one, spec)
+        if isinstance(launch, Trouble):
+            self._send(frames.Refuse(one.attempt, one.task, launch.outcome, launch.why.encode()))
+            return
+        self._all[one.attempt] = _One(one.task, True, now)
+        self._send(frames.Start(one.attempt, one.task, launch.room, launch.timeout_ms, launch.memory, launch.order))
+
+    def refuse(self, one: Listed) -> None:
+        self._send(frames.Refuse(one.attempt, one.task, Outcome.REJECTED))
+
+    def stop(self, attempt: AttemptId) -> None:
+        self._send(frames.Stop(attempt))
+
+    def freeze(self, attempt: AttemptId) -> None:
+        self._send(frames.Freeze(attempt))
+
+    def thaw(self, attempt: AttemptId) -> None:
+        self._send(frames.Thaw(attempt))
+
+    def kill(self, attempt: AttemptId) -> None:
+        self._send(frames.Kill(attempt))
+
+    def forget(self, attempt: AttemptId) -> None:
+        one = self._all.get(attempt)
+        if one is not None and one.report is not None:
+            del self._all[attempt], self._reports[attempt]
+            self._send(frames.Forget(attempt))
+
+    # -- more than the port --------------------------------------------------------------------------------------------
+
+    def stdin_grew(self, name: bytes, is_complete: bool) -> None:
+        """More of a standard input is in the spool. That it is complete is noted beside it, for every runner to see."""
+        if is_complete:
+            (self._places.spool / f"{name.hex()}.end").touch(mode=0o600)
+        self._send(frames.Grew(name))
+
+    def open(self, done: Callable[[], None]) -> None:
+        """`done` once all that the supervisor holds is known here."""
+        self._opened = done
+        for folder in (self._places.own, self._places.outputs, self._places.spool, self._places.socket.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._attach()
+
+    def leave(self) -> None:
+        """This daemon goes on purpose. What runs goes on."""
+        self._send(frames.Leave())
+        self.close()
+
+    def end(self, done: Callable[[], None]) -> None:
+        """All that runs is killed, and the supervisor ends; `done` when it has."""
+        self._is_closed = True
+        if self._socket is None:
+            done()
+            return
+        self._ended = done
+        self._send(frames.End())
+
+    def close(self) -> None:
+        self._flush()
+        self._is_closed = True
+        self._hang_up()
+
+    # -- finding a supervisor ------------------------------------------------------------------------------------------
+
+    def _attach(self) -> None:
+        if self._is_closed:
+            return
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            end.connect(str(self._places.socket))
+        except OSError:
+            end.close()
+            self._start_supervisor()
+            return
+        end.setblocking(False)
+        self._socket, self._splitter, self._telling = end, frames.Splitter(), {}
+        self._unsent, self._out = b"", []
+        self._loop.add_reader(end.fileno(), self._on_data)
+        self._send(frames.Hello(frames.VERSION, os.getpid(), 0, b"".join(word + b"\0" for word in self._again)))
+
+    def _start_supervisor(self) -> None:
+        self._reap()
+        self._tries += 1
+        if self._tries > _TRIES:
+            self._tries = 0
+            said = _last_line(self._places.log)
+            self._on_trouble(NoHands(f"the process that runs jobs does not start: {said}"))
+        read_end, write_end = os.pipe()
+        program = str(Path(__file__).with_name("supervisor") / "__main__.py")
+        words = [sys.executable, "-S", "-E", program]
+        words += [str(one) for one in (self._places.own, self._places.outputs, self._places.spool, self._places.socket)]
+        log = os.open(self._places.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._child = os.posix_spawn(
+                sys.executable,
+                [*words, "3"],
+                {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, null, 0),
+                    (os.POSIX_SPAWN_DUP2, log, 1),
+                    (os.POSIX_SPAWN_DUP2, log, 2),
+                    (os.POSIX_SPAWN_DUP2, write_end, 3),
+                ],
+                setsid=True,
+                setsigdef=(signal.SIGPIPE,),
+            )
+        finally:
+            for end in (write_end, log, null):
+                os.close(end)
+        self._loop.add_reader(read_end, self._on_started, read_end)
+
+    def _on_started(self, read_end: int) -> None:
+        said = os.read(read_end, 64)
+        self._loop.remove_reader(read_end)
+        os.close(read_end)
+        if said == _READY:
+            self._attach()
+        else:
+            self._loop.call_later(_AGAIN_S, self._attach)
+
+    def _reap(self) -> None:
+        if self._child is not None:
+            with suppress(ChildProcessError):
+                if os.waitpid(self._child, os.WNOHANG)[0]:
+                    self._child = None
+
+    # -- the connection ------------------------------------------------------------------------------------------------
+
+    def _send(self, message: Message) -> None:
+        if self._socket is None:
+            return
+        self._out.append(packed(message))
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flushing = False
+        end = self._socket
+        if end is None:
+            return
+        data = self._unsent + b"".join(self._out)
+        self._out.clear()
+        was_waiting = bool(self._unsent)
+        try:
+            while data:
+                data = data[end.send(data) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._broke()
+            return
+        self._unsent = data
+        if data and not was_waiting:
+            self._loop.add_writer(end.fileno(), self._flush)
+        elif was_waiting and not data:
+            self._loop.remove_writer(end.fileno())
+
+    def _on_data(self) -> None:
+        end = self._socket
+        assert end is not None
+        try:
+            data = end.recv(_READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._broke()
+            return
+        has_ended = False
+        for message in self._splitter.feed(data):
+            has_ended |= self._take(message)
+        if has_ended:
+            self._on_end()
+
+    def _broke(self) -> None:
+        self._hang_up()
+        if self._is_closed:
+            self._reap()
+            self._ended()
+        else:
+            self._loop.call_soon(self._attach)
+
+    def _hang_up(self) -> None:
+        end, self._socket, self._telling = self._socket, None, None
+        self._unsent, self._out = b"", []
+        if end is not None:
+            self._loop.remove_reader(end.fileno())
+            self._loop.remove_writer(end.fileno())
+            end.close()
+
+    # -- what the supervisor tells -------------------------------------------------------------------------------------
+
+    def _take(self, message: Message) -> bool:
+        """True if the agent should look."""
+        match message:
+            case frames.Ended():
+                return self._on_ended(message)
+            case frames.Told(number):
+                for one in [one for one in self._told if one <= number]:
+                    self._told.pop(one)()
+            case frames.Frozen(attempt, at_ms):
+                self._on_frozen(AttemptId(attempt), at_ms)
+            case frames.Began(attempt):
+                found = self._all.get(AttemptId(attempt))
+                if found is not None:
+                    found.started, found.began_ms = True, self._clock.boottime_ms()
+            case frames.Hello():
+                self._on_hello(message)
+            case frames.Held():
+                assert self._telling is not None
+                began = self._clock.boottime_ms() - message.elapsed_ms
+                frozen = None if message.frozen_at_ms == UNKNOWN_MS else message.frozen_at_ms
+                if frozen is not None:
+                    began = frozen - message.elapsed_ms
+                self._telling[AttemptId(message.attempt)] = _One(
+                    TaskId(message.task), bool(message.started), began, 0, frozen
+                )
+            case frames.Ready():
+                return self._on_ready()
+        return False
+
+    def _on_hello(self, hello: frames.Hello) -> None:
+        self.pid, self.until_ms = hello.pid, hello.until_ms
+        if hello.version != frames.VERSION:
+            self._send(frames.End())  # its work is lost, and told so by the next one
+        elif self._until_ms is not None:
+            self._number += 1
+            self._told[self._number] = _nothing
+            self._send(frames.Lease(self._until_ms, self._number))
+
+    def _on_ready(self) -> bool:
+        assert self._telling is not None
+        self._all, self._telling = self._telling, None
+        self._reports = {attempt: one.report for attempt, one in self._all.items() if one.report is not None}
+        self._tries = 0
+        opened, self._opened = self._opened, _nothing
+        opened()
+        return True
+
+    def _on_ended(self, ended: frames.Ended) -> bool:
+        attempt, task = AttemptId(ended.attempt), TaskId(ended.task)
+        report = Report(
+            attempt, task, Outcome(ended.outcome), ended.code, ended.started_ms, ended.ended_ms, ended.run_ms,
+            ended.cpu_ms, ended.peak_memory, bool(ended.leaked),
+        )  # fmt: skip
+        where = self._all if self._telling is None else self._telling
+        where[attempt] = _One(task, True, 0, report=report)
+        if self._telling is None:
+            self._reports[attempt] = report
+        return True
+
+    def _on_frozen(self, attempt: AttemptId, at_ms: int) -> None:
+        one = self._all.get(attempt)
+        if one is None:
+            return
+        if at_ms != UNKNOWN_MS:
+            one.frozen_at_ms = at_ms
+        elif one.frozen_at_ms is not None:
+            one.stood_ms += self._clock.boottime_ms() - one.frozen_at_ms
+            one.frozen_at_ms = None
+
+
+def _last_line(log: Path) -> str:
+    with suppress(OSError):
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it says nothing"
+    return "it says nothing"

@@ -1,0 +1,312 @@
+"""The runners: forked when they are needed, given orders, signalled, and buried.
+
+An order for one that is busy waits in its own socket, and can be taken back from there as long as it has not begun.
+
+Promises: what a runner that was waited for had not begun is known exactly; what it had begun is over, with all its
+descendants, where runners are alone in their namespaces.
+Never: decides which attempt goes where.
+"""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Final, NamedTuple
+
+from odyssey.exec.supervisor import libc, tree
+from odyssey.exec.supervisor.orders import DONE, Done, attempt_in
+from odyssey.exec.supervisor.outlet import ERR, OUT, Outlet
+from odyssey.exec.supervisor.runner import CHUNK, MOST_ORDER, Pipes, Place, Runner
+from odyssey.exec.supervisor.slots import IDLE, MOST, NOBODY, Server, Slots
+
+IDLE_RUNNERS: Final = 2  # so many of one kind wait for work; more are sent away when they have been idle
+_KIND: Final = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM)
+_NOT_EXEC: Final = 70
+
+
+class Folders(NamedTuple):
+    own: str
+    outputs: str
+    spool: str
+
+
+@dataclass(slots=True)
+class Hand:
+    """One runner, from the supervisor's side."""
+
+    slot: int
+    pid: int
+    memory: int
+    post: socket.socket
+    theirs: socket.socket  # its end, to take orders back from
+    pipes: Pipes
+    attempts: list[int] = field(default_factory=list)  # the first runs, the others wait in its socket
+    is_killed: bool = False
+
+
+class Gone(NamedTuple):
+    """A runner that has been waited for: what it ran, and what it never began."""
+
+    slot: int
+    ran: int | None
+    not_begun: list[int]
+    cut: bool  # its descendants may be left
+
+
+class Crew:
+    def __init__(self, slots: Slots, folders: Folders, limit: int, in_child: Callable[[], None]) -> None:
+        """`in_child` is called in each new runner, to close what belongs to the supervisor."""
+        self._slots, self._folders, self._limit, self._in_child = slots, folders, limit, in_child
+        self.hands: dict[int, Hand] = {}
+        self.new: list[Hand] = []  # forked since somebody looked
+        self._free: list[int] = []
+        self._next = 0
+        self._idle: dict[int, list[int]] = {}  # by memory limit: slots
+        self._big = 0
+        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY) if sys.platform == "linux" else -1
+        self.is_alone = self._can_be_alone()
+
+    @property
+    def life(self) -> int:
+        return self._slots.life
+
+    # -- orders --------------------------------------------------------------------------------------------------------
+
+    def begin(self, attempt: int, order: bytes, memory: int) -> int:
+        """In which slot. OSError: this machine can fork no runner now."""
+        idle = self._idle.get(memory)
+        hand = self.hands[idle.pop()] if idle else self._fork(memory)
+        self._send(hand, attempt, order)
+        return hand.slot
+
+    def queue(self, slot: int, attempt: int, order: bytes) -> None:
+        """Behind what runs there."""
+        self._send(self.hands[slot], attempt, order)
+
+    def _send(self, hand: Hand, attempt: int, order: bytes) -> None:
+        hand.attempts.append(attempt)
+        if len(order) > MOST_ORDER:
+            self._big += 1
+            path = os.path.join(self._folders.own, f"order-{self._big}")
+            with open(path, "wb", opener=_private) as file:
+                file.write(order)
+            order = b"@" + os.fsencode(path)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it is dead: that is noticed by waiting
+            hand.post.send(order)
+
+    def take_back(self, slot: int) -> list[int]:
+        """What waits there and has not begun."""
+        hand, back = self.hands[slot], list[int]()
+        with suppress(BlockingIOError):
+            while data := hand.theirs.recv(MOST_ORDER + 1024, socket.MSG_DONTWAIT):
+                if data[:1] == b"@":
+                    path = data[1:]
+                    with open(path, "rb") as file:
+                        data = file.read(64)
+                    os.unlink(path)
+                back.append(attempt_in(data))
+        hand.attempts = [attempt for attempt in hand.attempts if attempt not in back]
+        return back
+
+    def hear(self, slot: int) -> tuple[Done, bytes] | None:
+        """What ended there."""
+        hand = self.hands[slot]
+        try:
+            data = hand.post.recv(8192, socket.MSG_DONTWAIT)
+        except (BlockingIOError, ConnectionResetError):
+            return None
+        if not data:
+            return None
+        done = Done(*DONE.unpack_from(data))
+        hand.attempts.remove(done.attempt)
+        if not hand.attempts:
+            self._idle.setdefault(hand.memory, []).append(slot)
+        return done, data[DONE.size :]
+
+    def poke(self) -> None:
+        for hand in self.hands.values():
+            if hand.attempts:
+                with suppress(BlockingIOError):
+                    os.write(hand.pipes.poke_write, b".")
+
+    # -- force ---------------------------------------------------------------------------------------------------------
+
+    def term(self, slot: int) -> None:
+        """To all that it runs; what has stopped itself must run to hear it."""
+        pid = self.hands[slot].pid
+        tree.signal_all(pid, signal.SIGTERM)
+        tree.signal_all(pid, signal.SIGCONT)
+
+    def kill(self, slot: int) -> None:
+        hand = self.hands[slot]
+        hand.is_killed = True
+        if not self.is_alone:
+            tree.signal_all(hand.pid, signal.SIGSTOP)
+            tree.signal_all(hand.pid, signal.SIGKILL)
+        os.kill(hand.pid, signal.SIGKILL)
+
+    def freeze(self, slot: int) -> None:
+        tree.signal_all(self.hands[slot].pid, signal.SIGSTOP)
+
+    def thaw(self, slot: int) -> None:
+        tree.signal_all(self.hands[slot].pid, signal.SIGCONT)
+
+    def dismiss_idle(self) -> None:
+        for idle in self._idle.values():
+            while len(idle) > IDLE_RUNNERS:
+                self._dismiss(self.hands[idle.pop(0)])
+
+    def _dismiss(self, hand: Hand) -> None:
+        hand.post.shutdown(socket.SHUT_RDWR)
+        hand.theirs.shutdown(socket.SHUT_RDWR)
+
+    # -- runners come and go -------------------------------------------------------------------------------------------
+
+    def _fork(self, memory: int) -> Hand:
+        if self._free:
+            slot = heappop(self._free)
+        elif self._next < MOST:
+            slot, self._next = self._next, self._next + 1
+        else:
+            raise OSError("all slots are taken")
+        mine, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
+        pipes = Pipes(*os.pipe(), *os.pipe(), *os.pipe())
+        try:
+            pid = self._fork_process()
+        except OSError:
+            heappush(self._free, slot)
+            for end in pipes:
+                os.close(end)
+            mine.close()
+            theirs.close()
+            raise
+        if not pid:
+            self._become_runner(slot, theirs, pipes)
+        os.set_blocking(pipes.poke_write, False)
+        for end in (pipes.out_write, pipes.err_write, pipes.poke_read):
+            os.close(end)
+        self._slots.write(slot, IDLE)
+        self._slots.serve(slot, Server(pid, tree.began(pid) or 0))
+        self.hands[slot] = hand = Hand(slot, pid, memory, mine, theirs, pipes)
+        self.new.append(hand)
+        return hand
+
+    def _fork_process(self) -> int:
+        if not self.is_alone:
+            return os.fork()
+        libc.unshare(libc.CLONE_NEWPID)
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:  # in the new process there is nothing to return to
+                libc.enter(self._own_pids)
+        return pid
+
+    def _can_be_alone(self) -> bool:
+        """Whether this machine lets us make pid namespaces: tried, not guessed."""
+        try:
+            libc.unshare(libc.CLONE_NEWPID)
+            libc.enter(self._own_pids)
+        except OSError:
+            with suppress(OSError):
+                libc.adopt_orphans()
+            return False
+        return True
+
+    def _become_runner(self, slot: int, post: socket.socket, pipes: Pipes) -> None:
+        """Never returns."""
+        try:
+            keep = {post.fileno(), *pipes} - {pipes.poke_write}
+            self._in_child()
+            _close_all_but(keep)
+            if self.is_alone:
+                libc.unshare(libc.CLONE_NEWNS)
+                libc.own_proc()
+            else:
+                with suppress(OSError):
+                    libc.adopt_orphans()
+            with suppress(OSError):
+                libc.die_with_parent(signal.SIGKILL)
+            _be_modest()
+            place = Place(
+                slot, self._slots, post, pipes, self._folders.outputs, self._folders.spool, self.is_alone, self._limit
+            )
+            Runner(place).serve()
+            os._exit(0)
+        except Exception:  # noqa: BLE001 - said in the log, and seen by whoever waits for it
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(_NOT_EXEC)
+
+    def bury(self) -> list[Gone]:
+        """Those that have ended. `hear` tells what they said before."""
+        found = list[Gone]()
+        by_pid = {hand.pid: hand for hand in self.hands.values()}
+        with suppress(ChildProcessError):
+            while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+                if pid in by_pid:
+                    found.append(self._bury(by_pid[pid]))
+        return found
+
+    def _bury(self, hand: Hand) -> Gone:
+        not_begun = self.take_back(hand.slot)
+        ran = hand.attempts[0] if hand.attempts else None
+        if ran is not None:
+            self._save_output(hand, ran)
+        cut = not self.is_alone and bool(ran)
+        hand.post.close()
+        hand.theirs.close()
+        for end in (hand.pipes.out_read, hand.pipes.err_read, hand.pipes.poke_write):
+            os.close(end)
+        self._slots.serve(hand.slot, NOBODY)
+        self._slots.write(hand.slot, IDLE)
+        del self.hands[hand.slot]
+        idle = self._idle.get(hand.memory, [])
+        if hand.slot in idle:
+            idle.remove(hand.slot)
+        heappush(self._free, hand.slot)
+        return Gone(hand.slot, ran, not_begun, cut)
+
+    def _save_output(self, hand: Hand, attempt: int) -> None:
+        """What the dead runner had written, and what is still in its pipes."""
+        page = self._slots.read(hand.slot)
+        outlet = Outlet(self._folders.outputs, self._slots.life, hand.slot, self._limit)
+        if page.attempt == attempt and page.has_segment:
+            outlet.resume(page.segment, attempt, [0, page.out_at, page.err_at], [0, page.out_cut, page.err_cut])
+        else:
+            outlet.number = page.segment
+            outlet.begin(attempt)
+        for stream, end in ((OUT, hand.pipes.out_read), (ERR, hand.pipes.err_read)):
+            os.set_blocking(end, False)
+            with suppress(BlockingIOError):
+                while data := os.read(end, CHUNK):
+                    outlet.write(stream, data)
+        outlet.end()
+        outlet.close()
+
+
+def _be_modest() -> None:
+    """Whoever uses the machine goes first."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, 19)
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    with suppress(OSError):
+        libc.lowest_disk_priority()
+
+
+def _close_all_but(keep: set[int]) -> None:
+    at = 3
+    for end in sorted(keep):
+        os.closerange(at, end)
+        at = end + 1
+    os.closerange(at, 65536)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,371 @@
+"""What the supervisor knows of each attempt, and what follows from what it is told, from ends, and from time.
+
+Everything it decides is here; what is to be done it asks of the crew, and what is to be said it leaves in `records`
+(for the journal) and `answers` (for the daemon). `starts` is done by `begin`, after the records are written.
+
+Promises: an attempt begins once, ever, and never while the lease is over; what runs when it is over is frozen at once;
+each attempt that was taken on ends with one report, which is told until it is to be forgotten.
+Never: waits, reads a clock, or believes that something ended which nobody has waited for.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import Final, Protocol
+
+from odyssey.exec.supervisor.frames import (
+    CANCELLED,
+    EVICTED,
+    EXITED,
+    LOST,
+    REJECTED,
+    TIMEOUT,
+    UNKNOWN_MS,
+    Began,
+    Ended,
+    Follow,
+    Forget,
+    Freeze,
+    Frozen,
+    Grew,
+    Held,
+    Kill,
+    Lease,
+    Message,
+    Ready,
+    Refuse,
+    Start,
+    Stop,
+    Thaw,
+    Told,
+)
+from odyssey.exec.supervisor.orders import Done
+from odyssey.exec.supervisor.spans import Spans
+
+POLITE_MS: Final = 10_000  # between asking an attempt to end and making it end
+
+
+class Crew(Protocol):
+    def begin(self, attempt: int, order: bytes, memory: int) -> int: ...
+
+    def queue(self, slot: int, attempt: int, order: bytes) -> None: ...
+
+    def take_back(self, slot: int) -> list[int]: ...
+
+    def term(self, slot: int) -> None: ...
+
+    def kill(self, slot: int) -> None: ...
+
+    def freeze(self, slot: int) -> None: ...
+
+    def thaw(self, slot: int) -> None: ...
+
+    def poke(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One that was taken on and has not ended."""
+
+    start: Start | Follow
+    slot: int = -1  # -1: it has not begun
+    began_ms: int = 0
+    is_ahead: bool = False  # its order waits behind the one that runs in the slot
+    frozen_at_ms: int = UNKNOWN_MS
+    stood_ms: int = 0  # frozen before
+    verdict: int = EXITED  # why it was made to end; EXITED: it was not
+    is_killed: bool = False
+
+    @property
+    def runs(self) -> bool:
+        return self.slot >= 0 and not self.is_ahead
+
+    def elapsed_ms(self, now_ms: int) -> int:
+        if not self.runs:
+            return 0
+        until = now_ms if self.frozen_at_ms == UNKNOWN_MS else self.frozen_at_ms
+        return max(0, until - self.began_ms - self.stood_ms)
+
+
+class Desk:
+    def __init__(self, crew: Crew, wall_ms: int = 0) -> None:
+        self._crew = crew
+        self.attempts: dict[int, Attempt] = {}
+        self.ended: dict[int, Ended] = {}
+        self.past = Spans()
+        self.until_ms = 0
+        self.records: list[Message] = []
+        self.answers: list[Message] = []
+        self.notes: list[tuple[int, bytes]] = []  # on ends that no runner has told
+        self._starts: list[Attempt] = []
+        self._lines: dict[int, deque[Attempt]] = {}  # by room: who follows whom
+        self._dues: list[tuple[int, int]] = []  # (when, attempt): a time limit, or the end of patience
+        self.wall_ms = wall_ms
+
+    # -- the daemon ----------------------------------------------------------------------------------------------------
+
+    def greet(self, now_ms: int) -> None:
+        """Everything, to a daemon that has just come."""
+        self.answers.clear()
+        for attempt, one in self.attempts.items():
+            self.answers.append(Held(attempt, one.start.task, one.runs, one.frozen_at_ms, one.elapsed_ms(now_ms)))
+        self.answers += self.ended.values()
+        self.answers.append(Ready())
+
+    def take(self, message: Message, now_ms: int) -> None:
+        match message:
+            case Start() | Follow():
+                self._start(message, now_ms)
+            case Forget(attempt):
+                self._forget(attempt)
+            case Lease(until_ms, number):
+                self._lease(until_ms, now_ms)
+                self.answers.append(Told(number))
+            case Refuse():
+                self._refuse(message)
+            case Stop(attempt):
+                self._stop(attempt, CANCELLED, now_ms)
+            case Kill(attempt):
+                self._kill(attempt, EVICTED)
+            case Freeze(attempt):
+                self._freeze(attempt, now_ms)
+            case Thaw(attempt):
+                self._thaw(attempt, now_ms)
+            case Grew():
+                self._crew.poke()
+
+    def _start(self, start: Start | Follow, now_ms: int) -> None:
+        attempt = start.attempt
+        if attempt in self.ended:
+            return
+        one = self.attempts.get(attempt)
+        if one is not None:
+            self._promote(one, start, now_ms)
+            return
+        if attempt in self.past:
+            self._end(Ended(attempt, start.task, LOST, 0, 0, 0, 0, 0, 0, 0))
+            return
+        one = Attempt(start)
+        if isinstance(start, Follow):
+            self.attempts[attempt] = one
+            self._lines.setdefault(start.room, deque()).append(one)
+        elif now_ms < self.until_ms:
+            self.attempts[attempt] = one
+            self._intend(one)
+
+    def _promote(self, one: Attempt, start: Start | Follow, now_ms: int) -> None:
+        """It was to follow another, and may now start anyway."""
+        line = self._lines.get(one.start.room)
+        if isinstance(start, Start) and now_ms < self.until_ms and line is not None and one in line:
+            line.remove(one)
+            self._intend(one)
+
+    def _intend(self, one: Attempt) -> None:
+        self._starts.append(one)
+        self.records.append(Held(one.start.attempt, one.start.task, 1, 0, 0))
+
+    def _refuse(self, refuse: Refuse) -> None:
+        attempt = refuse.attempt
+        one = self.attempts.get(attempt)
+        if one is None and attempt in self.ended:
+            return
+        if one is None and attempt in self.past:
+            self._end(Ended(attempt, refuse.task, LOST, 0, 0, 0, 0, 0, 0, 0))
+            return
+        if one is not None and not self._withdraw(one):
+            return
+        self._end(Ended(attempt, refuse.task, refuse.outcome, 0, self.wall_ms, self.wall_ms, 0, 0, 0, 0, refuse.tail))
+
+    def _withdraw(self, one: Attempt) -> bool:
+        """It has not begun, and now never will."""
+        if one in self._starts:
+            self._starts.remove(one)
+        elif one.is_ahead:
+            self._take_back(one.slot)
+        if one.slot >= 0:
+            return False
+        line = self._lines.get(one.start.room)
+        if line is not None and one in line:
+            line.remove(one)
+        return True
+
+    def _take_back(self, slot: int) -> None:
+        """What waits there stands in line again, first."""
+        for attempt in reversed(self._crew.take_back(slot)):
+            one = self.attempts[attempt]
+            one.slot, one.is_ahead = -1, False
+            self._lines.setdefault(one.start.room, deque()).appendleft(one)
+
+    def _forget(self, attempt: int) -> None:
+        if self.ended.pop(attempt, None) is not None:
+            self.past.add(attempt)
+            self.records.append(Forget(attempt))
+
+    # -- beginning -----------------------------------------------------------------------------------------------------
+
+    def begin(self, now_ms: int, is_written: bool) -> None:
+        """What was found to be started, once the journal has it; or not at all, if it cannot."""
+        starts, self._starts = self._starts, []
+        for one in starts:
+            if not is_written:
+                self._reject(one, "this machine's disk takes no note of what it starts")
+            else:
+                self._begin(one, now_ms)
+
+    def _begin(self, one: Attempt, now_ms: int) -> None:
+        start = one.start
+        try:
+            one.slot = self._crew.begin(start.attempt, start.tail, start.memory)
+        except OSError as error:
+            self._reject(one, f"this machine can start no process now: {error.strerror or error}")
+            return
+        one.began_ms = now_ms
+        self._watch(one, now_ms)
+
+    def _reject(self, one: Attempt, why: str) -> None:
+        start = one.start
+        self._end(Ended(start.attempt, start.task, REJECTED, 0, self.wall_ms, self.wall_ms, 0, 0, 0, 0, why.encode()))
+
+    def _watch(self, one: Attempt, now_ms: int) -> None:
+        if one.start.timeout_ms:
+            heappush(self._dues, (now_ms + one.start.timeout_ms, one.start.attempt))
+
+    # -- the lease -----------------------------------------------------------------------------------------------------
+
+    def _lease(self, until_ms: int, now_ms: int) -> None:
+        self.until_ms = until_ms
+        self._check_lease(now_ms)
+
+    def _check_lease(self, now_ms: int) -> None:
+        if now_ms < self.until_ms:
+            return
+        for attempt, one in self.attempts.items():
+            if one.is_ahead:
+                self._take_back(one.slot)
+            if one.runs:
+                self._freeze(attempt, now_ms)
+
+    def _freeze(self, attempt: int, now_ms: int) -> None:
+        one = self.attempts.get(attempt)
+        if one is not None and one.runs and one.frozen_at_ms == UNKNOWN_MS and not one.is_killed:
+            self._take_back(one.slot)
+            self._crew.freeze(one.slot)
+            one.frozen_at_ms = now_ms
+            self.answers.append(Frozen(attempt, now_ms))
+
+    def _thaw(self, attempt: int, now_ms: int) -> None:
+        one = self.attempts.get(attempt)
+        if one is None or one.frozen_at_ms == UNKNOWN_MS or now_ms >= self.until_ms:
+            return
+        self._wake(one, now_ms)
+        self.answers.append(Frozen(attempt, UNKNOWN_MS))
+
+    def _wake(self, one: Attempt, now_ms: int) -> None:
+        stood = now_ms - one.frozen_at_ms
+        one.stood_ms += stood
+        one.frozen_at_ms = UNKNOWN_MS
+        self._crew.thaw(one.slot)
+        if one.start.timeout_ms:
+            left = one.start.timeout_ms - one.elapsed_ms(now_ms)
+            heappush(self._dues, (now_ms + max(0, left), one.start.attempt))
+
+    # -- ending --------------------------------------------------------------------------------------------------------
+
+    def _stop(self, attempt: int, verdict: int, now_ms: int) -> None:
+        one = self.attempts.get(attempt)
+        if one is None or one.verdict != EXITED:
+            return
+        if not one.runs:
+            if self._withdraw(one):
+                self._end(Ended(attempt, one.start.task, REJECTED, 0, self.wall_ms, self.wall_ms, 0, 0, 0, 0))
+            return
+        one.verdict = verdict
+        if one.frozen_at_ms != UNKNOWN_MS and now_ms >= self.until_ms:
+            self._kill(attempt, verdict)  # it may not run, so it cannot end by itself
+            return
+        if one.frozen_at_ms != UNKNOWN_MS:
+            self._wake(one, now_ms)
+        self._crew.term(one.slot)
+        heappush(self._dues, (now_ms + POLITE_MS, attempt))
+
+    def _kill(self, attempt: int, verdict: int) -> None:
+        one = self.attempts.get(attempt)
+        if one is None or one.is_killed:
+            return
+        if not one.runs:
+            if self._withdraw(one):
+                self._end(Ended(attempt, one.start.task, REJECTED, 0, self.wall_ms, self.wall_ms, 0, 0, 0, 0))
+            return
+        one.is_killed = True
+        one.verdict = verdict if one.verdict == EXITED else one.verdict
+        self._take_back(one.slot)
+        self._crew.kill(one.slot)
+
+    def done(self, done: Done, note: bytes, now_ms: int) -> None:
+        """A runner says that it ended."""
+        one = self.attempts[done.attempt]
+        if one.is_ahead:  # it began when the one before it ended, and was so short that we hear both now
+            one.is_ahead = False
+        stood = one.stood_ms + (0 if one.frozen_at_ms == UNKNOWN_MS else now_ms - one.frozen_at_ms)
+        outcome = done.outcome
+        if one.verdict != EXITED and (outcome != EXITED or done.code):
+            outcome = one.verdict
+        rest = done[6:]
+        times = (done.started_ms, done.ended_ms, max(0, done.run_ms - stood))
+        self._end(Ended(done.attempt, one.start.task, outcome, done.code, *times, *rest, note), is_noted=True)
+        self._follow(one, now_ms)
+
+    def gone(self, ran: int | None, not_begun: Iterable[int], cut: bool, now_ms: int) -> None:
+        """A runner has been waited for."""
+        for attempt in not_begun:
+            one = self.attempts[attempt]
+            one.slot, one.is_ahead = -1, False
+            self._lines.setdefault(one.start.room, deque()).appendleft(one)
+        if ran is None:
+            return
+        one = self.attempts[ran]
+        outcome = LOST if one.verdict == EXITED else one.verdict
+        run_ms = one.elapsed_ms(now_ms)
+        began = self.wall_ms - (now_ms - one.began_ms)
+        self._end(Ended(ran, one.start.task, outcome, 0, began, self.wall_ms, run_ms, 0, 0, int(cut)))
+        self._follow(one, now_ms)
+
+    def _end(self, ended: Ended, is_noted: bool = False) -> None:
+        if ended.tail and not is_noted:
+            self.notes.append((ended.attempt, ended.tail))
+        self.attempts.pop(ended.attempt, None)
+        self.ended[ended.attempt] = ended
+        self.records.append(ended)
+        self.answers.append(ended)
+
+    # -- who follows ---------------------------------------------------------------------------------------------------
+
+    def _follow(self, before: Attempt, now_ms: int) -> None:
+        """Its room goes to the next in line; what waited in its socket has begun already."""
+        line = self._lines.get(before.start.room)
+        if not line or now_ms >= self.until_ms:
+            return
+        one = line.popleft()
+        self._intend(one)
+        self.answers.append(Began(one.start.attempt))
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def tick(self, now_ms: int) -> int | None:
+        """What is due is done; answers when to come again."""
+        self._check_lease(now_ms)
+        while self._dues and self._dues[0][0] <= now_ms:
+            attempt = heappop(self._dues)[1]
+            one = self.attempts.get(attempt)
+            if one is None or not one.runs:
+                continue
+            if one.verdict != EXITED:
+                self._kill(attempt, one.verdict)
+            elif one.frozen_at_ms == UNKNOWN_MS and one.elapsed_ms(now_ms) >= one.start.timeout_ms:
+                self._stop(attempt, TIMEOUT, now_ms)
+        return self._dues[0][0] if self._dues else None
+
+    @property
+    def runs_any(self) -> bool:
+        return any(one.runs and one.frozen_at_ms == UNKNOWN_MS for one in self.attempts.values())

@@ -1,0 +1,1 @@
+"""The hands: the supervisor, its runners, and the daemon's side of them."""
