@@ -55,7 +55,7 @@ PURE = (
     "api/names.py",
     "api/teller.py",
     "api/following.py",
-    "cli/asking.py",
+    "api/asking.py",
     "cli/halting.py",
     "cli/mapfiles.py",
     "cli/mapping.py",
@@ -66,7 +66,7 @@ PURE = (
 LAB_EDGE = "scheduler/lab/__main__.py"
 FACES = ("cli/*", "tui/*")
 AT_THE_COUNTER = tuple(
-    f"odyssey.api.{name}" for name in ("client", "aclient", "views", "requests", "operations", "documents")
+    f"odyssey.api.{name}" for name in ("client", "aclient", "views", "requests", "operations", "documents", "asking")
 )
 # What every replica works out for itself. A score may be inexact, it is only a proposal; these may not.
 ON_THE_LOG = (

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from odyssey.cli.asking import OPTIONS, Option
+from odyssey.api.asking import OPTIONS, Option
 from odyssey.cli.desk import Desk
 
 Run = Callable[..., int | None]

@@ -14,7 +14,7 @@ import msgspec
 
 from odyssey.api.requests import DryRun, Job, Submit
 from odyssey.api.views import Submitted
-from odyssey.cli.asking import build
+from odyssey.api.asking import build
 from odyssey.cli.desk import Desk
 from odyssey.errors import UsageError
 from odyssey.ids import CLIENT_ID_BYTES, JobId

@@ -1,4 +1,5 @@
-"""What a person may ask of a job, as one table: the options of `run`, `map` and `submit`, and the keys of a flow.
+"""What a person may ask of a job, as one table: the options of `run`, `map` and `submit`, the keys of a flow, the
+keywords of a program.
 
 Promises: each row turns the text a person wrote into a part of the specification, or says what would be right.
 Never: reads the world; what the sender's environment holds is handed in.
