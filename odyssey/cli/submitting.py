@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
+from odyssey.api.asking import build
 from odyssey.api.requests import DryRun, Job, Submit
 from odyssey.api.views import Submitted
-from odyssey.api.asking import build
 from odyssey.cli.desk import Desk
 from odyssey.errors import UsageError
 from odyssey.ids import CLIENT_ID_BYTES, JobId
