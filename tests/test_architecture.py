@@ -56,11 +56,13 @@ PURE = (
     "api/teller.py",
     "api/following.py",
     "api/asking.py",
+    "cli/flow.py",
     "cli/halting.py",
     "cli/mapfiles.py",
     "cli/mapping.py",
     "cli/neighbours.py",
     "cli/progress.py",
+    "cli/sheet.py",
     "tui/viewmodel.py",
 )
 LAB_EDGE = "scheduler/lab/__main__.py"

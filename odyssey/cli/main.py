@@ -35,6 +35,8 @@ class Row(NamedTuple):
 COMMANDS: Final = {
     "run": Row("Jobs", "run", "run a command, with its output and exit status"),
     "map": Row("Jobs", "map", "run a command for each item, as GNU parallel does"),
+    "submit": Row("Jobs", "submit", "run a script that says in #ODYSSEY lines what it needs"),
+    "flow": Row("Jobs", "flowing", "run jobs that wait for each other, from a file"),
     "ps": Row("Jobs", "ps", "jobs that wait and run, and what ended in the last hour"),
     "show": Row("Jobs", "show", "all about one job"),
     "logs": Row("Jobs", "logs", "the output of a job"),
@@ -49,6 +51,8 @@ COMMANDS: Final = {
     "explain": Row("Jobs", "explain", "why a job waits, or runs where it does (also: why)"),
     "where": Row("Jobs", "where", "where a job's tasks run or ran"),
     "history": Row("Jobs", "ps", "jobs that have ended"),
+    "up": Row("Machine", "up", "start Odyssey on this machine"),
+    "down": Row("Machine", "up", "stop it; what runs goes on"),
     "status": Row("Machine", "status", "how your mesh is"),
     "nodes": Row("Machine", "nodes", "your machines (also: machines)"),
     "events": Row("Machine", "events", "what happened"),
@@ -131,7 +135,7 @@ def run(words: Sequence[str], desk: Desk) -> int:
     except BrokenPipeError:
         return BROKEN_PIPE
     except click.UsageError as error:
-        return _failed(desk, _usage(error, words), debug=False)
+        return _failed(desk, understood(error, words), debug=False)
     except OdysseyError as error:
         return _failed(desk, error, debug=debug)
     except Exception as bug:  # noqa: BLE001 - a person must never be shown a traceback that was not asked for
@@ -163,7 +167,8 @@ class _OfTheSystem(OdysseyError):
     fault = Fault.MACHINE
 
 
-def _usage(error: click.UsageError, words: Sequence[str]) -> OdysseyError:
+def understood(error: click.UsageError, words: Sequence[str]) -> OdysseyError:
+    """What click complains of, as an error of ours."""
     told = f"no such option {error.option_name}" if isinstance(error, click.NoSuchOption) else error.format_message()
     message = " ".join(told.split()).rstrip(".")
     path = error.ctx.command_path if error.ctx else "odyssey"

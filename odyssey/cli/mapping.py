@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice, product
+from itertools import islice, pairwise, product
 from shlex import quote
 from typing import Final, NamedTuple
 
@@ -40,7 +40,7 @@ def split(words: Sequence[str]) -> tuple[Words, tuple[Source, ...]]:
     """The template, and the sources in order. Words of `::::` are files, each a source of its own."""
     marks = [place for place, word in enumerate(words) if word in _SEPARATORS]
     sources: list[Source] = []
-    for mark, end in zip(marks, [*marks[1:], len(words)], strict=True):
+    for mark, end in pairwise([*marks, len(words)]):
         are_files, linked = _SEPARATORS[words[mark]]
         given = tuple(words[mark + 1 : end])
         if linked and not sources:

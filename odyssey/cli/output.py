@@ -79,6 +79,7 @@ class Output:
         self.as_json = False
         self.has_colour = out.is_terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
         self._drawn = ""  # the line of progress on the terminal
+        self._block = 0  # how many lines are drawn there, to be drawn over
         self._is_at_start = True  # of a line of the terminal, as far as what passed here tells
 
     # ---- results -----------------------------------------------------------------------------------------------------
@@ -141,6 +142,16 @@ class Output:
         if line != self._drawn:
             self.err.write(_ERASE + line.encode("utf-8", "backslashreplace"))
             self._drawn = line
+
+    def block(self, lines: Sequence[str], is_last: bool) -> None:
+        """Several lines at the end of a terminal, drawn over those of the last time; the last time they stay."""
+        if self.is_quiet or not self.err.is_terminal:
+            return
+        shown = [one_line(line)[: max(1, self.err.width - 1)] for line in lines]
+        up = f"\x1b[{self._block}F" if self._block else ""
+        text = up + "".join(f"\x1b[K{line}\n" for line in shown)
+        self._block = 0 if is_last else len(shown)
+        self.err.write(text.encode("utf-8", "backslashreplace"))
 
     def clear(self) -> None:
         if self._drawn:

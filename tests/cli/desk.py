@@ -43,8 +43,8 @@ class Kept:
 class FakeAsker:
     """Answers by the type of the request: a view, a list of views for a stream, an error, or a function of it."""
 
-    def __init__(self, answers: Mapping[type[Request[Any]], Answer]) -> None:
-        self.answers = answers
+    def __init__(self, answers: Mapping[Any, Any]) -> None:
+        self.answers: Mapping[type[Request[Any]], Answer] = answers
         self.asked: list[Request[Any]] = []
 
     def call(self, request: Request[Any]) -> Any:
@@ -89,7 +89,7 @@ class Result(NamedTuple):
 
 def type_in(
     *words: str,
-    answers: Mapping[type[Request[Any]], Answer] | None = None,
+    answers: Mapping[Any, Any] | None = None,
     terminal: bool = False,
     environment: Mapping[str, str] | None = None,
     folder: bytes = b"/home/anna/fit",
