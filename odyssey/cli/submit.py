@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from odyssey.cli import sheet
 from odyssey.api.asking import BY_KEY, build
+from odyssey.cli import sheet
 from odyssey.cli.command import asked, command, job_options
 from odyssey.cli.desk import Desk
 from odyssey.cli.main import bytes_of, understood

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from odyssey.api.asking import learned_as
 from odyssey.api.requests import DryRun, Job, Submit
 from odyssey.api.views import DryRunView, JobDetail, Submitted
 from odyssey.cli import sheet
-from odyssey.api.asking import learned_as
 from odyssey.errors import UsageError
 from odyssey.resources import G, M
 from odyssey.spec import JobSpec
