@@ -18,17 +18,18 @@ from typing import Final, NamedTuple, Protocol
 from odyssey import events as e
 from odyssey.book import Book
 from odyssey.clock import Clock
-from odyssey.commands import ArchiveJobs, DropSegments, Fence
+from odyssey.commands import AdoptSegment, ArchiveJobs, DropSegments, Fence
 from odyssey.ids import NodeId
 from odyssey.mesh.archive import Archivist, Fetch, Holder, Keeper, Retention, Ripening
 from odyssey.mesh.letters import Accepted, Again, Outcome
 from odyssey.mesh.raft.types import Member
 from odyssey.mesh.replica import Replica
-from odyssey.messages import HaveSegment, OfferSegment
+from odyssey.messages import HandInSegment, HaveSegment, OfferSegment
 from odyssey.scheduler.segments import Packed, Packing, ripe
 
 LOOK_MS: Final = 3_000  # until the coordinator asks again whether a segment is due
 HOLD_MS: Final = 2_000  # until a keeper looks at its disk although it has heard nothing
+FETCH_MS: Final = 30_000  # a foreign segment of which nothing more comes: it is handed in again
 GIVE_UP_MS: Final = 10 * 60_000  # an offer that some keeper does not take: the same jobs are offered anew
 SLICE_MS: Final = 3  # of making a segment at a time
 STEPS: Final = 32  # and so many at most: what takes no time takes a turn all the same
@@ -74,7 +75,17 @@ def member_of(replica: Replica, node: NodeId) -> Member | None:
 class Holding:
     """From the start of a daemon on."""
 
-    def __init__(self, replica: Replica, book: Book, shelf: Shelf, post: Post, clock: Clock) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        book: Book,
+        shelf: Shelf,
+        post: Post,
+        clock: Clock,
+        hoards: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Nothing is deleted while this machine `hoards`: an old log may name it that is still to be read."""
+        self._hoards = hoards
         self._replica, self._book, self._shelf, self._post, self._clock = replica, book, shelf, post, clock
         self._holder = Holder(replica.me, replica.core.log.last)
         self._offer: OfferSegment | None = None  # the newest heard: it says the size
@@ -101,6 +112,20 @@ class Holding:
         """One of this machine's own making. The holder hears of it before the disk has it."""
         self._hear(self._replica.me, offer)
         self._shelf.put_segment(offer.digest, data, self.look)
+
+    def keeps(self, offer: OfferSegment) -> None:
+        """One that is on this disk already."""
+        self._hear(self._replica.me, offer)
+        self.look()
+
+    def bring(
+        self, source: Member, segment: HandInSegment, came: Callable[[], None], done: Callable[[bool], None]
+    ) -> None:
+        """From another machine, which need not keep the log."""
+        if source == self._replica.me:
+            done(True)
+        else:
+            self._shelf.fetch_segment(source, segment.digest, segment.size, came, done)
 
     def applied(self, events: Iterable[e.Event]) -> None:
         for event in events:
@@ -129,15 +154,18 @@ class Holding:
         answer = self._holder.answer(held, state.head.index)
         if answer is not None:
             self._post.tell(answer[0].node, answer[1])
-        surplus = self._holder.surplus(state.segments, held, state.head.index)
-        if surplus:
-            self._shelf.drop_segments(surplus)
+        if not self._hoards():
+            self._drop(self._holder.surplus(state.segments, held, state.head.index))
         fetch = self._holder.next_fetch(state.segments, held, self._sources(), now)
         if fetch is not None:
             self._fetch(fetch)
         if self._again:
             self._again = False
             self.look()
+
+    def _drop(self, surplus: Iterable[bytes]) -> None:
+        if surplus:
+            self._shelf.drop_segments(surplus)
 
     def _sources(self) -> Sequence[Member]:
         """Who leads comes first: it is there, and most likely has it."""
@@ -189,7 +217,9 @@ class Archiving:
         self._elected_ms = clock.monotonic_ms()
         self._archivist: Archivist | None = None
         self._packing: Packing | None = None
-        self._order: ArchiveJobs | None = None  # of what is on offer
+        self._order: ArchiveJobs | AdoptSegment | None = None  # of what is on offer
+        self._foreign: dict[bytes, tuple[Member, HandInSegment]] = {}  # to be adopted, and who has them
+        self._until_ms: int | None = None  # while one is fetched
         self._offered_ms = 0
         self._dropping = False
         self._look_ms = 0
@@ -220,10 +250,45 @@ class Archiving:
             self._archivist.hear(member, have)
             self._advance(self._archivist, self._clock.monotonic_ms())
 
+    # -- one of another generation -------------------------------------------------------------------------------------
+
+    def adopt(self, source: Member, segment: HandInSegment) -> None:
+        """It comes before any of this mesh's own; only one is asked for at a time. Who hands it in says so again."""
+        if self._archivist is not None and self._archivist.on_offer != segment.digest:
+            self._foreign = {segment.digest: (source, segment)}
+            self._adopt_next(self._archivist, self._clock.monotonic_ms())
+
+    def _adopt_next(self, archivist: Archivist, now: int) -> None:
+        is_fetching = self._until_ms is not None and now < self._until_ms
+        if is_fetching or not self._foreign or not self._is_free(archivist):
+            return
+        _, (source, segment) = self._foreign.popitem()
+
+        def came() -> None:
+            self._until_ms = self._clock.monotonic_ms() + FETCH_MS
+
+        def done(is_here: bool) -> None:
+            self._until_ms = None
+            if is_here and self._leads and self._is_free(archivist):
+                self._put_on_offer(archivist, segment)
+
+        came()
+        self._holding.bring(source, segment, came, done)
+
+    def _is_free(self, archivist: Archivist) -> bool:
+        return self._packing is None and archivist.on_offer is None and not self._replica.low
+
+    def _put_on_offer(self, archivist: Archivist, segment: HandInSegment) -> None:
+        offer = archivist.offer(segment.digest, segment.size, self._replica.applied)
+        self._order = AdoptSegment(self._fence, segment.digest, segment.size, segment.first, segment.last, segment.jobs)
+        self._offered_ms = self._clock.monotonic_ms()
+        self._holding.keeps(offer)
+
     # -- making one ----------------------------------------------------------------------------------------------------
 
     def _consider(self, archivist: Archivist, now: int) -> None:
-        if self._packing is not None or archivist.on_offer is not None or self._replica.low:
+        self._adopt_next(archivist, now)
+        if (self._until_ms is not None and now < self._until_ms) or not self._is_free(archivist):
             return
         found = ripe(self._book.state)
         if archivist.is_due(found.total, found.oldest, self._replica.applied, now):

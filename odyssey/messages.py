@@ -20,8 +20,8 @@ from typing import NewType, Self
 
 import msgspec
 
-from odyssey.commands import Fence, Report
-from odyssey.ids import AttemptId, JobId, NodeId, TaskId
+from odyssey.commands import Fence, Report, SubmitJobs
+from odyssey.ids import AttemptId, ClientId, JobId, NodeId, TaskId
 from odyssey.spec import JobSpec
 
 BootId = NewType("BootId", bytes)  # the kernel's, new at every boot
@@ -212,4 +212,55 @@ class WantSegment(Message, frozen=True, tag="want-segment"):
     digest: bytes
 
 
-AnyMessage = Beat | AskJobs | Duty | JobsAre | Elsewhere | OfferSegment | HaveSegment | WantSegment
+# -- between an old coordinator's machine and the new one --------------------------------------------------------------
+
+
+class HandIn(Message, frozen=True, tag="hand-in"):
+    """From the tail of an old log: submit these, if nobody knows them. And what is known of those?"""
+
+    number: int  # grows with every letter of a daemon
+    clients: tuple[ClientId, ...] = ()
+    jobs: tuple[JobId, ...] = ()
+    submits: tuple[SubmitJobs, ...] = ()
+
+
+class HandedIn(Message, frozen=True, tag="handed-in"):
+    """Every submit of that letter is on the log, or was refused by it."""
+
+    number: int
+    known: tuple[tuple[ClientId, JobId, int], ...] = ()  # the first job of that submit, and how many
+    live: tuple[JobId, ...] = ()
+    refused: tuple[ClientId, ...] = ()
+
+
+class HandInSegment(Message, frozen=True, tag="hand-in-segment"):
+    """Jobs that ended behind the fork: the segment is here, to be fetched and adopted."""
+
+    store: bytes  # the id of the store it is in
+    digest: bytes
+    size: int
+    first: JobId
+    last: JobId
+    jobs: int
+
+
+class SegmentTaken(Message, frozen=True, tag="segment-taken"):
+    """The log has adopted it."""
+
+    digest: bytes
+
+
+AnyMessage = (
+    Beat
+    | AskJobs
+    | Duty
+    | JobsAre
+    | Elsewhere
+    | OfferSegment
+    | HaveSegment
+    | WantSegment
+    | HandIn
+    | HandedIn
+    | HandInSegment
+    | SegmentTaken
+)

@@ -23,24 +23,32 @@ from odyssey.mesh.compactor import Shelf as SnapshotShelf
 from odyssey.mesh.generation import Lineage
 from odyssey.mesh.lease import Lease
 from odyssey.mesh.letters import Letter, Scope
+from odyssey.mesh.opening import Home
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.types import Message
-from odyssey.mesh.recover import AskStanding, Found, Line, Standing
+from odyssey.mesh.recover import AskStanding, Found, Founds, Line, Standing
 from odyssey.mesh.replica import Disk, Replica
 from odyssey.mesh.succession import Keys, Move, Succession
+from odyssey.mesh.worker import Worker
 from odyssey.messages import (
     AnyMessage,
     AskJobs,
     Beat,
     Duty,
     Elsewhere,
+    HandedIn,
+    HandIn,
+    HandInSegment,
     HaveSegment,
     JobsAre,
     Keeping,
     OfferSegment,
+    SegmentTaken,
     Telemetry,
 )
 from odyssey.resources import Resources
+from odyssey.salvaging import Receiving, Salvaging
+from odyssey.salvaging import Shelf as SalvageShelf
 from odyssey.scheduler.dump import dump
 
 
@@ -54,7 +62,7 @@ class Timers(Protocol):
     def call_later(self, delay: float, callback: Callable[[], None], /) -> object: ...
 
 
-class Shelf(SnapshotShelf, HistoryShelf, Protocol):
+class Shelf(SnapshotShelf, HistoryShelf, SalvageShelf, Protocol):
     """The store: snapshots and history."""
 
 
@@ -72,6 +80,8 @@ class World(NamedTuple):
     others: Callable[[], Sequence[NodeId]]  # machines of the mesh that may know who coordinates
     health: Callable[[], tuple[Telemetry, Keeping]]
     keys: Keys
+    home: Home  # of the store: others that were set aside lie there too
+    reader: Worker  # a thread for them, apart from the store's
     move: Callable[[Move, Lineage], None]  # to another generation: ends this daemon, and starts one that is there
     habits: Habits = Habits()  # of history
     watch: Callable[[Sequence[Event]], None] = lambda _: None  # is told what the newest entries have made true
@@ -129,8 +139,10 @@ class Node:
             world.move,
         )
         self.compactor = Compactor(self.replica, lambda: dump(self.book.state), world.shelf, world.clock)
-        self.holding = Holding(self.replica, book, world.shelf, self, world.clock)
+        self.salvaging = Salvaging(lineage, self.replica, world.home, world.reader, world.shelf, self, world.clock)
+        self.holding = Holding(self.replica, book, world.shelf, self, world.clock, lambda: self.salvaging.busy)
         self.archiving: Archiving | None = None
+        self.receiving: Receiving | None = None
         book.watch = self._applied
         self._running = False
         self._leader: NodeId | None = None
@@ -140,10 +152,11 @@ class Node:
         self._running = True
         self.replica.start()
         self.agent.start()
+        self.salvaging.start()
 
     def stop(self) -> None:
         self._running = False
-        self.coordinator = self.archiving = None
+        self.coordinator = self.archiving = self.receiving = None
         self.replica.stop()
         self.agent.stop()
 
@@ -153,6 +166,7 @@ class Node:
             self.compactor.tick(now)
             self.succession.tick()
             self.holding.tick(now)
+            self.salvaging.tick(now)
             if self.coordinator is not None:
                 self.coordinator.tick(now)
             if self.archiving is not None:
@@ -165,13 +179,14 @@ class Node:
             return
         core = self.replica.core
         if not core.is_leader:
-            self.coordinator = self.archiving = None
+            self.coordinator = self.archiving = self.receiving = None
         elif self.coordinator is None or self.coordinator.term != core.term:
             world = self._world
             self.coordinator = Coordinator(self.replica, self.book, self, world.clock, self._is_recovered)
             self.archiving = Archiving(
                 self.replica, self.book, self.holding, self, world.timers, world.clock, world.habits
             )
+            self.receiving = Receiving(self.replica, self.book, self.archiving, self)
         if self.coordinator is not None:
             self.coordinator.look()
         self._follow(core.leader.node if core.leader is not None else None)
@@ -234,7 +249,7 @@ class Node:
         match letter.content:
             case Message() if letter.scope == self.scope:  # by far the most
                 self.replica.receive(letter)
-            case AskStanding() | Standing() | Line() | Found() as message:
+            case AskStanding() | Standing() | Line() | Found() | Founds() as message:
                 self.succession.receive(sender, message)
             case _ if letter.scope != self.scope:
                 self.succession.meet(sender)
@@ -247,6 +262,11 @@ class Node:
             case HaveSegment() as message:
                 if self.archiving is not None:
                     self.archiving.hear(sender, message)
+            case HandIn() | HandInSegment() as message:
+                if self.receiving is not None:
+                    self.receiving.hear(sender, message)
+            case HandedIn() | SegmentTaken() as message:
+                self.salvaging.hear(message)
             case _:
                 self.replica.receive(letter)
 
@@ -262,8 +282,17 @@ class Node:
         served = self.agent.served()
         return served[0] if served is not None and served[1] < LOST_MS else self._leader
 
-    def tell(self, node: NodeId, message: Duty | JobsAre | Elsewhere | OfferSegment | HaveSegment) -> None:
+    def tell(
+        self,
+        node: NodeId,
+        message: Duty | JobsAre | Elsewhere | OfferSegment | HaveSegment | HandedIn | SegmentTaken,
+    ) -> None:
         self._send(node, message)
+
+    def hand_in(self, message: HandIn | HandInSegment) -> None:
+        coordinator = self.id if self.coordinator is not None else self._coordinator()
+        if coordinator is not None:
+            self._send(coordinator, message)
 
     def ask(self, node: NodeId, message: Beat | AskJobs) -> None:
         self._send(node, message)

@@ -92,6 +92,9 @@ class SlowDisk:
         self.history[digest] = data
         self._time.call_later(0.001, done)
 
+    def segment(self, digest: bytes, done: Callable[[bytes | None], None]) -> None:
+        self._time.call_later(0.001, lambda: done(self.history.get(digest)))
+
     def drop_segments(self, digests: Iterable[bytes]) -> None:
         for digest in digests:
             del self.history[digest]

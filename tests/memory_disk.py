@@ -42,6 +42,9 @@ class Disk:
         self.mark: Mark | None = None
         self.note: bytes | None = None  # of who else votes
         self.aside: list[Cells] = []
+        self.olds: dict[str, Disk] = {}  # stores set aside for their tails
+        self.tails: list[str] = []  # those of them that are to be handed in
+        self.accounts: dict[str, bytes] = {}  # of those that were
         self.ballast = 0
         self.owner: object | None = None
         # what it is told
@@ -164,6 +167,21 @@ class Disk:
         self._replace(dict(copy[0]))
         if with_mark:
             self.mark = copy[1]
+
+    def begin_anew(self) -> None:
+        """The store is set aside, and its tail is to be handed in."""
+        old = Disk()
+        old.put(dict(self.cells))
+        old.mark = self.mark
+        self.set_aside()
+        name = f"aside-{len(self.aside)}"
+        self.olds[name] = old
+        self.tails.append(name)
+
+    def handed_in(self, name: str, account: bytes) -> None:
+        self._step()
+        self.accounts[name] = account
+        self.tails.remove(name)
 
     def set_aside(self) -> None:
         if self.owner is not None:

@@ -40,6 +40,7 @@ from odyssey.mesh.store import (
     InUse,
     Loaded,
     NoStore,
+    Old,
     ReadOnly,
     Room,
     Settings,
@@ -170,6 +171,22 @@ def check_there(disk: Disk) -> None:
         raise NoStore(f"there is no store at {PATH}", hint="this machine has to join a mesh first", path=PATH)
 
 
+def look_back(disk: Disk, mesh: bytes, node: NodeId) -> Old:
+    """At a store that was set aside."""
+    identity = _unsealed(disk.cells, _IDENTITY, Identity)
+    sound.check_identity(PATH, identity, mesh, node)
+    found = _read(disk.cells)
+    _check_mark(disk.mark, identity, found.changes)
+    return Old(identity, found.base.snapshot, list(_slices(disk.cells, found.base.area)), found.entries)
+
+
+def _check_mark(mark: Mark | None, identity: Identity, changes: int) -> None:
+    if mark is None and changes <= 1:
+        return  # its making was interrupted
+    if mark is None or mark.store != identity.store or mark.changes > changes:
+        raise sound.rolled_back(PATH, f"it holds {changes} changes, its mark says {mark}")
+
+
 class MemoryHome(Home):
     def __init__(self, disk: Disk, entropy: Entropy, mesh: bytes, node: NodeId, generation: Generation) -> None:
         self._disk, self._entropy, self._mesh, self._node, self._generation = disk, entropy, mesh, node, generation
@@ -183,6 +200,19 @@ class MemoryHome(Home):
     def set_aside(self, error: Damaged) -> Path:
         self._disk.set_aside()
         return PATH.with_name(f"{PATH.name}.aside-{len(self._disk.aside)}")
+
+    def begin_anew(self) -> None:
+        self._disk.begin_anew()
+        self.create().close()
+
+    def tails(self) -> list[str]:
+        return list(self._disk.tails)
+
+    def old(self, name: str) -> Old:
+        return look_back(self._disk.olds[name], self._mesh, self._node)
+
+    def handed_in(self, name: str, account: bytes) -> None:
+        self._disk.handed_in(name, account)
 
     def others(self) -> tuple[NodeId, ...] | None:
         note = unsealed(self._disk.note or b"")
@@ -208,7 +238,7 @@ class MemoryStore(Store):
         sound.check_identity(PATH, self._identity, mesh, node)
         found = _read(disk.cells)
         self._changes, self._base, self._held = found.changes, found.base, found.held
-        self._check_mark()
+        _check_mark(disk.mark, self._identity, self._changes)
         names = [key[1] for key in disk.cells if key[0] == "stage" and isinstance(key[1], bytes)]
         self._areas = {name: _unsealed(disk.cells, ("stage", name), int) for name in names}
         self._digests: dict[bytes, sound.Digest] = {}
@@ -221,13 +251,6 @@ class MemoryStore(Store):
         self.unstage(OWN)
         self._fresh: _Found | None = found  # until the first change
         disk.owner = self
-
-    def _check_mark(self) -> None:
-        mark = self._disk.mark
-        if mark is None and self._changes <= 1:
-            return  # its making was interrupted
-        if mark is None or mark.store != self._identity.store or mark.changes > self._changes:
-            raise sound.rolled_back(PATH, f"it holds {self._changes} changes, its mark says {mark}")
 
     @property
     def identity(self) -> Identity:

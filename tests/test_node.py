@@ -18,11 +18,14 @@ from odyssey.mesh.letters import Accepted, Forward, Forwarded, Letter, Logged, O
 from odyssey.mesh.raft.types import Append, Heartbeat, Kind, VoteRequest
 from odyssey.mesh.replica import TICK_MS
 from odyssey.mesh.succession import Keys, Move
+from odyssey.mesh.worker import outcome
 from odyssey.messages import AskJobs, Beat, BeatId, BootId, Duty, Elsewhere, JobsAre, Keeping, Message, Telemetry
 from odyssey.node import Node, World
 from odyssey.resources import Resources
 from tests.builders import GIB, a_spec
 from tests.daemon_fakes import Hands, Notes, SlowDisk, Time
+from tests.memory_disk import Disk
+from tests.memory_store import MemoryHome
 from tests.mesh.generation_model import sign_as, verify
 from tests.mesh.raft import alone
 from tests.mesh.raft.alone import beat, beats_back, holds, votes
@@ -46,6 +49,7 @@ class Desk:
         self.others: list[NodeId] = []
         self.moves: list[tuple[Move, Lineage]] = []
         self.book = Book()
+        self.home = MemoryHome(Disk(), SeededEntropy(2), LINEAGE.mesh, ME, LINEAGE.root)
         world = World(
             links=self,
             disk=self.disk,
@@ -58,6 +62,8 @@ class Desk:
             others=lambda: self.others,
             health=lambda: (Telemetry(), Keeping(store=member("1").store)),
             keys=Keys(sign_as(ME), verify),
+            home=self.home,
+            reader=self,
             move=lambda move, lineage: self.moves.append((move, lineage)),
             habits=habits,
         )
@@ -83,6 +89,10 @@ class Desk:
         to_log = not isinstance(content, Message)
         to = member("1").store if to_log and not store else store
         self.node.receive(NodeId(sender), Letter(scope, content, to))  # type: ignore[arg-type]
+
+    def run(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """The thread that reads old stores."""
+        self.time.call_later(0.001, lambda: done(outcome(job)))
 
     def wait(self, ms: int = 1_000) -> None:
         self.time.wait(ms)

@@ -20,7 +20,8 @@ Never: believes a charter whose signature was not looked at, if it would follow 
 """
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 import msgspec
@@ -112,6 +113,25 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 class TooManyGenerations(CallersError):
     """Numbers of attempts cannot hold another one."""
+
+
+def parted(one: Lineage, other: Lineage) -> tuple[Fork, ...]:
+    """Where two lines of one mesh have left what both have: each of these forks bounds it."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one.charters, other.charters, strict=False)))
+    return tuple(charter.fork for charter in (*one.charters[same:], *other.charters[same:]))
+
+
+def shared(forks: Collection[Fork], log: Sequence[Fork]) -> int:
+    """The last index of this log that is before all these forks: its snapshot and what follows. An entry of a later
+    term than a fork is behind it wherever it stands. Where the snapshot is, that tells no more than the indexes; and if
+    they say otherwise than its term, nothing is known to be shared."""
+    if not forks:
+        return log[-1].index
+    end = min(fork.index for fork in forks)
+    inside = list(takewhile(lambda at: all(at.index <= fork.index and at.term <= fork.term for fork in forks), log))
+    if inside:
+        return inside[-1].index
+    return end if log[0].index > end else 0
 
 
 # -- charters ----------------------------------------------------------------------------------------------------------

@@ -123,6 +123,10 @@ class Keeper:
     def drop_segments(self, digests: Iterable[bytes]) -> None:
         self._run(partial(_drop_segments, sorted(digests)), lambda _: None)
 
+    def segment(self, digest: bytes, done: Callable[[bytes | None], None]) -> None:
+        """None: it is not here, or damaged."""
+        self.ask(partial(_segment, digest), lambda found: done(None if isinstance(found, StoreError) else found))
+
     def segments(self, done: Callable[[frozenset[bytes]], None]) -> None:
         """All that are durable when this is answered."""
         self._run(_segments, done)

@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from odyssey import messages
-from odyssey.commands import AnyCommand
+from odyssey import messages, wire
+from odyssey.commands import AnyCommand, ChangeMembers, Entry, Fence, StartTerm
 from odyssey.mesh import recover
-from odyssey.mesh.raft.types import AnyMessage, Member, StoreId
+from odyssey.mesh.raft.types import AnyMessage, Config, Kind, LogEntry, Member, StoreId
 
 NO_ROOM: Final = -1  # where an index stands else
 NOT_SURE: Final = -2
@@ -23,6 +23,18 @@ class Logged(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
     wall_ms: int
     command: AnyCommand
+
+
+def entry_of(one: LogEntry, generation: int) -> Entry:
+    """As it is applied. `generation` is the one in which it was written."""
+    if one.kind is Kind.START:
+        return Entry(generation, one.term, one.index, 0, StartTerm(Fence(generation, one.term)))
+    if one.kind is Kind.CONFIG:
+        config = wire.decode(one.data, Config)
+        names = tuple(member.node for member in config.voters), tuple(member.node for member in config.learners)
+        return Entry(generation, one.term, one.index, 0, ChangeMembers(*names))
+    logged = wire.decode_log(one.data, Logged)
+    return Entry(generation, one.term, one.index, logged.wall_ms, logged.command)
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -8,11 +8,12 @@ Promises: every other error of a store comes out as it is, one message and what 
 Never: cuts a log, or takes an error of the disk for damage.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from odyssey.ids import NodeId
-from odyssey.mesh.store import Damaged, DamagedHistory, NoStore, Store, StoreError
+from odyssey.mesh.store import Damaged, DamagedHistory, NoStore, Old, Store, StoreError
 
 _FIRST_MS: Final = 1_000
 _LAST_MS: Final = 60_000
@@ -33,6 +34,23 @@ class Home(Protocol):
 
     def set_aside(self, error: Damaged) -> Path:
         """The file that the error names, and what belongs to it; gives its new name."""
+        ...
+
+    def begin_anew(self) -> None:
+        """Set aside a sound store whose mesh goes on without what its log has behind a fork: its tail is still to be
+        handed in. An empty one is made."""
+        ...
+
+    def tails(self) -> Sequence[str]:
+        """The stores set aside whose tails are still to be handed in, oldest first."""
+        ...
+
+    def old(self, name: str) -> Old:
+        """One of them. A damaged one raises, and is left as it is."""
+        ...
+
+    def handed_in(self, name: str, account: bytes) -> None:
+        """Once: its tail is with the mesh. The account is for people, and stays beside it."""
         ...
 
     def others(self) -> tuple[NodeId, ...] | None:

@@ -75,13 +75,24 @@ class Found(msgspec.Struct, frozen=True, array_like=True, tag="found", gc=False)
     charter: Charter
 
 
-AnyMessage = AskStanding | Standing | Line | Found
+class Founds(msgspec.Struct, frozen=True, array_like=True, tag="founds", gc=False):
+    """What came of it: that generation is begun here, or why not."""
+
+    generation: Generation
+    why_not: str = ""
+
+
+AnyMessage = AskStanding | Standing | Line | Found | Founds
 
 
 class Refusal(enum.Enum):
     COORDINATED = "a coordinator is there"
     NO_LOG = "none of the machines in reach keeps a log"
     GONE_BACK = "a log ends before what another one knows to be committed"
+    DECLINED = "the machine with the best log does not begin"
+    UNDER_WAY = "it is being done already"
+    MOVED = "another generation has begun meanwhile"
+    UNKNOWN = "the machine with the best log does not answer any more"
 
 
 class CannotRecover(CallersError):
@@ -172,6 +183,36 @@ def _missing(best: Standing, answers: Sequence[Standing]) -> Iterable[Missing]:
     for one in answers:
         if one.lineage.since(best.lineage.tip) is None and best.lineage.since(one.lineage.tip) is None:
             yield Missing(one.member, Lack.OTHER_BRANCH)
+
+
+def declined(charter: Charter, reason: str) -> CannotRecover:
+    founder = charter.founder.node
+    return CannotRecover(
+        Refusal.DECLINED,
+        founder,
+        f"nothing was begun: {founder} was to go on with its log, and {reason}",
+        hint="look at `odyssey status`; if no coordinator is there, recover again",
+    )
+
+
+def under_way(me: NodeId) -> CannotRecover:
+    text, hint = f"{me} is asking the others already, for somebody else", "wait for what comes of that"
+    return CannotRecover(Refusal.UNDER_WAY, me, text, hint=hint)
+
+
+def moved(me: NodeId) -> CannotRecover:
+    text = f"{me} has heard of a newer generation of this mesh and moves there; nothing was begun"
+    return CannotRecover(Refusal.MOVED, me, text, hint="look at `odyssey status` in a minute")
+
+
+def unknown(charter: Charter) -> CannotRecover:
+    founder = charter.founder.node
+    return CannotRecover(
+        Refusal.UNKNOWN,
+        founder,
+        f"it is not known whether {founder} has begun: it was asked to go on with its log and has not answered",
+        hint="look at `odyssey status` in a minute, before anything else is tried",
+    )
 
 
 # -- founding ----------------------------------------------------------------------------------------------------------

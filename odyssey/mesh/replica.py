@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from odyssey import wire
 from odyssey.clock import Clock, Entropy
-from odyssey.commands import URGENT, ChangeMembers, Command, Entry, Fence, StartTerm, SubmitJobs
+from odyssey.commands import URGENT, Command, Entry, SubmitJobs
 from odyssey.errors import NotUnderstood, WireError
 from odyssey.ids import NodeId
 from odyssey.mesh.letters import (
@@ -34,6 +34,7 @@ from odyssey.mesh.letters import (
     ReadAt,
     Scope,
     Unknown,
+    entry_of,
 )
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.types import (
@@ -42,7 +43,6 @@ from odyssey.mesh.raft.types import (
     Busy,
     Config,
     HeartbeatReply,
-    Kind,
     LogEntry,
     Member,
     Message,
@@ -488,7 +488,7 @@ class Replica:
 
     def _apply(self, committed: Sequence[LogEntry]) -> None:
         try:
-            entries = [self._entry(one) for one in committed]
+            entries = [entry_of(one, self._number_at(one.index)) for one in committed]
         except NotUnderstood as newer:
             self._stand_down(newer)
             return
@@ -524,14 +524,3 @@ class Replica:
         self._later = [known for known in self._later if known[0] > self.applied]
         for call in due:
             call()
-
-    def _entry(self, one: LogEntry) -> Entry:
-        generation = self._number_at(one.index)
-        if one.kind is Kind.START:
-            return Entry(generation, one.term, one.index, 0, StartTerm(Fence(generation, one.term)))
-        if one.kind is Kind.CONFIG:
-            config = wire.decode(one.data, Config)
-            names = tuple(member.node for member in config.voters), tuple(member.node for member in config.learners)
-            return Entry(generation, one.term, one.index, 0, ChangeMembers(*names))
-        logged = wire.decode_log(one.data, Logged)
-        return Entry(generation, one.term, one.index, logged.wall_ms, logged.command)

@@ -35,7 +35,11 @@ _CHUNK: Final = 1 << 20
 _LOCK: Final = ".lock"
 _BALLAST: Final = ".ballast"
 _NOTE: Final = ".others"
-COMPANIONS: Final = ("-wal", "-shm", "", ".mark", _NOTE)  # in the order in which they are set aside
+_TAIL: Final = ".tail"
+_ACCOUNT: Final = ".handed-in"
+# In the order in which they are set aside. The word that a tail is to be handed in goes first: it may be there without
+# its store, never the other way.
+COMPANIONS: Final = (_TAIL, "-wal", "-shm", "", ".mark", _NOTE)
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -165,13 +169,7 @@ class NoteFile:
         if note == self._shown:
             return
         with suppress(OSError):
-            new = beside(self._path, f"{_NOTE}.new")
-            with new.open("wb") as file:
-                file.write(sealed(note))
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(beside(self._path, _NOTE))
-            sync_directory(self._path.parent)
+            _write_whole(beside(self._path, _NOTE), sealed(note))
             self._shown = note
 
 
@@ -242,6 +240,40 @@ def set_aside(path: Path) -> Path:
         raise refused(path, error) from error
     finally:
         lock.release()
+
+
+def note_tail(path: Path) -> None:
+    """The store that is there now is to be set aside, and what its log has behind a fork to be handed in."""
+    try:
+        _write_whole(beside(path, _TAIL), b"")
+    except OSError as error:
+        raise refused(path, error) from error
+
+
+def tails(path: Path) -> list[Path]:
+    """Stores set aside whose tails are not handed in, oldest first."""
+    found = [one.with_name(one.name.removesuffix(_TAIL)) for one in path.parent.glob(f"{path.name}.aside-*{_TAIL}")]
+    return sorted(found, key=lambda one: int(one.name.rpartition("-")[2]))
+
+
+def end_tail(aside: Path, account: bytes) -> None:
+    """The account is there before the word goes: what is interrupted is done again."""
+    try:
+        _write_whole(beside(aside, _ACCOUNT), account)
+        beside(aside, _TAIL).unlink(missing_ok=True)
+        sync_directory(aside.parent)
+    except OSError as error:
+        raise refused(aside, error) from error
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    new = beside(path, ".new")
+    with new.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    sync_directory(path.parent)
 
 
 def move_aside(path: Path) -> Path:

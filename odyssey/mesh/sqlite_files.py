@@ -9,6 +9,8 @@ Never: repairs.
 """
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -72,13 +74,26 @@ def make(path: Path, identity: Identity, founds: bool) -> None:
 
 
 def look(path: Path) -> Found:
+    with _looked_at(path) as database:
+        return read(database)
+
+
+def look_back(path: Path) -> tuple[Found, list[bytes]]:
+    """At a store that was set aside: with the slices of its snapshot, and nothing left behind."""
+    with _looked_at(path) as database:
+        found = read(database)
+        return found, list(shelf.slices(database, found.base.area)) if found.base.snapshot.index else []
+
+
+@contextmanager
+def _looked_at(path: Path) -> Iterator[Database]:
     if not path.exists():
         raise NoStore(f"there is no store at {path}", hint="this machine has to join a mesh first", path=path)
     database = Database(path, "ro")
     try:
         database.check_layout(FORMAT)
         database.check_pages()
-        return read(database)
+        yield database
     finally:
         database.close()
         _tidy(path)

@@ -79,6 +79,15 @@ class Settings(NamedTuple):
     ballast: int = 32 * MIB
 
 
+class Old(NamedTuple):
+    """What a store held that was set aside: looked at, never changed."""
+
+    identity: Identity
+    snapshot: Snapshot
+    slices: Sequence[bytes]  # of the snapshot
+    entries: Sequence[LogEntry]  # all that follow it
+
+
 class Store(Protocol):
     @property
     def identity(self) -> Identity: ...

@@ -6,7 +6,7 @@ business of who owns the daemon: `move` tells them once, and this one says no mo
 is.
 
 Promises: moves only where `judge` says so, or on a signed charter that names this member, as long as nothing has
-changed here since it was asked.
+changed here since it was asked. Who recovers is told once: that it has begun, why not, or that nobody knows.
 Never: recovers by itself. It takes a person's word that the old coordinator is off.
 """
 
@@ -22,14 +22,19 @@ from odyssey.mesh.recover import (
     AskStanding,
     CannotRecover,
     Found,
+    Founds,
     Keeps,
     Line,
     Recovery,
     Standing,
     child,
+    declined,
     end_of,
+    moved,
     recovery,
     step_to_child,
+    under_way,
+    unknown,
     why_not,
 )
 from odyssey.mesh.replica import TICK_MS, Replica
@@ -72,6 +77,20 @@ class Timers(Protocol):
     def call_later(self, delay: float, callback: Callable[[], None], /) -> object: ...
 
 
+Told = Callable[[Recovery | CannotRecover], None]
+
+
+class _Bid(NamedTuple):
+    """Another machine is asked to begin, and a person waits for what comes of it."""
+
+    found: Recovery
+    done: Told
+
+    @property
+    def charter(self) -> Charter:
+        return self.found.charter
+
+
 class Succession:
     def __init__(
         self,
@@ -92,7 +111,9 @@ class Succession:
         self._timers, self._clock, self._entropy, self._keys, self._move = timers, clock, entropy, keys, move
         self._told_ms: dict[NodeId, int] = {}
         self._gossip_ms = clock.monotonic_ms()
-        self._answers: list[Standing] | None = None  # while a recovery is being asked for
+        self._answers: list[Standing] = []  # while a recovery is being asked for
+        self._asks_for: Told | None = None
+        self._bid: _Bid | None = None
         self._has_won = False  # against another generation of this number: a child is to be founded
         self._moved = False
 
@@ -123,12 +144,15 @@ class Succession:
             case AskStanding():
                 self._post.say(sender, self._standing())
             case Standing():
-                if self._answers is not None:
+                if self._asks_for is not None:
                     self._answers.append(message)
             case Line(lineage):
                 self._hear(sender, lineage)
             case Found(charter):
-                self._on_found(charter)
+                self._on_found(sender, charter)
+            case Founds(generation, reason):
+                if self._bid is not None and self._bid.charter.generation == generation:
+                    self._end_bid(reason)
 
     def _hear(self, sender: NodeId, lineage: Lineage) -> None:
         verdict = judge(Stand(self.lineage, self._standing().end), lineage, self._keys.verify)
@@ -143,56 +167,90 @@ class Succession:
 
     def _go(self, move: Move, lineage: Lineage) -> None:
         self._moved = True
+        if self._asks_for is not None:
+            self._asks_for(moved(self._replica.me.node))
+            self._asks_for = None
+        if self._bid is not None:
+            self._end_bid("" if self._bid.charter in lineage.charters else "another generation has begun meanwhile")
         self._move(move, lineage)
 
     # -- recovering ----------------------------------------------------------------------------------------------------
 
-    def recover(self, done: Callable[[Recovery | CannotRecover], None]) -> None:
-        """A person has said that the old coordinator is off. What is answered is under way, not yet done."""
-        self._answers = []
-        self._ask(ASKED_TIMES, lambda: self._decide(done))
+    def recover(self, done: Told) -> None:
+        """A person has said that the old coordinator is off. `done` is called once: with what was begun, or with why
+        nothing was, as far as that is known."""
+        if self._asks_for is not None or self._bid is not None:
+            done(under_way(self._replica.me.node))
+            return
+        self._answers, self._asks_for = [], done
+        self._ask(ASKED_TIMES, self._decide)
 
     def _ask(self, times: int, then: Callable[[], None]) -> None:
         """Letters are lost, above all where a mesh is in trouble."""
         if times == 0:
             then()
             return
-        answered = {one.member.node for one in self._answers or ()}
+        answered = {one.member.node for one in self._answers}
         for node in self._others():
             if node not in answered:
                 self._post.say(node, AskStanding())
         self._timers.call_later(ASK_EVERY_MS / 1000, lambda: self._ask(times - 1, then))
 
-    def _decide(self, done: Callable[[Recovery | CannotRecover], None]) -> None:
-        answers, self._answers = self._answers, None
-        if answers is None or self._moved:
-            return
+    def _decide(self) -> None:
+        done, self._asks_for = self._asks_for, None
+        if done is None:
+            return  # it has moved, and said so
         mine = self._standing()
-        newest = {one.member.node: one for one in (*answers, mine)}
+        newest = {one.member.node: one for one in (*self._answers, mine)}
         try:
             found = recovery(list(newest.values()), mine.member.node, self._entropy)
         except CannotRecover as refusal:
             done(refusal)
             return
-        charter = signed(found.charter, self._keys.sign)
-        done(found._replace(charter=charter))
-        if charter.founder == mine.member:
-            self._on_found(charter)
+        self._bid = _Bid(found._replace(charter=signed(found.charter, self._keys.sign)), done)
+        if found.founder == mine.member:
+            self._begin(self._bid.charter)
         else:
-            self._bid(charter, ASKED_TIMES)
+            self._ask_founder(self._bid, ASKED_TIMES)
 
-    def _bid(self, charter: Charter, times: int) -> None:
+    def _ask_founder(self, bid: _Bid, times: int) -> None:
         """It is begun once, however often it is told."""
-        if times > 0 and not self._moved:
-            self._post.say(charter.founder.node, Found(charter))
-            self._timers.call_later(ASK_EVERY_MS / 1000, lambda: self._bid(charter, times - 1))
-
-    def _on_found(self, charter: Charter) -> None:
-        log = self._replica.core.log
-        if log.stable < log.last or not is_signed(charter, self._keys.verify):
+        if self._bid is not bid:
             return
-        if not why_not(charter, self._standing()):
+        if times == 0:
+            self._bid = None
+            bid.done(unknown(bid.charter))
+            return
+        self._post.say(bid.charter.founder.node, Found(bid.charter))
+        self._timers.call_later(ASK_EVERY_MS / 1000, lambda: self._ask_founder(bid, times - 1))
+
+    def _end_bid(self, reason: str) -> None:
+        bid, self._bid = self._bid, None
+        if bid is not None:
+            bid.done(declined(bid.charter, reason) if reason else bid.found)
+
+    def _begin(self, charter: Charter) -> None:
+        """By oneself."""
+        reason = self._why_not(charter)
+        if reason:
+            self._end_bid(reason)
+        else:
             self._go(Move.FOUND, self.lineage.with_child(charter))
+
+    def _on_found(self, sender: NodeId, charter: Charter) -> None:
+        """Asked once more after it has begun, it says so."""
+        reason = "" if charter in self.lineage.charters else self._why_not(charter)
+        self._post.say(sender, Founds(charter.generation, reason))
+        if not reason and charter not in self.lineage.charters:
+            self._go(Move.FOUND, self.lineage.with_child(charter))
+
+    def _why_not(self, charter: Charter) -> str:
+        log = self._replica.core.log
+        if not is_signed(charter, self._keys.verify):
+            return "it does not know the key that signed this"
+        if log.stable < log.last:
+            return "its disk is busy with what its log has"
+        return why_not(charter, self._standing())
 
     # -- two generations of one number ---------------------------------------------------------------------------------
 

@@ -202,20 +202,28 @@ class Packing:
         return pieces if left >= 0 else None
 
 
-def foreign(kept: Iterable[Kept], names: Mapping[NodeNumber, str], origin: bytes) -> list[Packed]:
+def foreign(kept: Iterable[Kept], names: Mapping[NodeNumber, str], origin: bytes) -> Iterator[Packed]:
     """Jobs that this log never held, with the numbers they had in the generation `origin`: as many segments as it
-    takes. One job at least is in each, with the details that fit."""
-    made: list[Packed] = []
+    takes, one in memory at a time. One job at least is in each, with the details that fit."""
     pieces: list[bytes] = []
     jobs: list[Kept] = []
+    size = 0
     for one in kept:
         added = _fitted(one)
-        if jobs and (len(jobs) == MAX_JOBS or sum(map(len, (*pieces, *added))) > MAX_BYTES - _REST):
-            made.append(_foreign(pieces, jobs, names, origin))
-            pieces, jobs = [], []
+        more = sum(map(len, added))
+        if jobs and (len(jobs) == MAX_JOBS or size + more > MAX_BYTES - _REST):
+            yield _foreign(pieces, jobs, names, origin)
+            pieces, jobs, size = [], [], 0
         pieces += added
         jobs.append(one)
-    return [*made, _foreign(pieces, jobs, names, origin)] if jobs else made
+        size += more
+    if jobs:
+        yield _foreign(pieces, jobs, names, origin)
+
+
+def as_it_is(data: bytes, jobs: Iterable[Kept]) -> Packed:
+    """One that was foreign already."""
+    return Packed(sha256(data).digest(), data, spans_of(sorted(one.job.id for one in jobs)), 0)
 
 
 def _foreign(pieces: list[bytes], jobs: list[Kept], names: Mapping[NodeNumber, str], origin: bytes) -> Packed:

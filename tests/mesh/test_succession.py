@@ -13,7 +13,18 @@ from odyssey.mesh.generation import Charter, Fork, Lineage, is_signed, signed
 from odyssey.mesh.letters import Scope
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.types import Config, HardState, Snapshot
-from odyssey.mesh.recover import AnyMessage, AskStanding, CannotRecover, Found, Keeps, Line, Recovery, Refusal, Standing
+from odyssey.mesh.recover import (
+    AnyMessage,
+    AskStanding,
+    CannotRecover,
+    Found,
+    Founds,
+    Keeps,
+    Line,
+    Recovery,
+    Refusal,
+    Standing,
+)
 from odyssey.mesh.replica import TICK_MS, Replica
 from odyssey.mesh.store import Loaded
 from odyssey.mesh.succession import (
@@ -161,12 +172,107 @@ def test_all_are_asked_until_they_have_answered_and_the_best_log_begins() -> Non
     rig.time.wait(ASKED_TIMES * ASK_EVERY_MS)
     assert rig.words(AskStanding).count(OTHER) == 1
     assert rig.words(AskStanding).count(NodeId("3")) == ASKED_TIMES > 3
+    assert rig.told == []
+    rig.hears(Founds(asked(rig).generation))
     (found,) = rig.told
     assert isinstance(found, Recovery)
     assert (found.founder, found.charter.fork) == (member("2"), Fork(1, 3))
     assert is_signed(found.charter, verify)
+    assert found.charter == asked(rig)
+    assert rig.moves == []
+
+
+def asked(rig: Rig) -> Charter:
+    return [message for _, message in rig.said if isinstance(message, Found)][-1].charter
+
+
+def bidding() -> Rig:
+    """It has asked machine 2 to begin."""
+    rig = Rig()
+    rig.recover()
+    rig.hears(answer("2", Fork(1, 3)))
+    rig.time.wait(ASKED_TIMES * ASK_EVERY_MS)
+    assert rig.words(Found) == [OTHER]
+    return rig
+
+
+def refusal(rig: Rig) -> CannotRecover:
+    (told,) = rig.told
+    assert isinstance(told, CannotRecover)
+    return told
+
+
+def test_who_recovers_hears_why_the_founder_does_not_begin() -> None:
+    rig = bidding()
+    rig.hears(Founds(child(name="z").tip, "another question's answer"))
+    assert rig.told == []
+    for _ in range(2):
+        rig.hears(Founds(asked(rig).generation, "it hears the coordinator 3 again"))
+    assert refusal(rig).refusal is Refusal.DECLINED
+    assert "2 was to go on with its log, and it hears the coordinator 3 again" in refusal(rig).message
+    rig.time.wait(2 * ASKED_TIMES * ASK_EVERY_MS)
+    assert rig.words(Found) == [OTHER], "nothing more is asked of it"
+    assert len(rig.told) == 1
+
+
+def test_who_recovers_hears_that_nobody_knows_when_the_founder_is_silent() -> None:
+    rig = bidding()
     rig.time.wait(ASKED_TIMES * ASK_EVERY_MS)
     assert rig.words(Found) == [OTHER] * ASKED_TIMES
+    assert refusal(rig).refusal is Refusal.UNKNOWN
+    assert "status" in (refusal(rig).hint or "")
+    rig.hears(Founds(asked(rig).generation))
+    assert len(rig.told) == 1
+
+
+def test_who_moves_while_it_waits_for_the_founder_says_what_that_means() -> None:
+    rig, other = bidding(), bidding()
+    rig.hears(Line(ROOT.with_child(asked(rig))))
+    assert isinstance(rig.told[0], Recovery)
+    other.hears(Line(child(fork=Fork(1, 3))))
+    assert refusal(other).refusal is Refusal.DECLINED
+
+
+def test_who_moves_while_it_asks_has_begun_nothing_and_says_so() -> None:
+    rig = Rig()
+    rig.recover()
+    rig.hears(Line(child()))
+    assert refusal(rig).refusal is Refusal.MOVED
+    rig.time.wait(ASKED_TIMES * ASK_EVERY_MS)
+    assert len(rig.told) == 1
+
+
+def test_a_second_person_is_told_that_it_is_being_done() -> None:
+    rig = Rig()
+    rig.recover()
+    rig.recover()
+    assert refusal(rig).refusal is Refusal.UNDER_WAY
+    rig.hears(answer("2", Fork(1, 3)))
+    rig.time.wait(ASKED_TIMES * ASK_EVERY_MS)
+    rig.recover()
+    assert [type(one) for one in rig.told] == [CannotRecover, CannotRecover]
+    rig.hears(Founds(asked(rig).generation))
+    assert isinstance(rig.told[2], Recovery)
+
+
+def test_a_founder_says_what_came_of_it_also_when_it_is_asked_once_more() -> None:
+    rig = Rig()
+    for late in (found_by_me(Fork(1, 1)), found_by_me(Fork(1, 2))):
+        rig.hears(late)
+    answers = [message for _, message in rig.said if isinstance(message, Founds)]
+    assert [one.why_not for one in answers] == ["its log has gone on to entry 2 in term 1", ""]
+    again = Rig(ROOT.with_child(late.charter))
+    again.hears(late)
+    assert again.said == [(OTHER, Founds(late.charter.generation))]
+    assert again.moves == []
+
+
+def test_a_founder_declines_what_nobody_may_sign() -> None:
+    rig = Rig()
+    charter = msgspec.structs.replace(found_by_me(Fork(1, 2)).charter, signature=b"no")
+    rig.hears(Found(charter))
+    (answer_,) = [message for _, message in rig.said if isinstance(message, Founds)]
+    assert "key" in answer_.why_not
     assert rig.moves == []
 
 

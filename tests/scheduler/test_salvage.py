@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from odyssey import wire
 from odyssey.clock import SeededEntropy
-from odyssey.commands import CancelTasks, EndBackoff, HoldJob, SetPriority, SubmitJobs
-from odyssey.ids import ClientId, JobId, UserId
+from odyssey.commands import CancelTasks, EndBackoff, HoldJob, SetPriority, Span, SubmitJobs
+from odyssey.ids import ClientId, JobId, NodeNumber, UserId
 from odyssey.model import Job, JobState, TaskState, job_state
 from odyssey.scheduler.apply import apply
 from odyssey.scheduler.dump import dump, load
-from odyssey.scheduler.salvage import CancelledThere, Tail, Weighed, history_of, submit_of, tail_of, weigh
-from odyssey.scheduler.segments import Packing, contents, ripe
+from odyssey.scheduler.salvage import Numbers, Tail, history_again, history_of, of_today, offers_of, submit_of, tail_of
+from odyssey.scheduler.segments import Kept, Packed, Packing, contents, ripe
 from odyssey.scheduler.state import State
 from odyssey.spec import JobSpec
 from tests.builders import Mesh, a_spec
@@ -40,13 +39,22 @@ class Sides:
         return side
 
     def tail(self, snapshot_at: int = 0) -> Tail:
-        """With the state of a snapshot at this index; made as it travels, in bytes."""
+        """With the state of a snapshot at this index."""
         base, _ = apply(State(), self.old.entries[:snapshot_at])
-        made = tail_of(base, self.old.entries[snapshot_at:], self.fork, ORIGIN, self.segments.get)
-        return wire.decode(wire.encode(made), Tail, wire.ENTRY)
+        return tail_of(base, self.old.entries[snapshot_at:], self.fork, ORIGIN)
 
     def weighed(self, snapshot_at: int = 0) -> Weighed:
-        return weigh(self.tail(snapshot_at), self.new.state)
+        tail = self.tail(snapshot_at)
+        numbers = told(tail, self.new.state)
+        open_ = [offer for offer in offers_of(tail) if not numbers.knows(offer.client)]
+        cancels = [(numbers.here(one.of), one.only, one.by) for one in tail.cancels]
+        live = [one for one in cancels if one[0] in self.new.state.jobs and self.new.job(one[0]).live]
+        history = [one for made in self.history(tail) for one in contents(made.data).jobs]
+        return Weighed(history, [left.job.id for offer in open_ for left in offer.jobs], live)
+
+    def history(self, tail: Tail) -> list[Packed]:
+        again = (one for digest in tail.segments for one in history_again(self.segments[digest], tail))
+        return [*history_of(tail), *again]
 
     def archive(self) -> None:
         packing = Packing(self.old.state, ripe(self.old.state).jobs)
@@ -54,6 +62,22 @@ class Sides:
             pass
         self.segments[made.digest] = made.data
         self.old.do(made.order(self.old.fence))
+
+
+class Weighed(NamedTuple):
+    """What becomes of a tail, at a coordinator that knows what it knows."""
+
+    history: list[Kept]
+    offered: list[JobId]  # by their old numbers
+    cancels: list[tuple[JobId | None, tuple[Span, ...], UserId]]
+
+
+def told(tail: Tail, state: State) -> Numbers:
+    numbers = Numbers(tail)
+    for client in numbers.to_ask([*tail.jobs, *(one.of for one in tail.cancels)]):
+        if (known := state.clients.get(client)) is not None:
+            numbers.learn(client, known.first, known.jobs)
+    return numbers
 
 
 def forked(*fields: dict[str, Any]) -> Sides:
@@ -75,13 +99,9 @@ def send(mesh: Mesh, client: bytes, *specs: JobSpec) -> JobId:
     return mesh.state.clients[ClientId(client * 16)].first
 
 
-def ids(weighed: Weighed) -> tuple[list[int], list[int], list[tuple[int, int]]]:
-    """Old numbers of what becomes history, of what is offered, and (new, old) of what is there twice."""
-    return (
-        [left.job.id for left in weighed.history],
-        [left.job.id for offer in weighed.offers for left in offer.jobs],
-        [(one.job, one.there.job.id) for one in weighed.twice],
-    )
+def ids(weighed: Weighed) -> tuple[list[int], list[int]]:
+    """Old numbers of what becomes history, and of what is offered."""
+    return sorted(kept.job.id for kept in weighed.history), list(weighed.offered)
 
 
 # -- what is in a tail -------------------------------------------------------------------------------------------------
@@ -89,8 +109,10 @@ def ids(weighed: Weighed) -> tuple[list[int], list[int], list[tuple[int, int]]]:
 
 def test_an_old_log_that_did_not_go_on_has_an_empty_tail() -> None:
     sides = forked({}, {})
-    assert sides.tail() == Tail(ORIGIN, sides.fork, (), (), ())
-    assert sides.weighed() == ((), (), (), ())
+    assert sides.tail() == Tail(
+        ORIGIN, sides.fork, sides.fork, (), (), {NodeNumber(1): "pc-1", NodeNumber(2): "pc-2"}, ()
+    )
+    assert sides.weighed() == ([], [], [])
 
 
 def test_only_what_changed_behind_the_fork_is_in_it() -> None:
@@ -109,7 +131,8 @@ def test_a_result_is_in_it_with_its_tries_and_the_machines_they_speak_of() -> No
     assert left.job == sides.old.job(job)
     assert left.tasks == (sides.old.task(job),)
     assert left.tasks[0].tries[0].code == 3
-    assert sides.tail().names == ((1, "pc-1"),)
+    (made,) = history_of(sides.tail())
+    assert contents(made.data).names == {1: "pc-1"}
 
 
 # -- what becomes of it ------------------------------------------------------------------------------------------------
@@ -120,7 +143,7 @@ def test_what_ended_there_and_is_unknown_here_becomes_history() -> None:
     job = sides.old.submit()
     run(sides.old, job, code=1)
     weighed = sides.weighed()
-    assert ids(weighed) == ([job], [], [])
+    assert ids(weighed) == ([job], [])
     assert job_state(weighed.history[0].job) is JobState.FAILED
 
 
@@ -128,9 +151,8 @@ def test_what_did_not_end_and_is_unknown_here_is_offered_by_its_client_id() -> N
     sides = forked()
     waits, runs = send(sides.old, b"w"), send(sides.old, b"r")
     sides.old.assign(runs, 1)
-    weighed = sides.weighed()
-    assert ids(weighed) == ([], [waits, runs], [])
-    assert [offer.client for offer in weighed.offers] == [b"w" * 16, b"r" * 16]
+    assert ids(sides.weighed()) == ([], [waits, runs])
+    assert [offer.client for offer in offers_of(sides.tail())] == [b"w" * 16, b"r" * 16]
 
 
 def test_what_was_sent_again_here_is_known_by_its_client_id_whatever_its_number() -> None:
@@ -138,9 +160,11 @@ def test_what_was_sent_again_here_is_known_by_its_client_id_whatever_its_number(
     send(sides.new, b"x")
     there, here = send(sides.old, b"a"), send(sides.new, b"a")
     assert there != here
-    assert ids(sides.weighed()) == ([], [], [])
+    assert ids(sides.weighed()) == ([], [])
+    tail = sides.tail()
+    assert told(tail, sides.new.state).here(tail.jobs[0]) == here
     run(sides.old, there)
-    assert ids(sides.weighed()) == ([], [], [(here, there)])
+    assert ids(sides.weighed()) == ([there], []), "shown, and what it is here counts"
 
 
 def test_one_number_may_mean_two_jobs() -> None:
@@ -148,8 +172,9 @@ def test_one_number_may_mean_two_jobs() -> None:
     sides.new.generation = 1  # as if the numbers had not jumped
     there, here = send(sides.old, b"a"), send(sides.new, b"b")
     assert there == here
+    assert ids(sides.weighed()) == ([], [there])
     run(sides.old, there)
-    assert ids(sides.weighed()) == ([there], [], [])
+    assert ids(sides.weighed()) == ([there], [])
 
 
 def test_a_job_from_before_the_fork_is_known_to_both_and_its_result_here_counts() -> None:
@@ -159,8 +184,8 @@ def test_a_job_from_before_the_fork_is_known_to_both_and_its_result_here_counts(
     run(sides.old, 2)
     sides.old.assign(3, 1)
     weighed = sides.weighed()
-    assert ids(weighed) == ([], [], [(1, 1), (2, 2)])
-    assert weighed.twice[0].there.tasks[0].tries[0].code == 0
+    assert ids(weighed) == ([1, 2], [])
+    assert weighed.history[0].tasks[0].tries[0].code == 0
     assert sides.new.task(1).tries[0].code == 5
 
 
@@ -173,14 +198,16 @@ def test_a_submit_from_before_the_fork_is_known_here_however_long_ago(monkeypatc
     assert sides.new.job(1).client not in sides.new.state.clients
     sides.old.assign(1, 1)
     run(sides.old, 2)
-    assert ids(sides.weighed()) == ([], [], [(2, 2)])
+    assert ids(sides.weighed()) == ([2], [])
 
 
 def test_each_job_of_a_submit_is_found_at_its_place() -> None:
     sides = forked()
     there, here = (send(side, b"a", a_spec(), a_spec(), a_spec()) for side in (sides.old, sides.new))
     run(sides.old, there + 2)
-    assert ids(sides.weighed()) == ([], [], [(here + 2, there + 2)])
+    tail = sides.tail()
+    numbers = told(tail, sides.new.state)
+    assert [numbers.here(left) for left in tail.jobs] == [here, here + 1, here + 2]
 
 
 # -- cancels -----------------------------------------------------------------------------------------------------------
@@ -197,7 +224,7 @@ def test_cancels_are_listed_where_the_job_goes_on_here() -> None:
         cancel(sides.old, job)
     run(sides.new, 2)
     weighed = sides.weighed()
-    assert weighed.cancels == (CancelledThere(JobId(1), (), UserId("anna")), CancelledThere(here, (), UserId("anna")))
+    assert weighed.cancels == [(1, (), "anna"), (here, (), "anna")]
 
 
 def test_a_cancel_that_was_refused_is_none() -> None:
@@ -213,7 +240,7 @@ def test_what_was_being_cancelled_and_is_unknown_here_is_over() -> None:
     cancel(sides.old, job)
     assert sides.old.job(job).live
     weighed = sides.weighed()
-    assert ids(weighed) == ([job], [], [])
+    assert ids(weighed) == ([job], [])
     kept = weighed.history[0]
     assert (kept.job.ended_index, kept.job.attempts) == (sides.old.state.head.index, 0)
     assert kept.job.counts[TaskState.CANCELLED] == 2
@@ -230,7 +257,28 @@ def test_what_the_old_coordinator_archived_is_in_it_too() -> None:
     run(sides.old, 1)
     sides.archive()
     assert sides.old.state.jobs == {}
-    assert ids(sides.weighed()) == ([job], [], [(1, 1)])
+    assert ids(sides.weighed()) == ([1, job], [])
+
+
+def test_what_ended_before_the_fork_and_was_archived_behind_it_is_known_to_both() -> None:
+    mesh = Mesh()
+    mesh.machine()
+    mesh.submit()
+    run(mesh, 1)
+    sides = Sides(mesh)
+    sides.archive()
+    assert len(sides.tail().segments) == 1
+    assert ids(sides.weighed()) == ([], [])
+
+
+def test_history_that_was_adopted_behind_the_fork_is_adopted_as_it_is() -> None:
+    first = forked()
+    run(first.old, first.old.submit())
+    (made,) = first.history(first.tail())
+    second = forked()
+    second.old.do(made.adoption(second.old.fence))
+    second.segments[made.digest] = made.data
+    assert [one.digest for one in second.history(second.tail())] == [made.digest]
 
 
 def test_a_segment_that_both_know_is_not_in_it() -> None:
@@ -242,7 +290,8 @@ def test_a_segment_that_both_know_is_not_in_it() -> None:
     before.archive()
     after = Sides(before.old)
     after.segments = before.segments
-    assert after.tail().jobs == ()
+    assert not after.tail().jobs
+    assert not after.tail().segments
 
 
 @pytest.mark.parametrize("past", [0, 1, 3])
@@ -256,9 +305,8 @@ def test_wherever_its_snapshot_is_the_same_comes_of_it(past: int) -> None:
     waits = send(sides.old, b"w")
     cancel(sides.old, 2)
     expected = sides.weighed()
-    assert ids(expected)[:2] == ([new], [waits])
-    found = sides.weighed(sides.fork + past)
-    assert found == expected
+    assert ids(expected) == ([1, 2, known, new], [waits])
+    assert sides.weighed(sides.fork + past) == expected
 
 
 # -- submitting it again -----------------------------------------------------------------------------------------------
@@ -267,16 +315,17 @@ def test_wherever_its_snapshot_is_the_same_comes_of_it(past: int) -> None:
 def resubmitted(sides: Sides) -> list[Job]:
     """All offers are taken, in the order in which that is possible."""
     tail, made = sides.tail(), []
-    offers = list(weigh(tail, sides.new.state).offers)
+    numbers = told(tail, sides.new.state)
+    offers = [offer for offer in offers_of(tail) if not numbers.knows(offer.client)]
     while offers:
-        ready = [(offer, submit_of(offer, tail, sides.new.state)) for offer in offers]
+        ready = [(offer, submit_of(offer, told(tail, sides.new.state))) for offer in offers]
         for offer, command in ready:
             if command is not None:
-                sides.new.do(command)
+                sides.new.do(of_today(command, sides.new.state))
                 first = sides.new.state.clients[command.client].first
                 made += [sides.new.job(first + place) for place in range(len(command.specs))]
                 offers.remove(offer)
-    assert weigh(tail, sides.new.state).offers == ()
+    assert sides.weighed().offered == []
     return made
 
 
@@ -308,20 +357,35 @@ def test_a_child_waits_until_its_parent_has_been_submitted() -> None:
     parent = send(sides.old, b"p")
     send(sides.old, b"c", a_spec(after=(parent,)))
     tail = sides.tail()
-    offers = weigh(tail, sides.new.state).offers
-    assert [submit_of(offer, tail, sides.new.state) is None for offer in offers] == [False, True]
+    assert [submit_of(offer, told(tail, sides.new.state)) is None for offer in offers_of(tail)] == [False, True]
+
+
+def test_what_a_job_waited_for_and_is_history_here_is_waited_for_no_more() -> None:
+    sides = forked({})
+    send(sides.old, b"c", a_spec(after=(JobId(1),)))
+    run(sides.new, 1)
+    sides.new.state.jobs.pop(JobId(1))
+    tail = sides.tail()
+    (offer,) = offers_of(tail)
+    command = submit_of(offer, told(tail, sides.new.state))
+    assert command is not None
+    assert command.specs[0].after == (1,)
+    today = of_today(command, sides.new.state)
+    assert (today.specs[0].after, today.seen_index) == ((), sides.new.state.head.index)
 
 
 def test_of_a_submit_only_what_did_not_end_is_offered() -> None:
     sides = forked()
     first = send(sides.old, b"a", a_spec(), a_spec(), a_spec(after_here=(0, 1)))
     run(sides.old, first)
-    tail = sides.tail()
-    assert ids(weigh(tail, sides.new.state)) == ([first], [first + 1, first + 2], [])
+    assert ids(sides.weighed()) == ([first], [first + 1, first + 2])
     parent, child = resubmitted(sides)
     assert child.spec.after_here == (0,)
     assert child.blockers == (parent.id,)
-    assert ids(weigh(tail, sides.new.state)) == ([first], [], [])  # asked again, the rest is known now
+    assert ids(sides.weighed()) == ([first], []), "asked again, the rest is known now"
+    tail = sides.tail()
+    numbers = told(tail, sides.new.state)
+    assert [numbers.here(left) for left in tail.jobs] == [None, parent.id, child.id]
 
 
 def test_what_may_have_run_and_must_not_twice_needs_somebodys_word() -> None:
@@ -330,7 +394,7 @@ def test_what_may_have_run_and_must_not_twice_needs_somebodys_word() -> None:
     started = send(sides.old, b"b", a_spec(once=True))
     send(sides.old, b"c")
     sides.old.assign(started, 1)
-    assert [offer.needs_word for offer in sides.weighed().offers] == [False, True, False]
+    assert [offer.needs_word for offer in offers_of(sides.tail())] == [False, True, False]
 
 
 # -- whatever happened -------------------------------------------------------------------------------------------------
@@ -349,12 +413,11 @@ def test_nothing_acknowledged_behind_the_fork_is_left_out(seed: int) -> None:
     weighed = sides.weighed(snapshot_at)
     ended = {job.id for job in sides.old.state.jobs.values() if not job.live}
     new = {number for number in sides.old.state.jobs if number not in sides.new.state.jobs}
-    history, offered = {left.job.id for left in weighed.history}, set(ids(weighed)[1])
+    history, offered = set(ids(weighed)[0]), set(weighed.offered)
     stopped = {number for number in new - ended if not any(sides.old.job(number).counts[:2])}
-    assert history == (new & ended) | stopped
+    assert history == {job for job in ended if sides.old.job(job).ended_index > sides.fork} | stopped
+    assert history >= new & ended
     assert offered == new - ended - stopped
-    changed = {number for number in ended - new if sides.new.job(number) != sides.old.job(number)}
-    assert {one.there.job.id for one in weighed.twice} >= changed
     assert new
     assert ended
     assert len(resubmitted(sides)) == len(offered)
@@ -375,10 +438,9 @@ def test_its_history_becomes_part_of_the_new_ones_once() -> None:
     job = sides.old.submit()
     run(sides.old, job, code=4)
     sides.archive()
-    tail = sides.tail()
-    (made,) = history_of(weigh(tail, sides.new.state), tail)
+    (made,) = sides.history(sides.tail())
     sides.new.do(made.adoption(sides.new.fence))
-    assert history_of(weigh(tail, sides.new.state), tail) == [made]
+    assert sides.history(sides.tail()) == [made]
     sides.new.do(made.adoption(sides.new.fence))
     assert list(sides.new.state.segments) == [made.digest]
     found = contents(made.data)

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from odyssey.events import Event, JobsArchived, SegmentsDropped
-from odyssey.ids import JobId, TaskId, show_task, task_id
+from odyssey.events import Event, JobsArchived, SegmentAdopted, SegmentsDropped
+from odyssey.ids import ClientId, JobId, TaskId, show_task, task_id
 from odyssey.mesh.roles import quorum
 from odyssey.model import TaskState
 from odyssey.scheduler.segments import Kept, contents
@@ -36,12 +36,14 @@ class Departed:
     def __init__(self) -> None:
         self.archived: dict[bytes, Left] = {}
         self.dropped: dict[bytes, int] = {}
+        self.adopted: dict[ClientId, int] = {}  # whose jobs came as history of another generation
         self._seen = 0
 
     def fork(self, index: int) -> Departed:
         new = Departed()
         new.archived = {digest: left for digest, left in self.archived.items() if left.at <= index}
         new.dropped = {digest: at for digest, at in self.dropped.items() if at <= index}
+        new.adopted = {client: at for client, at in self.adopted.items() if at <= index}
         new._seen = min(self._seen, index)
         return new
 
@@ -55,6 +57,10 @@ class Departed:
                     jobs = frozenset(JobId(job) for start, stop in spans for job in range(start, stop))
                     self.archived[digest] = Left(jobs, index)
                     _is_kept(digest, node)
+                case SegmentAdopted(digest=digest):
+                    _is_kept(digest, node)
+                    clients = (one.job.client for one in contents(_sound_copy(digest, _holders(digest, node))).jobs)
+                    self.adopted.update((client, index) for client in clients if client not in self.adopted)
                 case SegmentsDropped(digests=digests):
                     self.dropped.update(dict.fromkeys(digests, index))
                 case _:
@@ -63,6 +69,10 @@ class Departed:
     def let_go(self) -> frozenset[JobId]:
         """By retention, and so from all disks."""
         return frozenset[JobId]().union(*(self.archived[one].jobs for one in self.dropped if one in self.archived))
+
+
+def _holders(digest: bytes, node: SimNode) -> list[SimNode]:
+    return [one for one in node.all.values() if digest in segments_of(one)]
 
 
 def _is_kept(digest: bytes, node: SimNode) -> None:
@@ -96,10 +106,11 @@ def account(state: State, keepers: Iterable[SimNode], results: Results) -> froze
     found: dict[JobId, bytes] = {}
     keepers = list(keepers)
     for digest, known in state.segments.items():
-        jobs = contents(_sound_copy(digest, keepers)).jobs
+        _is_everywhere(digest, keepers)
+        origin, jobs, _ = contents(_sound_copy(digest, keepers))
         if len(jobs) != known.jobs:
             raise Violation(f"9: segment {digest.hex()[:12]} has {len(jobs)} jobs, the state says {known.jobs}")
-        for kept in jobs:
+        for kept in jobs if not origin else ():
             number = kept.job.id
             if number in state.jobs or number in found:
                 raise Violation(f"9: job {number} is in segment {digest.hex()[:12]} and once more elsewhere")
@@ -108,13 +119,14 @@ def account(state: State, keepers: Iterable[SimNode], results: Results) -> froze
     return frozenset(found)
 
 
-def _sound_copy(digest: bytes, keepers: Iterable[SimNode]) -> bytes:
-    copies = []
+def _is_everywhere(digest: bytes, keepers: Iterable[SimNode]) -> None:
     for node in keepers:
         if digest in lacks(node):
             raise Violation(f"9: {node.id} does not have segment {digest.hex()[:12]}, which its state names")
-        copies.append(segments_of(node)[digest])
-    for data in copies:
+
+
+def _sound_copy(digest: bytes, holders: Iterable[SimNode]) -> bytes:
+    for data in [segments_of(node)[digest] for node in holders]:
         if sha256(data).digest() == digest:
             return data
     raise Violation(f"9: nobody has a sound copy of segment {digest.hex()[:12]}")

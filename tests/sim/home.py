@@ -15,9 +15,9 @@ from odyssey.ids import NodeId
 from odyssey.mesh.opening import Home
 from odyssey.mesh.others import unsealed
 from odyssey.mesh.raft.types import Member, Snapshot, StoreId, Write
-from odyssey.mesh.store import Damaged, Generation, Settings
+from odyssey.mesh.store import Damaged, Generation, Old, Settings
 from tests.memory_disk import PATH, Disk
-from tests.memory_store import MemoryStore, check_there, create_memory_store
+from tests.memory_store import MemoryStore, check_there, create_memory_store, look_back
 
 MESH: Final = b"mesh".ljust(16)
 GENERATION: Final = Generation(1, b"first")
@@ -75,14 +75,27 @@ class SimHome(Home):
 
     def set_aside(self, error: Damaged | None = None) -> Path:
         self._disk.set_aside()
-        self.stores += 1
-        self.member = self._named()
+        self._rename()
         return PATH
 
+    def _rename(self) -> None:
+        self.stores += 1
+        self.member = self._named()
+
     def begin_anew(self) -> None:
-        """An old anchor's store is kept beside the new one."""
-        self.set_aside()
+        """An old anchor's store is kept beside the new one, until its tail is handed in and after."""
+        self._disk.begin_anew()
+        self._rename()
         self.create().close()
+
+    def tails(self) -> list[str]:
+        return list(self._disk.tails)
+
+    def old(self, name: str) -> Old:
+        return look_back(self._disk.olds[name], MESH, self._node)
+
+    def handed_in(self, name: str, account: bytes) -> None:
+        self._disk.handed_in(name, account)
 
     def others(self) -> tuple[NodeId, ...] | None:
         note = unsealed(self._disk.note or b"")

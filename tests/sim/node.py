@@ -37,7 +37,7 @@ from odyssey.mesh.recover import found
 from odyssey.mesh.replica import Replica
 from odyssey.mesh.store import Loaded, StoreError
 from odyssey.mesh.succession import Keys, Move, at_rest
-from odyssey.mesh.worker import Worker
+from odyssey.mesh.worker import Worker, outcome
 from odyssey.messages import BootId, Keeping, Telemetry
 from odyssey.node import Node
 from odyssey.node import World as NodeWorld
@@ -59,6 +59,7 @@ T = TypeVar("T")
 
 ROOT = Lineage(MESH, GENERATION)
 HABITS = Habits(Ripening(jobs=20, age_ms=5_000), Retention(segments=6))  # small, so that much happens in a minute
+READ_MS = 50
 MOST_WRONG_PPM = 99_000  # a clock that is wrong by a tenth is what leases are made for
 
 
@@ -269,6 +270,8 @@ class SimNode:
             others=self.others,
             health=self.health,
             keys=Keys(sign_as(self.id), verify),
+            home=self.home,
+            reader=_Reader(self, boot),
             move=self._move,
             habits=HABITS,
         )
@@ -501,6 +504,17 @@ class _Deferred(Worker):
 
     def run(self, job: Callable[[], T], done: Callable[[T | OdysseyError], None]) -> None:
         self.worker.run(job, lambda found: self.node.run(self.boot, done, found))
+
+
+@dataclass
+class _Reader(Worker):
+    """Old stores are read beside all else. What is done to the disk is done when the machine still runs."""
+
+    node: SimNode
+    boot: int
+
+    def run(self, job: Callable[[], T], done: Callable[[T | OdysseyError], None]) -> None:
+        self.node.loop.call_later(READ_MS / 1000, self.node.run, self.boot, lambda: done(outcome(job)))
 
 
 @dataclass

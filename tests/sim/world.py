@@ -19,12 +19,13 @@ from tests.sim.branches import Branches
 from tests.sim.checks import Violation
 from tests.sim.faults import KINDS, Fault
 from tests.sim.hands import Witness
-from tests.sim.history import account, lacks
+from tests.sim.history import Departed, account, lacks
 from tests.sim.loop import VirtualLoop, new_loop
 from tests.sim.net import Net, Weather
 from tests.sim.node import SimNode
 from tests.sim.people import People
 from tests.sim.schedule import CALM_MS, Schedule, drawn
+from tests.sim.tails import held, listed, waiting
 from tests.sim.walks import Walks
 
 SETTLED_SECONDS: Final = 10.0  # after that no recovery is under way any more
@@ -44,6 +45,7 @@ class World:
         self.witness = Witness()
         self.walks: defaultdict[Generation, Walks] = defaultdict(Walks)
         self._machines: list[SimNode] = []
+        self._replaced = False
         self._found(self.schedule.machines)
 
     def _found(self, machines: int) -> None:
@@ -91,13 +93,16 @@ class World:
     def _unended(self) -> list[JobId]:
         """What was acknowledged and has not ended, where most is known."""
         state = max((node.book.state for node in self.nodes.values() if node.book), key=lambda one: one.head.index)
-        return [job for job in self.people.relied_on().values() if job in state.jobs and job not in state.ended]
+        known = (state.clients[client].first for client in self.people.acknowledged if client in state.clients)
+        return [job for job in known if job in state.jobs and job not in state.ended]
 
     def _behind(self) -> bool:
         """A keeper that was only just chosen lacks something, also of history, or a machine has not heard of the newest
         generation."""
         leader = next((one for one in self._replicas() if one.core.leads_safely), None)
         if leader is None or len({node.lineage.tip for node in self.nodes.values()}) > 1:
+            return True
+        if waiting(self.nodes.values()):
             return True
         keepers = {member.node for member in leader.core.config.members}
         late = any(one.me.node in keepers and one.applied < leader.applied for one in self._replicas())
@@ -120,7 +125,13 @@ class World:
         if not node.up and node.id in self.nodes:
             node.boot()
 
+    @property
+    def stores_lost(self) -> bool:
+        """With all that only they held."""
+        return self._replaced or any(len(node.disk.cells.aside) > len(node.disk.cells.olds) for node in self._machines)
+
     def replace(self, node: SimNode) -> None:
+        self._replaced = True
         number = next(
             (one.number for state in self._states() for one in state.nodes.values() if one.id == node.id), None
         )
@@ -203,3 +214,18 @@ class World:
             is_there = job in state.jobs or job in history or job in let_go
             if known is None or known.first != job or not is_there:
                 raise Violation(f"9: job {job} was acknowledged and {keepers[0].id} does not have it")
+        self._account_for_tails(state, branch.departed)
+
+    def _account_for_tails(self, state: State, departed: Departed) -> None:
+        """What was acknowledged behind a fork is submitted again, or history, or listed. Only with its store it may be
+        gone."""
+        machines = self.nodes.values()
+        if left := waiting(machines):
+            raise Violation(f"tail: {left} are not handed in")
+        there = state.clients.keys() | departed.adopted.keys() | listed(machines)
+        held_once = held(machines)
+        for client in self.people.acknowledged.keys() - there:
+            if client in held_once:
+                raise Violation(f"tail: submit {int.from_bytes(client, 'big')} is in an old store and nowhere else")
+            if not self.stores_lost:
+                raise Violation(f"tail: submit {int.from_bytes(client, 'big')} was acknowledged and is nowhere")
