@@ -39,6 +39,7 @@ from odyssey.messages import HandedIn, HandIn, HandInSegment, SegmentTaken
 from odyssey.scheduler.dump import load
 from odyssey.scheduler.salvage import (
     Cancel,
+    Left,
     Numbers,
     Offer,
     Tail,
@@ -51,7 +52,6 @@ from odyssey.scheduler.salvage import (
 )
 from odyssey.scheduler.segments import Packed
 from odyssey.scheduler.state import State
-from odyssey.spec import JobSpec
 
 SAY_AGAIN_MS: Final = 1_000
 LOOK_AGAIN_MS: Final = 60_000  # after a disk that did not work
@@ -69,9 +69,11 @@ class Listed(msgspec.Struct, frozen=True):
     job: JobId
     client: str  # of its submit
     here: JobId | None = None
-    spec: JobSpec | None = None  # as it was submitted
-    only: tuple[Span, ...] = ()  # of a cancel; none: all
     by: UserId = UserId("")
+    name: str = ""
+    argv: tuple[str, ...] = ()
+    count: int = 0
+    only: tuple[Span, ...] = ()  # of a cancel; none: all
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -296,8 +298,7 @@ class Salvaging:
         live = set(answer.live)
         for cancel, job in zip(cancels, here, strict=True):
             if job in live:
-                client = cancel.of.job.client.hex()
-                listed.append(Listed(CANCELLED, cancel.of.job.id, client, job, None, cancel.only, cancel.by))
+                listed.append(_shown(cancel.of, CANCELLED, job, cancel.by, cancel.only))
 
 
 def _put(shelf: Shelf, packed: Packed, done: Callable[[None], None]) -> None:
@@ -342,8 +343,13 @@ def _note(numbers: Numbers, answer: HandedIn) -> None:
 
 
 def _listed(offers: Iterable[Offer], why: str) -> list[Listed]:
-    lefts = [left.job for offer in offers for left in offer.jobs]
-    return [Listed(why, job.id, job.client.hex(), None, job.spec, (), job.spec.user) for job in lefts]
+    return [_shown(left, why, None, left.job.spec.user) for offer in offers for left in offer.jobs]
+
+
+def _shown(left: Left, why: str, here: JobId | None, by: UserId, only: tuple[Span, ...] = ()) -> Listed:
+    spec = left.job.spec
+    argv = tuple(word.decode("utf-8", "replace") for word in spec.argv)
+    return Listed(why, left.job.id, left.job.client.hex(), here, by, spec.name, argv, spec.count, only)
 
 
 # -- the coordinator ---------------------------------------------------------------------------------------------------
