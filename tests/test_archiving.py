@@ -8,16 +8,16 @@ import pytest
 
 from odyssey import archiving, wire
 from odyssey.archiving import HOLD_MS, LOOK_MS, Habits
-from odyssey.commands import AdoptSegment, CancelTasks, DropSegments, Fence, RetryTasks, SubmitJobs
-from odyssey.ids import ClientId, JobId, NodeId
+from odyssey.commands import AdmitNode, AdoptSegment, CancelTasks, DropSegments, Facts, Fence, RetryTasks, SubmitJobs
+from odyssey.ids import ClientId, JobId, NodeId, UserId
 from odyssey.mesh.archive import OFFER_EVERY_MS, Retention, Ripening
 from odyssey.mesh.letters import Accepted, Logged
-from odyssey.messages import HaveSegment, OfferSegment
+from odyssey.messages import HandInSegment, HaveSegment, OfferSegment, SegmentTaken
 from odyssey.scheduler.segments import Packing, contents
 from tests.builders import a_spec
 from tests.mesh.raft.alone import beat
 from tests.mesh.raft.machine import member
-from tests.test_node import Desk
+from tests.test_node import TOTAL, Desk
 
 FEW = Habits(Ripening(jobs=3, age_ms=60_000))
 ME, OTHER, THIRD = (NodeId(name) for name in "123")
@@ -370,3 +370,84 @@ def test_what_the_state_names_is_fetched() -> None:
     desk.wait(3 * HOLD_MS)
     assert not desk.disk.fetches
     assert DIGEST in desk.disk.history
+
+
+# -- history of another generation -------------------------------------------------------------------------------------
+
+SOURCE = member("2")
+FOREIGN = HandInSegment(SOURCE.store, DIGEST, len(DATA), JobId(7), JobId(9), 3)
+
+
+def adopting() -> Desk:
+    """It leads, machine 2 has been admitted and hands a segment in, which is being fetched."""
+    desk = leading()
+    desk.propose(AdmitNode(OTHER, "pc2", UserId("anna"), Facts(TOTAL, shared=True)))
+    desk.hears("2", FOREIGN)
+    desk.wait(20)
+    assert [(one.source, one.digest, one.size) for one in desk.disk.fetches] == [(SOURCE, DIGEST, len(DATA))]
+    assert desk.said(OfferSegment) == []
+    return desk
+
+
+def arrives(desk: Desk) -> None:
+    desk.disk.history[DIGEST] = DATA
+    desk.disk.fetches.pop().done(True)
+    desk.wait(50)
+
+
+def test_a_foreign_segment_is_adopted_when_every_keeper_has_it() -> None:
+    desk = adopting()
+    arrives(desk)
+    assert {one.digest for one in desk.said(OfferSegment)} == {DIGEST}
+    answer(desk, "2")
+    assert not desk.book.state.segments
+    answer(desk, "3")
+    (known,) = desk.book.state.segments.values()
+    assert (known.digest, known.first, known.last, known.jobs) == (DIGEST, 7, 9, 3)
+    assert desk.said(SegmentTaken) == []
+    desk.hears("2", FOREIGN)
+    desk.wait(20)
+    assert desk.said(SegmentTaken, OTHER) == [SegmentTaken(DIGEST)]
+    assert desk.disk.fetches == []
+
+
+def test_a_fetch_that_breaks_off_is_begun_anew_when_it_is_handed_in_again() -> None:
+    desk = adopting()
+    desk.hears("2", FOREIGN)
+    assert len(desk.disk.fetches) == 1, "one is under way"
+    desk.disk.fetches.pop().done(False)
+    desk.hears("2", FOREIGN)
+    arrives(desk)
+    assert {one.digest for one in desk.said(OfferSegment)} == {DIGEST}
+
+
+def test_a_fetch_of_which_nothing_comes_any_more_is_given_up() -> None:
+    desk = adopting()
+    desk.wait(archiving.FETCH_MS)
+    desk.hears("2", FOREIGN)
+    assert len(desk.disk.fetches) == 2
+
+
+def test_this_meshs_own_history_waits_for_its_turn() -> None:
+    desk = adopting()
+    end_jobs(desk, 3)
+    desk.wait(LOOK_MS + 100)
+    assert desk.said(OfferSegment) == []
+    arrives(desk)
+    answer(desk, "2", "3")
+    desk.wait(2 * LOOK_MS)
+    assert len({one.digest for one in desk.said(OfferSegment)}) == 2
+
+
+def test_nothing_is_deleted_while_an_old_log_is_still_to_be_read() -> None:
+    desk = leading("1")
+    desk.node.salvaging.busy = True
+    desk.propose(AdmitNode(ME, "pc1", UserId("anna"), Facts(TOTAL, shared=True)))
+    desk.disk.history[DIGEST] = DATA
+    end_jobs(desk, 3)
+    desk.wait(LOOK_MS + HOLD_MS)
+    assert desk.book.state.segments
+    assert DIGEST in desk.disk.history
+    desk.node.salvaging.busy = False
+    desk.wait(2 * HOLD_MS)
+    assert DIGEST not in desk.disk.history

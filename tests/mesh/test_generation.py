@@ -21,6 +21,8 @@ from odyssey.mesh.generation import (
     is_signed,
     judge,
     may_move,
+    parted,
+    shared,
     signed,
 )
 from tests.mesh.generation_model import sign_as, verify
@@ -244,3 +246,35 @@ def test_a_store_goes_only_down_its_own_line() -> None:
 def test_a_line_travels_and_stays_the_same() -> None:
     line = child(child(), "d")
     assert wire.decode(wire.encode(line), Lineage) == line
+
+
+# -- where two lines have parted ---------------------------------------------------------------------------------------
+
+
+def log(*terms: int, first: int = 1) -> list[Fork]:
+    """Entries of these terms, before them the snapshot."""
+    return [Fork(terms[0] if first > 1 else 0, first - 1), *(Fork(term, first + at) for at, term in enumerate(terms))]
+
+
+def test_a_line_parts_from_its_descendants_where_each_of_them_forked() -> None:
+    there = child(child(), name="d", fork=(9, 12))
+    assert parted(there, there) == ()
+    assert parted(ROOT, there) == (Fork(2, 10), Fork(9, 12))
+    other = child(child(), name="e", fork=(9, 11))
+    assert parted(other, there) == (Fork(9, 11), Fork(9, 12))
+
+
+def test_what_is_before_all_forks_is_shared() -> None:
+    assert shared((), log(1, 1, 2)) == 3
+    assert shared((Fork(1, 2), Fork(5, 9)), log(1, 1, 1)) == 2
+    assert shared((Fork(5, 9), Fork(1, 1)), log(1, 1, 1)) == 1, "a later generation may begin on a shorter log"
+
+
+def test_an_entry_of_a_later_term_is_behind_the_fork_wherever_it_stands() -> None:
+    """The founder held more entries, of an older term, that were never agreed on."""
+    assert shared((Fork(1, 9),), log(1, 1, 2, 2)) == 2
+
+
+def test_behind_a_snapshot_only_the_indexes_tell() -> None:
+    assert shared((Fork(1, 3),), log(1, 1, first=7)) == 3
+    assert shared((Fork(1, 9),), log(2, 2, first=7)) == 0

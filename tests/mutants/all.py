@@ -18,6 +18,7 @@ from tests.mutants import (
     raft_members,
     recovery,
     replica,
+    salvage,
     state,
 )
 from tests.mutants.table import Mutant
@@ -37,4 +38,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *driving.MUTANTS,
     *recovery.MUTANTS,
     *archiving.MUTANTS,
+    *salvage.MUTANTS,
 )

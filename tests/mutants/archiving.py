@@ -46,8 +46,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     driver(
         "segment made while the disk is nearly full",
-        " or self._replica.low:",
-        ":",
+        " and archivist.on_offer is None and not self._replica.low",
+        " and archivist.on_offer is None",
         "nothing_is_made_while_the_disk_is_nearly_full",
     ),
     driver(

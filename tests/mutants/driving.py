@@ -287,7 +287,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     node(
         "a coordinator that leads no more",
-        "        if not core.is_leader:\n            self.coordinator = self.archiving = None\n",
+        "        if not core.is_leader:\n            self.coordinator = self.archiving = self.receiving = None\n",
         "        if not core.is_leader:\n            pass\n",
         "there_is_a_coordinator_exactly_while_it_leads_and_another_one_per_term",
     ),

@@ -54,8 +54,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     state(
         "what the old coordinator archived is forgotten",
         "salvage",
-        "[digest for digest in base.segments if digest not in before.segments]",
-        "[]",
+        "tuple(digest for digest in base.segments if digest not in before.segments)",
+        "()",
         "test_salvage.py::test_what_the_old_coordinator_archived_is_in_it_too",
     ),
     state(
@@ -75,8 +75,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     state(
         "of a submit only the first job is found again",
         "salvage",
-        "JobId(known.first + left.position)",
-        "JobId(known.first)",
+        "JobId(first + left.position)",
+        "JobId(first)",
         "test_salvage.py::test_each_job_of_a_submit_is_found_at_its_place",
     ),
     # -- archive

@@ -130,9 +130,9 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     # -- what is applied
     mesh(
         "applied in the term of today",
-        "replica",
+        "letters",
         "return Entry(generation, one.term, one.index, logged.wall_ms, logged.command)",
-        "return Entry(generation, self.core.term, one.index, logged.wall_ms, logged.command)",
+        "return Entry(generation, 1 << 20, one.index, logged.wall_ms, logged.command)",
         TOLD + "each_entry_is_applied_in_the_term_it_was_decided_in",
     ),
     mesh(

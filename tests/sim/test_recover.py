@@ -1,9 +1,16 @@
 """Most voters are lost and somebody recovers: the machines go on in a new generation, and all find it in the end."""
 
+import json
+from typing import Any
+
 import pytest
 
+from odyssey.ids import ClientId, NodeId
+from odyssey.salvaging import Salvaging
+from tests.sim.checks import Violation
 from tests.sim.faults import Fault
 from tests.sim.schedule import Schedule, drawn
+from tests.sim.tails import held, waiting
 from tests.sim.world import World
 
 
@@ -41,3 +48,49 @@ def test_nobody_recovers_while_a_coordinator_is_heard() -> None:
     world.loop.call_at(30.0, world.recover, world.nodes[next(iter(world.nodes))])
     world.run()
     assert not world.branches.forks
+
+
+# -- the tail of the old side ------------------------------------------------------------------------------------------
+
+
+def two_sides() -> World:
+    """Those cut off recover while the others go on; later they meet."""
+    world = lost_at(4, Fault(15_000, "cut", 0, mask=0b00111), Fault(50_000, "mend", 0), people_ms=400)
+    world.loop.call_at(30.0, lambda: world.recover(world.nodes[NodeId("n3")]))
+    return world
+
+
+def behind(world: World) -> list[ClientId]:
+    """Submits that were acknowledged behind the fork and lie in a store that was set aside."""
+    fork = world.branches.first_fork
+    assert fork is not None
+    held_there = held(world.nodes.values())
+    return [one for one, index in world.people._told_at.items() if index > fork and one in held_there]
+
+
+def test_what_the_other_side_acknowledged_is_in_the_mesh_in_the_end() -> None:
+    world = two_sides()
+    world.run()
+    machines = world.nodes.values()
+    accounts = [json.loads(one) for node in machines for one in node.disk.cells.accounts.values()]
+    assert len(behind(world)) > 10
+    assert sum(one["submitted"] for one in accounts) > 0
+    assert any(one["segments"] for one in accounts)
+    assert waiting(machines) == []
+
+
+def test_a_tail_that_is_never_handed_in_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Salvaging, "start", lambda _: None)
+    with pytest.raises(Violation, match="are not handed in"):
+        two_sides().run()
+
+
+@pytest.mark.parametrize("dropped", ["_submit", "_bring_all"])
+def test_a_part_of_a_tail_that_is_dropped_is_seen(dropped: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: Any) -> Any:
+        return 0 if dropped == "_submit" else ([], [])
+        yield
+
+    monkeypatch.setattr(Salvaging, dropped, nothing)
+    with pytest.raises(Violation, match="is in an old store and nowhere else"):
+        two_sides().run()
