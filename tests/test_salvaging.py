@@ -136,7 +136,7 @@ class Rig:
 
     def wait(self, ms: int = 1) -> None:
         self.time.wait(ms)
-        self.salvaging.tick()
+        self.salvaging.tick(self.time.monotonic_ms())
 
     def go_on(self, ms: int = 60_000) -> None:
         for _ in range(ms // 100):
