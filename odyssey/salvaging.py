@@ -55,7 +55,7 @@ from odyssey.scheduler.state import State
 
 SAY_AGAIN_MS: Final = 1_000
 LOOK_AGAIN_MS: Final = 60_000  # after a disk that did not work
-JOBS: Final = 100  # submitted in one letter, unless one submit has more
+JOBS: Final = 50  # submitted in one letter, unless one submit has more
 MOST_BYTES: Final = 256 << 10  # of them
 LARGEST: Final = wire.ENTRY.bytes - (64 << 10)  # one alone; larger ones would not fit a letter
 ASKED: Final = 1_000  # jobs or submits in one letter

@@ -19,7 +19,10 @@ Never: changes the new state. What is offered is submitted like anything else, s
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
+
+import msgspec
 
 from odyssey.commands import CancelTasks, Entry, Span, SubmitJobs
 from odyssey.events import CommandFailed, CommandRefused
@@ -35,7 +38,7 @@ from odyssey.spec import JobSpec
 T = TaskState
 
 
-class Left(NamedTuple):
+class Left(msgspec.Struct, frozen=True, gc=False):
     """A job as the old coordinator had it."""
 
     job: Job
@@ -58,7 +61,7 @@ class Left(NamedTuple):
         return not self.job.ended_index and not self.is_open
 
 
-class Cancel(NamedTuple):
+class Cancel(msgspec.Struct, frozen=True, gc=False):
     of: Left  # without its tasks
     only: tuple[Span, ...]
     by: UserId
@@ -152,7 +155,7 @@ def history_of(tail: Tail) -> Iterator[Packed]:
     """As segments for every keeper, to be adopted, one after the other; whatever is known here, the same ones."""
     ended = (left.kept for left in tail.jobs if left.job.ended_index > tail.fork)
     stopped = (_stopped(left, tail.end) for left in tail.jobs if left.is_new and left.is_stopping)
-    return foreign((*ended, *stopped), tail.names, tail.origin)
+    return foreign(chain(ended, stopped), tail.names, tail.origin)
 
 
 def history_again(data: bytes, tail: Tail) -> Iterator[Packed]:
@@ -181,7 +184,7 @@ def _stopped(left: Left, index: int) -> Kept:
 # -- what goes on ------------------------------------------------------------------------------------------------------
 
 
-class Offer(NamedTuple):
+class Offer(msgspec.Struct, frozen=True, gc=False):
     """Jobs of one submit behind the fork that never ended: to be submitted again, unless somebody here knows them."""
 
     client: ClientId

@@ -172,6 +172,8 @@ def test_one_number_may_mean_two_jobs() -> None:
     sides.new.generation = 1  # as if the numbers had not jumped
     there, here = send(sides.old, b"a"), send(sides.new, b"b")
     assert there == here
+    tail = sides.tail()
+    assert told(tail, sides.new.state).here(tail.jobs[0]) is None
     assert ids(sides.weighed()) == ([], [there])
     run(sides.old, there)
     assert ids(sides.weighed()) == ([there], [])
@@ -278,7 +280,8 @@ def test_history_that_was_adopted_behind_the_fork_is_adopted_as_it_is() -> None:
     second = forked()
     second.old.do(made.adoption(second.old.fence))
     second.segments[made.digest] = made.data
-    assert [one.digest for one in second.history(second.tail())] == [made.digest]
+    later = second.tail()._replace(origin=b"p" * 16)
+    assert [one.digest for one in second.history(later)] == [made.digest]
 
 
 def test_a_segment_that_both_know_is_not_in_it() -> None:
@@ -294,7 +297,7 @@ def test_a_segment_that_both_know_is_not_in_it() -> None:
     assert not after.tail().segments
 
 
-@pytest.mark.parametrize("past", [0, 1, 3])
+@pytest.mark.parametrize("past", [0, 1, 3, 9])
 def test_wherever_its_snapshot_is_the_same_comes_of_it(past: int) -> None:
     """Also behind the fork, where the state at the fork is not to be had any more."""
     sides = forked({}, {})
