@@ -159,6 +159,7 @@ class Node:
         self.coordinator = self.archiving = self.receiving = None
         self.replica.stop()
         self.agent.stop()
+        self.salvaging.stop()
 
     def _tick(self, now: int) -> None:
         if self._running:

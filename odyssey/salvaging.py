@@ -24,7 +24,7 @@ import msgspec
 from odyssey import wire
 from odyssey.book import Book
 from odyssey.clock import Clock
-from odyssey.commands import Span, SubmitJobs
+from odyssey.commands import Entry, Span, SubmitJobs
 from odyssey.errors import OdysseyError
 from odyssey.events import CommandFailed, CommandRefused
 from odyssey.ids import ClientId, JobId, NodeId, UserId
@@ -122,25 +122,36 @@ class _Found(NamedTuple):
     history: Iterator[Packed]
 
 
-def _oldest(home: Home, lineage: Lineage) -> _Found | tuple[str, OdysseyError] | None:
+class _Stopped(OdysseyError):
+    """Nobody waits for the old store any more: the daemon ends."""
+
+
+def _oldest(home: Home, lineage: Lineage, goes_on: Callable[[], bool]) -> _Found | tuple[str, OdysseyError] | None:
     """On the thread. None: all are handed in."""
     for name in home.tails():
         try:
-            tail = _tail(home, name, lineage)
+            tail = _tail(home, name, lineage, goes_on)
         except OdysseyError as error:
             return name, error
         return _Found(name, tail, offers_of(tail), Numbers(tail), history_of(tail))
     return None
 
 
-def _tail(home: Home, name: str, lineage: Lineage) -> Tail:
+def _tail(home: Home, name: str, lineage: Lineage, goes_on: Callable[[], bool]) -> Tail:
     old = home.old(name)
     line = old.identity.lineage
     begin = Fork(old.snapshot.term, old.snapshot.index)
     ends = (begin, *(Fork(one.term, one.index) for one in old.entries))
     fork = shared(parted(line, lineage), ends)
     base = load(old.slices) if old.snapshot.index else State()
-    return tail_of(base, (entry_of(one, line.number_at(one.index)) for one in old.entries), fork, line.tip.id)
+
+    def entries() -> Iterator[Entry]:
+        for one in old.entries:
+            if not goes_on():
+                raise _Stopped("the daemon ends", hint="it is read again when the next one starts")
+            yield entry_of(one, line.number_at(one.index))
+
+    return tail_of(base, entries(), fork, line.tip.id)
 
 
 Step = Callable[[Callable[[Any], None]], None] | HandIn | HandInSegment  # something to do, or a letter to be answered
@@ -158,11 +169,16 @@ class Salvaging:
         self._walk: Walk | None = None
         self._letter: HandIn | HandInSegment | None = None
         self._number = self._say_ms = 0
+        self._runs = True
         self._look_ms: int | None = None
 
     def start(self) -> None:
         self._look_ms = None
-        self._reader.run(partial(_oldest, self._home, self._lineage), self._found)
+        self._reader.run(partial(_oldest, self._home, self._lineage, lambda: self._runs), self._found)
+
+    def stop(self) -> None:
+        """Whatever is read or said just now: nothing follows from it any more."""
+        self._runs, self._letter, self._look_ms = False, None, None
 
     def tick(self, now: int) -> None:
         if self._look_ms is not None and now >= self._look_ms:
@@ -186,6 +202,8 @@ class Salvaging:
     # -- one after the other -------------------------------------------------------------------------------------------
 
     def _found(self, found: _Found | tuple[str, OdysseyError] | OdysseyError | None) -> None:
+        if not self._runs:
+            return
         match found:
             case None:
                 self.busy = False
@@ -202,6 +220,8 @@ class Salvaging:
         self._walk, self._look_ms = None, self._clock.monotonic_ms() + LOOK_AGAIN_MS
 
     def _go_on(self, answer: object) -> None:
+        if not self._runs:
+            return
         assert self._walk is not None
         try:
             step = self._walk.send(answer)

@@ -395,6 +395,21 @@ def test_two_of_them_are_handed_in_one_after_the_other() -> None:
     assert len(rig.disk.accounts) == 2
 
 
+def test_who_ends_while_an_old_store_is_read_says_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(busy())
+    read: list[Any] = []
+    monkeypatch.setattr(rig.salvaging, "_found", read.append)
+    rig.salvaging.start()
+    rig.salvaging.stop()
+    rig.wait(10)
+    assert rig.letters == []
+    ((name, error),) = read
+    assert (name, error.message) == ("aside-1", "the daemon ends")
+    rig.begin()
+    rig.go_on()
+    whole(rig)
+
+
 # -- who is answered ---------------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ from odyssey.mesh.generation import ID_BYTES, Generation, Lineage
 from odyssey.mesh.home import SqliteHome
 from odyssey.mesh.identity import Identity
 from odyssey.mesh.opening import Aside, open_or_begin_anew
+from odyssey.mesh.opening import Home as StoreHome
 from odyssey.mesh.recover import found
 from odyssey.mesh.sidefiles import refused
 from odyssey.mesh.store import Damaged, Loaded, NoStore, Settings, Store, StoreError
@@ -100,11 +101,17 @@ class Storehouse:
         self.home, self.identity, self.belonging = home, identity, belonging
         self._sqlite = SqliteHome(home.path, entropy, belonging.mesh, identity.id, belonging.root, settings)
 
+    @property
+    def stores(self) -> StoreHome:
+        """Where those lie that were set aside."""
+        return self._sqlite
+
     def open(self) -> Opened:
         if not self.belonging.has_store:
             self._begin()
         try:
-            store, asides = open_or_begin_anew(self._sqlite, joined=False)
+            anew = bool(self._sqlite.tails())  # if it was stopped between setting the old one aside and this one
+            store, asides = open_or_begin_anew(self._sqlite, joined=anew)
         except NoStore as error:
             hint = f"put its newest copy back; or move {self.home.path} away to begin a new mesh without its jobs"
             raise Lost(f"the log of this machine's mesh is gone: there is no {self._sqlite.path}", hint=hint) from error
@@ -137,8 +144,8 @@ class Storehouse:
             settled = at_rest(move, lineage, store)
             if settled is Move.BEGIN_ANEW:
                 store.close()
-                self._sqlite.set_aside(Damaged("of an older generation", hint="", path=self._sqlite.path))
-                store = self._sqlite.create()
+                self._sqlite.begin_anew()
+                store = self._sqlite.open()
             if settled is not None:
                 store.adopt(lineage)
             if settled is Move.FOUND:

@@ -64,6 +64,7 @@ class Life:
         self.node: Node | None = None
         self.trouble: OdysseyError | None = None  # why there is no node
         self._worker: ThreadWorker | None = None
+        self._reader: ThreadWorker | None = None  # of stores that were set aside
         self._keeper: Keeper | None = None
         self._notes: notes.NoteFile | None = None
         self._failures = 0
@@ -115,6 +116,7 @@ class Life:
         body, keeper, file = self._body, self._keeper, self._notes
         assert keeper is not None
         assert file is not None
+        self._reader = ThreadWorker(self._loop)
         keys = self._storehouse.identity
         return World(
             links=NoLinks(),
@@ -128,6 +130,8 @@ class Life:
             others=tuple,
             health=lambda: (body.health(), Keeping(store=store)),
             keys=Keys(keys.sign, keys.verify),
+            home=self._storehouse.stores,
+            reader=self._reader,
             move=self._move,
             habits=body.habits,
             watch=self._applied,
@@ -218,9 +222,10 @@ class Life:
         self._loop.call_later(wait_ms(self._failures) / 1000, self._try_again)
 
     def _end_thread(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.close()
+        for worker in (self._worker, self._reader):
+            if worker is not None:
+                worker.close()
+        self._worker = self._reader = None
 
     def _try_again(self) -> None:
         if not self._stopped and self.node is None and self._worker is None:

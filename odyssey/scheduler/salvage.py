@@ -18,7 +18,7 @@ Promises: nothing that was acknowledged behind the fork is left out; nothing run
 Never: changes the new state. What is offered is submitted like anything else, so its client id is taken once.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -102,12 +102,13 @@ class _Before(NamedTuple):
 
 def tail_of(base: State, entries: Iterable[Entry], fork: int, origin: bytes) -> Tail:
     """`base` is the state of the last snapshot, which is used up, and `entries` all that follow."""
-    behind = []
-    for entry in entries:
-        if entry.index <= fork:
-            apply(base, [entry])
-        else:
-            behind.append(entry)
+    following = iter(entries)
+    behind: Iterable[Entry] = ()
+    for entry in following:
+        if entry.index > fork:
+            behind = chain((entry,), following)
+            break
+        apply(base, [entry])
     before = _before(base, fork)
     cancels = _walk(base, behind, before)
     names = {number: node.name for number, node in base.nodes.items()}
@@ -122,7 +123,7 @@ def _before(state: State, fork: int) -> _Before:
     return _Before(dict(state.jobs), dict(state.tasks), frozenset(state.segments), state.head.last_job, fork, True)
 
 
-def _walk(state: State, entries: Sequence[Entry], before: _Before) -> list[Cancel]:
+def _walk(state: State, entries: Iterable[Entry], before: _Before) -> list[Cancel]:
     """Apply the tail; what was cancelled on the way."""
     cancels = []
     for entry in entries:
