@@ -12,8 +12,9 @@ from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.names import Meant, resolve
 from odyssey.api.past import Found, Past
-from odyssey.api.ports import Counter, Extent, Outputs
+from odyssey.api.ports import Counter, Outputs
 from odyssey.errors import UsageError
+from odyssey.exec.outputs import Extent
 from odyssey.ids import AttemptId, NodeNumber, task_id
 from odyssey.model import ENDED, Task, TaskState
 from odyssey.scheduler.runs import outside

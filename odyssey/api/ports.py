@@ -12,19 +12,12 @@ from odyssey.api import views as v
 from odyssey.clock import Clock
 from odyssey.commands import Command
 from odyssey.events import Event
+from odyssey.exec.outputs import Extent
 from odyssey.ids import AttemptId, NodeId, NodeNumber, UserId
 from odyssey.mesh.letters import Outcome
 from odyssey.messages import Beat, Here
 from odyssey.scheduler.snapshot import Seen
 from odyssey.scheduler.state import State
-
-
-class Extent(NamedTuple):
-    """How much of one stream of an attempt there is."""
-
-    size: int  # bytes that can be read
-    is_complete: bool  # no more will come
-    cut_bytes: int = 0  # that were written beyond the limit and are not kept
 
 
 class Outputs(Protocol):

@@ -26,6 +26,7 @@ from odyssey.errors import Fault, OdysseyError
 from odyssey.exec.launch import Launch, Trouble
 from odyssey.exec.supervisor import frames
 from odyssey.exec.supervisor.frames import UNKNOWN_MS, Message, packed
+from odyssey.exec.supervisor.outlet import LIMIT
 from odyssey.ids import AttemptId, TaskId
 from odyssey.messages import Here, Listed
 from odyssey.model import Outcome
@@ -45,6 +46,7 @@ class Places(NamedTuple):
     spool: Path  # standard inputs
     socket: Path
     log: Path
+    output_limit: int = LIMIT  # bytes of one stream of one attempt
 
 
 class NoHands(OdysseyError):
@@ -165,8 +167,8 @@ class SupervisorHands:
 
     # -- more than the port --------------------------------------------------------------------------------------------
 
-    def stdin_grew(self, name: bytes, is_complete: bool) -> None:
-        """More of a standard input is in the spool. That it is complete is noted beside it, for every runner to see."""
+    def stdin_grew(self, name: bytes, _size: int, is_complete: bool) -> None:
+        """More of a standard input is in the spool. That it is complete is noted beside it, for runners to see."""
         if is_complete:
             (self._places.spool / f"{name.hex()}.end").touch(mode=0o600)
         self._send(frames.Grew(name))
@@ -225,7 +227,8 @@ class SupervisorHands:
         read_end, write_end = os.pipe()
         program = str(Path(__file__).with_name("supervisor") / "__main__.py")
         words = [sys.executable, "-S", "-E", program]
-        words += [str(one) for one in (self._places.own, self._places.outputs, self._places.spool, self._places.socket)]
+        places = self._places
+        words += map(str, (places.own, places.outputs, places.spool, places.socket, places.output_limit))
         log = os.open(self._places.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:

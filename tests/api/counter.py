@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from odyssey.api import views as v
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
-from odyssey.api.ports import Extent, Outputs, Standing
+from odyssey.api.ports import Outputs, Standing
 from odyssey.commands import Command, EndBackoff, GiveUpTasks
 from odyssey.events import Event
+from odyssey.exec.outputs import Extent
 from odyssey.ids import AttemptId, JobId, NodeId, NodeNumber, TaskId, UserId, task_id
 from odyssey.mesh.letters import Accepted, Outcome
 from odyssey.messages import Beat, Here

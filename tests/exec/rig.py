@@ -16,8 +16,9 @@ from odyssey.clock import SystemClock
 from odyssey.commands import Report
 from odyssey.errors import OdysseyError
 from odyssey.exec.hands import Places, SupervisorHands
-from odyssey.exec.launch import Launcher, Machine
+from odyssey.exec.launch import Launcher, Machine, Words
 from odyssey.exec.outputs import STDERR, STDOUT, Outputs
+from odyssey.exec.supervisor.outlet import LIMIT
 from odyssey.ids import AttemptId, UserId, attempt_id, task_id
 from odyssey.messages import Listed
 from odyssey.resources import Resources
@@ -45,16 +46,20 @@ class Rig:
     """A home, and one daemon's hands at a time."""
 
     def __init__(
-        self, home: Path, words: Callable[[JobSpec, int], tuple[bytes, ...] | None] | None = None, begin: int = 1
+        self,
+        home: Path,
+        words: Words = lambda _spec, _position: None,
+        begin: int = 1,
+        limit: int = LIMIT,
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self.places = Places(home / "exec", home / "outputs", home / "spool", home / "door", home / "log")
+        self.places = Places(home / "exec", home / "outputs", home / "spool", home / "door", home / "log", limit)
         self.loop = asyncio.new_event_loop()
         self.troubles: list[OdysseyError] = []
         self.clock = SystemClock()
-        self._words = words or (lambda _spec, _position: None)
+        self._words = words
         self._last = begin - 1
-        self.outputs = Outputs(self.places.outputs, self.places.own / "slots")
+        self.outputs = Outputs(self.places.outputs, self.places.own / "slots", self.loop)
         self.hands = self._made()
 
     def _made(self) -> SupervisorHands:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from odyssey.exec.outputs import Extent
 from odyssey.exec.supervisor.outlet import ERR, OUT
 from odyssey.model import Outcome
 from odyssey.spec import Blob
@@ -202,6 +203,43 @@ def test_much_output(rig: Rig) -> None:
     assert rig.err(attempt) == b"end\n"
 
 
+def test_who_watches_is_told_that_there_is_more(rig: Rig) -> None:
+    told: list[int] = []
+    end = rig.outputs.watch(told.append)
+    attempt = rig.start(shell("echo a; sleep 60"))
+    rig.until(lambda: told == [attempt])
+    end()
+    rig.hands.kill(attempt)
+    rig.wait(attempt)
+
+
+def test_beyond_its_limit_a_stream_is_cut_and_the_job_goes_on(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, limit=1000).open()
+    try:
+        attempt = rig.start(shell("head -c 5000 /dev/zero; echo end >&2; exit 3"))
+        assert rig.wait(attempt).code == 3
+        assert rig.outputs.extent(attempt, OUT) == Extent(1000, True, 4000)
+        assert (rig.out(attempt), rig.err(attempt)) == (bytes(1000), b"end\n")
+    finally:
+        rig.close()
+
+
+def test_what_nobody_wants_is_swept_a_segment_at_a_time(tmp_path: Path) -> None:
+    for number in (1, 2):
+        before = Rig(tmp_path, begin=number).open()
+        before.run(shell(f"echo {number}"))
+        before.close()
+    rig = Rig(tmp_path, begin=3).open()
+    try:
+        rig.run(shell("echo 3"))
+        wanted = listed(2).attempt
+        assert rig.outputs.sweep(lambda attempt: attempt == wanted)
+        assert not rig.outputs.sweep(lambda attempt: attempt == wanted)
+        assert [rig.out(listed(number).attempt) for number in (1, 2, 3)] == [b"", b"2\n", b"3\n"]
+    finally:
+        rig.close()
+
+
 def test_of_what_is_not_known_nothing_is_said(rig: Rig) -> None:
     stranger = listed(99).attempt
     assert rig.outputs.extent(stranger, ERR) is None
@@ -226,9 +264,9 @@ def test_it_is_fed_as_it_comes(rig: Rig) -> None:
     rig.until(lambda: rig.out(attempt) == b"one\n")
     with spool.open("ab") as file:
         file.write(bytes(1_000_000))
-    rig.hands.stdin_grew(name, False)
+    rig.hands.stdin_grew(name, 1_000_004, False)
     rig.until(lambda: len(rig.out(attempt)) == 1_000_004)
-    rig.hands.stdin_grew(name, True)
+    rig.hands.stdin_grew(name, 1_000_004, True)
     assert rig.wait(attempt).code == 0
     assert rig.outputs.unread(attempt) == 0
 
@@ -236,7 +274,7 @@ def test_it_is_fed_as_it_comes(rig: Rig) -> None:
 def test_what_it_left_unread_is_told(rig: Rig) -> None:
     name = bytes(16)
     (rig.places.spool / name.hex()).write_bytes(b"one\ntwo\n" + bytes(500_000))
-    rig.hands.stdin_grew(name, True)
+    rig.hands.stdin_grew(name, 500_008, True)
     attempt = rig.start(shell("read line; echo $line", stdin=name))
     rig.wait(attempt)
     assert rig.out(attempt) == b"one\n"

@@ -27,7 +27,7 @@ from odyssey.exec.supervisor.crew import Crew, Folders
 from odyssey.exec.supervisor.desk import Desk
 from odyssey.exec.supervisor.frames import Ended, Hello, Message, Splitter, packed
 from odyssey.exec.supervisor.journal import Journal, Told
-from odyssey.exec.supervisor.outlet import LIMIT, Outlet
+from odyssey.exec.supervisor.outlet import Outlet
 
 READY: Final = b"ready\n"
 OTHER: Final = b"other\n"  # another one serves this home
@@ -51,7 +51,7 @@ def boot_id() -> bytes:
 
 
 class Supervisor:
-    def __init__(self, folders: Folders, door: str, limit: int = LIMIT) -> None:
+    def __init__(self, folders: Folders, door: str, limit: int) -> None:
         self._door_path = door
         self._journal = Journal(os.path.join(folders.own, "journal"), boot_id())
         told = self._journal.open()
@@ -297,7 +297,7 @@ def _make_sure_it_is_over(path: str) -> bool:
     pages = slots.look(path)
     if pages is None:
         return False
-    left = [one for one in map(pages.server, range(slots.MOST)) if one.pid]
+    left = [one for one in map(pages.server, range(pages.used)) if one.pid]
     deadline = time.monotonic() + _PROOF_S
     for one in left:
         if tree.began(one.pid) == one.began:
@@ -334,7 +334,7 @@ def _is_ours(peer: socket.socket) -> bool:
 
 
 def main(words: Sequence[str]) -> None:
-    own, outputs, spool, door, ready = words
+    own, outputs, spool, door, limit, ready = words
     os.closerange(int(ready) + 1, 65536)  # whatever was open where it was started from
     lock = os.open(os.path.join(own, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -345,7 +345,7 @@ def main(words: Sequence[str]) -> None:
     gc.disable()  # nothing here makes cycles, and a runner that collects would copy pages that it shares
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, 5)
-    supervisor = Supervisor(Folders(own, outputs, spool), door)
+    supervisor = Supervisor(Folders(own, outputs, spool), door, int(limit))
     gc.freeze()
     os.write(int(ready), READY)
     os.close(int(ready))

@@ -18,6 +18,7 @@ _SIZE: Final = 128  # of one page
 _HEAD: Final = 4096
 _TRIES: Final = 1000
 _LIFE: Final = struct.Struct("<16sQ")
+_USED: Final = struct.Struct("<Q")
 _TURN: Final = struct.Struct("<Q")
 _SERVER: Final = struct.Struct("<QQ")
 _PAGE: Final = struct.Struct("<QQqQQQQQQQQ")
@@ -58,10 +59,18 @@ class Slots:
         life: int = _LIFE.unpack_from(self._memory)[1]
         return life
 
+    @property
+    def used(self) -> int:
+        """All slots that ever had a runner are below this."""
+        used: int = _USED.unpack_from(self._memory, _LIFE.size)[0]
+        return used
+
     def server(self, slot: int) -> Server:
         return Server(*_SERVER.unpack_from(self._memory, _HEAD + slot * _SIZE))
 
     def serve(self, slot: int, server: Server) -> None:
+        if slot >= self.used:
+            _USED.pack_into(self._memory, _LIFE.size, slot + 1)
         _SERVER.pack_into(self._memory, _HEAD + slot * _SIZE, *server)
 
     def read(self, slot: int) -> Page:
