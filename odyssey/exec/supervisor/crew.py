@@ -112,6 +112,10 @@ class Crew:
         hand.attempts = [attempt for attempt in hand.attempts if attempt not in back]
         return back
 
+    def began_ms(self, slot: int, attempt: int) -> int | None:
+        page = self._slots.read(slot)
+        return page.began_ms if page.attempt == attempt else None
+
     def hear(self, slot: int) -> tuple[Done, bytes] | None:
         """What ended there."""
         hand = self.hands[slot]

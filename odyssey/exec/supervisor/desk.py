@@ -53,6 +53,10 @@ class Crew(Protocol):
 
     def take_back(self, slot: int) -> list[int]: ...
 
+    def began_ms(self, slot: int, attempt: int) -> int | None:
+        """None: its runner has not come to it yet."""
+        ...
+
     def term(self, slot: int) -> None: ...
 
     def kill(self, slot: int) -> None: ...
@@ -362,9 +366,19 @@ class Desk:
                 continue
             if one.verdict != EXITED:
                 self._kill(attempt, one.verdict)
-            elif one.frozen_at_ms == UNKNOWN_MS and one.elapsed_ms(now_ms) >= one.start.timeout_ms:
-                self._stop(attempt, TIMEOUT, now_ms)
+            elif one.frozen_at_ms == UNKNOWN_MS:
+                self._check_time(one, now_ms)
         return self._dues[0][0] if self._dues else None
+
+    def _check_time(self, one: Attempt, now_ms: int) -> None:
+        """Its time counts from when its runner began it, which may be later than when that was told to."""
+        attempt = one.start.attempt
+        one.began_ms = self._crew.began_ms(one.slot, attempt) or now_ms
+        left = one.start.timeout_ms - one.elapsed_ms(now_ms)
+        if left > 0:
+            heappush(self._dues, (now_ms + left, attempt))
+        else:
+            self._stop(attempt, TIMEOUT, now_ms)
 
     @property
     def runs_any(self) -> bool:
