@@ -22,7 +22,8 @@ from odyssey.spec import JobSpec
 
 BEAT_MS: Final = 1_000
 BEAT_SPREAD_PERCENT: Final = 10
-SOON_MS: Final = 10  # what ends within this travels in one beat
+SOON_MS: Final = 10  # from one beat to the next, while much ends: what ends meanwhile travels in one
+MANY_REPORTS: Final = 64  # so many do not wait for others
 ACT_MS: Final = 100
 ASK_AGAIN_MS: Final = 1_000
 LOST_MS: Final = 2_000  # without a Duty for so long, somebody else is asked who coordinates
@@ -112,6 +113,7 @@ class Agent:
         self._leaving = Going.STAYING  # what is to come of it
         self._withdrawn = False  # the hands were told that the lease is over, for good
         self._saving: Kept | None = None  # on its way to disk: nothing happens until it is there
+        self._told_ms = 0
         self._running = self._soon = False
 
     def start(self) -> None:
@@ -139,6 +141,10 @@ class Agent:
         if coordinator not in self._known:
             self._known = (*self._known, coordinator)
 
+    def admitted(self) -> None:
+        """It is a member from now on: until now nobody has listened."""
+        self._beat_soon()
+
     def _find_coordinator(self, now: int) -> None:
         """Those who keep the log know it, mostly; the others may have heard of it."""
         if self._coordinator is not None and now - self._heard_ms < LOST_MS:
@@ -154,12 +160,22 @@ class Agent:
     def ended(self) -> None:
         """Something has ended here: the coordinator is told soon."""
         self._act()
-        self._beat_soon()
+        if self._soon and len(self._hands.reports()) >= MANY_REPORTS:
+            self._tell()
+        else:
+            self._beat_soon()
 
     def _beat_soon(self) -> None:
+        """At once where nothing else could end meanwhile: waiting for company would cost a single task its latency."""
         if self._running and not self._soon:
             self._soon = True
-            self._timers.call_later(SOON_MS / 1000, self._tell)
+            since_ms = self._clock.monotonic_ms() - self._told_ms
+            alone = all(one.ended for one in self._hands.here().values())
+            self._timers.call_later(0 if alone else max(0, SOON_MS - since_ms) / 1000, self._tell_soon)
+
+    def _tell_soon(self) -> None:
+        if self._soon:  # and no other beat has told it meanwhile
+            self._tell()
 
     def _beat(self) -> None:
         if self._running:
@@ -177,6 +193,7 @@ class Agent:
             Holding(attempt, one.task, one.started, one.ended, one.frozen_at_ms is not None, one.elapsed_ms)
             for attempt, one in here.items()
         )
+        self._told_ms = self._clock.monotonic_ms()
         now = self._clock.boottime_ms()  # before the beat is handed to the network
         beat = Beat(
             self.lease.announce(now) if self._going.away else self.lease.send(now),

@@ -126,6 +126,8 @@ class Coordinator:
         if in_force:
             self._owed.setdefault(node, round_)  # an answer now would quote the beat before
             self._hear(node, beat)
+            if self._grants.waits(node):  # for its first Duty
+                self._replica.ask_round()
             self.look()
 
     def _hear(self, node: NodeNumber, beat: Beat) -> None:

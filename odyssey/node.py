@@ -15,8 +15,8 @@ from odyssey.book import Book
 from odyssey.clock import Clock, Entropy
 from odyssey.commands import AdmitNode, Command
 from odyssey.coordinator import Coordinator
-from odyssey.events import Event
-from odyssey.ids import NodeId
+from odyssey.events import Event, NodeAdmitted
+from odyssey.ids import NodeId, NodeNumber
 from odyssey.mesh import recover
 from odyssey.mesh.compactor import Compactor
 from odyssey.mesh.compactor import Shelf as SnapshotShelf
@@ -240,7 +240,14 @@ class Node:
         self.holding.applied(events)
         if self.coordinator is not None:
             self.coordinator.applied(events)
+        for event in events:
+            if isinstance(event, NodeAdmitted) and self._is_me(event.node):
+                self.agent.admitted()
         self._world.watch(events)
+
+    def _is_me(self, number: NodeNumber) -> bool:
+        node = self.book.state.nodes.get(number)  # None: removed again meanwhile
+        return node is not None and node.id == self.id
 
     # -- letters -------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from odyssey.agent import ACT_MS, ASK_AGAIN_MS, BEAT_MS, ELSEWHERE_EVERY, LOST_MS, MOST_REPORTS, SOON_MS, Agent
+from odyssey.agent import (
+    ACT_MS,
+    ASK_AGAIN_MS,
+    BEAT_MS,
+    ELSEWHERE_EVERY,
+    LOST_MS,
+    MANY_REPORTS,
+    MOST_REPORTS,
+    SOON_MS,
+    Agent,
+)
 from odyssey.clock import SeededEntropy
 from odyssey.commands import Fence
 from odyssey.ids import AttemptId, JobId, NodeId, TaskId, task_id
@@ -38,7 +48,7 @@ def listed(number: int, job: int = 1, **fields: Any) -> Listed:
     return Listed(AttemptId(number), task_id(job, number), **fields)
 
 
-A, B = listed(101), listed(102)
+A, B, C, D = (listed(number) for number in (101, 102, 103, 104))
 
 
 class Desk:
@@ -150,17 +160,63 @@ def test_a_lease_counts_from_before_the_beat_was_handed_to_the_network() -> None
     assert desk.agent.lease.until_ms == sent_ms[-1] + LEASE_MS
 
 
-def test_what_ends_is_told_soon_and_together() -> None:
+def ends(desk: Desk, *ones: Listed) -> None:
+    for one in ones:
+        desk.hands.end(one.attempt)
+        desk.agent.ended()
+
+
+def test_the_first_to_end_after_a_quiet_moment_is_told_at_once() -> None:
     desk = served(cpus=8)
     desk.duty(A, B)
     desk.wait(ACT_MS)
     before = len(desk.beats)
-    for one in (A, B):
-        desk.hands.end(one.attempt)
-        desk.agent.ended()
-    desk.wait(SOON_MS)
+    ends(desk, A)
+    desk.wait(0)
     assert len(desk.beats) == before + 1
-    assert [one.attempt for one in desk.beats[-1].reports] == [A.attempt, B.attempt]
+    assert [one.attempt for one in desk.beats[-1].reports] == [A.attempt]
+
+
+def test_what_ends_shortly_after_a_beat_is_told_together_while_others_run() -> None:
+    desk = served(cpus=8)
+    desk.duty(A, B, C, D)
+    desk.wait(ACT_MS)
+    ends(desk, A)
+    desk.wait(0)
+    before = len(desk.beats)
+    ends(desk, B)
+    desk.wait(SOON_MS - 1)
+    ends(desk, C)
+    assert len(desk.beats) == before
+    desk.wait(1)
+    assert [one.attempt for one in desk.beats[-1].reports] == [A.attempt, B.attempt, C.attempt]
+    assert len(desk.beats) == before + 1
+
+
+def test_the_last_that_runs_here_waits_for_no_company() -> None:
+    desk = served(cpus=8)
+    desk.duty(A, B)
+    desk.wait(ACT_MS)
+    ends(desk, A)
+    desk.wait(0)
+    before = len(desk.beats)
+    ends(desk, B)
+    desk.wait(0)
+    assert len(desk.beats) == before + 1
+
+
+def test_many_ends_do_not_wait_for_more() -> None:
+    many = [listed(number) for number in range(101, 103 + MANY_REPORTS)]
+    desk = served(cpus=len(many))
+    desk.duty(*many)
+    desk.wait(ACT_MS)
+    ends(desk, many[0])
+    desk.wait(0)
+    before = len(desk.beats)
+    ends(desk, *many[1:MANY_REPORTS])
+    assert len(desk.beats) == before + 1
+    desk.wait(SOON_MS)
+    assert len(desk.beats) == before + 1, "nothing new was to be told"
 
 
 def test_who_stopped_says_nothing_more() -> None:

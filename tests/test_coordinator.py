@@ -161,6 +161,26 @@ def test_many_beats_of_one_machine_do_not_hold_up_the_answer_to_the_first() -> N
     assert worker.number - worker.duties[-1].beat.number < 100
 
 
+@pytest.mark.parametrize("members", ["1", "1 2 3"])
+def test_the_first_duty_of_a_machine_waits_for_no_heartbeat(members: str) -> None:
+    desk = leading(members)
+    worker = desk.admit("7")
+    desk.beats(worker)
+    desk.wait(2 * desk.lag_ms)
+    assert len(worker.duties) == 1, "a heartbeat comes every 300 ms"
+
+
+def test_machines_that_are_heard_together_share_a_round() -> None:
+    desk = leading("1 2 3")
+    workers = [desk.admit(name) for name in "456"]
+    before = desk.replica.core.next_round
+    for worker in workers:
+        desk.beats(worker)
+    assert desk.replica.core.next_round == before + 1
+    desk.wait(4 * TICK_MS)
+    assert all(worker.duties for worker in workers)
+
+
 def test_a_duty_says_at_once_what_has_changed() -> None:
     desk, worker, job = at_work()
     before = len(worker.duties)

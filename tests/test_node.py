@@ -230,6 +230,26 @@ def test_who_keeps_no_log_tells_of_the_coordinator_that_serves_it() -> None:
     assert len(desk.said(Elsewhere)) == 1
 
 
+def test_whoever_is_admitted_is_served_at_once_and_not_with_its_next_beat() -> None:
+    desk = leading()
+    desk.wait(1)
+    desk.node.replica.propose(admission(ME), lambda _: None)
+    desk.wait(5)
+    assert desk.node.agent.served() is not None
+
+
+def test_whoever_was_admitted_and_removed_in_one_breath_is_no_member() -> None:
+    desk = leading()
+    desk.wait(1)
+    desk.disk.held = True
+    for command in (admission(ME), admission(OTHER), RemoveNode(NodeNumber(2))):  # one write, then the others together
+        desk.node.replica.propose(command, lambda _: None)
+    desk.wait(5)
+    desk.disk.let_go()
+    desk.wait(5)
+    assert list(desk.book.state.nodes) == [1]
+
+
 def test_the_agent_follows_a_new_leader_at_once() -> None:
     desk = Desk("1 2 3")
     desk.hears("3", beat("3", 1))

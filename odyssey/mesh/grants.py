@@ -215,6 +215,11 @@ class Grants:
         holds = tuple(one for one in current if one.attempt not in gone and machine.owns(one.attempt))
         return Duty(quoted.beat, self.fence, self._revision, machine.since, holds)
 
+    def waits(self, node: NodeNumber) -> bool:
+        """It has been heard, and no beat of it can be quoted yet."""
+        machine = self._machines.get(node)
+        return machine is not None and machine.quotable is None and bool(machine.pending)
+
     def is_deaf(self, node: NodeNumber) -> bool:
         """It is heard, but Duties have not reached it for long."""
         machine = self._machines.get(node)

@@ -101,6 +101,8 @@ class Ranking:
 
 # -- backlog -----------------------------------------------------------------------------------------------------------
 
+WAY_MS: Final = 250  # so much work per slot hides the way to the coordinator and back, also on a busy machine
+MOST_WAITING: Final = 64  # per slot
 SHORT_MS: Final = 1_000  # two wait per slot
 MEDIUM_MS: Final = 10_000  # one waits per slot; anything longer is better placed when it can start
 
@@ -109,7 +111,7 @@ def depth(expected_ms: int) -> int:
     """How many tasks may wait per slot on a machine: enough to hide the way to the coordinator, never a long wait."""
     if not expected_ms or expected_ms > MEDIUM_MS:
         return 0
-    return 2 if expected_ms <= SHORT_MS else 1
+    return min(max(2, WAY_MS // expected_ms), MOST_WAITING) if expected_ms <= SHORT_MS else 1
 
 
 def may_queue(wish: Wish, row: Row) -> bool:

@@ -30,6 +30,44 @@ def node(name: str, old: str, new: str, *tests: str) -> Mutant:
 
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- how soon
+    agent(
+        "a single task waits for company",
+        "0 if alone else max(0, SOON_MS - since_ms)",
+        "max(0, SOON_MS - since_ms)",
+        "the_last_that_runs_here_waits_for_no_company",
+    ),
+    agent(
+        "nobody waits for company",
+        "0 if alone else max(0, SOON_MS - since_ms)",
+        "0",
+        "what_ends_shortly_after_a_beat_is_told_together_while_others_run",
+    ),
+    agent(
+        "a full beat waits for more",
+        "len(self._hands.reports()) >= MANY_REPORTS",
+        "len(self._hands.reports()) > MOST_REPORTS",
+        "many_ends_do_not_wait_for_more",
+    ),
+    coordinator(
+        "a first Duty waits for a heartbeat",
+        "            if self._grants.waits(node):",
+        "            if False:",
+        "the_first_duty_of_a_machine_waits_for_no_heartbeat",
+    ),
+    Mutant(
+        "every machine that is heard asks for a round of its own",
+        "mesh/replica.py",
+        "self.core.is_leader and self.core.confirmed_round + 1 == self.core.next_round",
+        "self.core.is_leader",
+        (ORDERS + "machines_that_are_heard_together_share_a_round",),
+    ),
+    node(
+        "whoever is admitted waits for its next beat",
+        "            self.agent.admitted()\n",
+        "            pass\n",
+        "whoever_is_admitted_is_served_at_once_and_not_with_its_next_beat",
+    ),
     # -- found by the simulation, or on the way to it
     coordinator(
         "who has not answered since the election taken for gone",

@@ -29,10 +29,16 @@ def a_mesh(run_ms: int = 500, cpus: float = 2) -> Mesh:
 # -- how many queue ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("run_ms", "queued"), [(1, 4), (1000, 4), (1100, 2), (10_000, 2), (11_000, 0), (600_000, 0)])
-def test_two_short_tasks_queue_per_slot_one_medium_and_no_long_ones(run_ms: int, queued: int) -> None:
+@pytest.mark.parametrize(
+    ("run_ms", "queued"),
+    [(1, 128), (3, 128), (10, 50), (50, 10), (110, 4), (1000, 4), (1100, 2), (10_000, 2), (11_000, 0), (600_000, 0)],
+)
+def test_two_short_tasks_queue_per_slot_one_medium_and_no_long_ones_but_many_tiny_ones(
+    run_ms: int, queued: int
+) -> None:
+    """So many tiny ones that the machine is never idle while the coordinator hears of their ends."""
     mesh = a_mesh(run_ms)
-    job = mesh.submit(key="quick", count=20)
+    job = mesh.submit(key="quick", count=200)
     made = planned(mesh)
     assert given(made) == {(job, PC1): 2}
     assert given(made, slot=False) == ({(job, PC1): queued} if queued else {})
