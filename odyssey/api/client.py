@@ -25,16 +25,11 @@ from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.following import Marks
 from odyssey.api.operations import BY_REQUEST, Operation
+from odyssey.api.refusals import GONE, Broken, Patience, refused
 from odyssey.spec import Blob
 
 PATIENCE_SECONDS: Final = 20.0  # for a daemon that is restarted
-_PAUSE_SECONDS: Final = 0.02
-_LONGEST_PAUSE: Final = 0.5
 _READ: Final = 256 << 10
-
-
-class Broken(errors.Unreachable):
-    """The connection ended in the middle: the daemon has gone, perhaps to come back."""
 
 
 class Connection:
@@ -94,7 +89,7 @@ class Connection:
         try:
             self._socket.sendall(frames.packed(frame))
         except OSError as error:
-            raise Broken("the daemon has gone", hint="see: odyssey status") from error
+            raise Broken("the daemon has gone", hint=GONE) from error
 
     def _next(self) -> frames.ToClient:
         size = frames.length(self._take(frames.LENGTH))
@@ -107,9 +102,9 @@ class Connection:
             except TimeoutError as error:
                 raise errors.Unreachable("the daemon does not answer", hint="see: odyssey status") from error
             except OSError as error:
-                raise Broken("the daemon has gone", hint="see: odyssey status") from error
+                raise Broken("the daemon has gone", hint=GONE) from error
             if not data:
-                raise Broken("the daemon has gone", hint="see: odyssey status")
+                raise Broken("the daemon has gone", hint=GONE)
             self._came += data
         taken = bytes(memoryview(self._came)[:size])
         del self._came[:size]
@@ -134,11 +129,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, deque()
-        for connection in idle:
-            connection.close()
+        self._closed = True
+        self._drop_idle()
 
     # -- asking --------------------------------------------------------------------------------------------------------
 
@@ -257,30 +249,20 @@ class Client:
         connection.close()
 
     def _patiently(self, what: Callable[[], Any]) -> Any:
-        end = time.monotonic() + self._patience
-        pause = _PAUSE_SECONDS
+        patience = Patience(time.monotonic(), self._patience)
         while True:
             try:
                 return what()
             except Broken:
-                if not self._has_met or time.monotonic() + pause >= end:
+                self._drop_idle()
+                pause = patience.pause(time.monotonic())
+                if not self._has_met or pause is None:
                     raise
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
-
-def refused(frame: frames.Refused) -> errors.OdysseyError:
-    """The error that the daemon raised, as far as this version knows it."""
-    kind = getattr(errors, frame.code, None)
-    if not (isinstance(kind, type) and issubclass(kind, errors.OdysseyError)):
-        kind = _BY_STATUS.get(frame.exit_status, errors.OdysseyError)
-    return kind(frame.error, hint=frame.hint or _NO_HINT)
-
-
-_NO_HINT: Final = "see: odyssey status"
-_BY_STATUS: Final[dict[int, type[errors.OdysseyError]]] = {
-    2: errors.UsageError,
-    3: errors.Unreachable,
-    4: errors.NotPermitted,
-    5: errors.CutOff,
-}
+    def _drop_idle(self) -> None:
+        """They are of the daemon that has gone."""
+        with self._lock:
+            idle, self._idle = self._idle, deque()
+        for connection in idle:
+            connection.close()

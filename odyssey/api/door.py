@@ -1,7 +1,7 @@
 """The local door: a unix socket, frames, and who may come in.
 
-Each connection is a `_Visitor`. What it asks is served by tasks of its own, many at once up to a limit; beyond it, and
-while the visitor does not take what it is sent, nothing more is read from it.
+Each connection is a `_Visitor`. What it asks is served by tasks of its own, many at once up to a limit; beyond it
+nothing more is read, and while the visitor does not take what it is sent, nothing more is made for it.
 
 Promises: only the owner of the home (and root) is let in; what a visitor sends is bounded before it is read; a slow,
 dead or mad visitor costs a bounded amount of memory and nobody else's time; when it goes, what it asked for ends, but
@@ -120,15 +120,9 @@ class _Visitor(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._room.clear()
-        self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._room.set()
-        self._read_on()
-
-    def _read_on(self) -> None:
-        if not self._closed and self._room.is_set() and len(self._tasks) < MOST_ASKED:
-            self._transport.resume_reading()
 
     # -- what it says --------------------------------------------------------------------------------------------------
 
@@ -179,7 +173,7 @@ class _Visitor(asyncio.Protocol):
     def _served(self, number: int) -> None:
         self._tasks.pop(number, None)
         if not self._closed:
-            self._read_on()
+            self._transport.resume_reading()
         elif not self._tasks:
             self._leave()
 
@@ -192,6 +186,7 @@ class _Visitor(asyncio.Protocol):
 
     async def _answer(self, ask: Ask) -> None:
         try:
+            await self._room.wait()  # nothing is made for who does not take what there is
             row = BY_NAME.get(ask.op)
             handler = self._handlers.get(ask.op)
             if row is None or handler is None:
@@ -219,8 +214,8 @@ class _Visitor(asyncio.Protocol):
         async with aclosing(parts):
             async for part in parts:
                 self._send(Part(number, wire.encode(part)))
-                if not self._room.is_set():
-                    await self._room.wait()
+                await asyncio.sleep(0)  # others have their turn, however much there is
+                await self._room.wait()
         self._send(Done(number))
 
     def _send(self, frame: Frame) -> None:
