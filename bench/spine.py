@@ -32,10 +32,10 @@ from odyssey.mesh.home import SqliteHome
 from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import Here, Kept, Lease
 from odyssey.mesh.letters import Accepted, Letter, Outcome
+from odyssey.mesh.opening import Home
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
-from odyssey.mesh.sqlite_store import SqliteStore
-from odyssey.mesh.store import Generation
+from odyssey.mesh.store import Generation, Store
 from odyssey.mesh.succession import Keys, Move
 from odyssey.mesh.worker import ThreadWorker
 from odyssey.messages import BootId, Keeping, Listed, Telemetry
@@ -112,7 +112,7 @@ class NoBulk:
 class Alone:
     """One daemon, the only one of its mesh."""
 
-    def __init__(self, worker: ThreadWorker, store: SqliteStore, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, worker: ThreadWorker, home: Home, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         self.loop, clock = loop, SystemClock()
         self._worker, self._store = worker, store
         loaded = self._store.load()
@@ -132,6 +132,8 @@ class Alone:
             others=lambda: (),
             health=lambda: (Telemetry(), Keeping(store=self._store.identity.store)),
             keys=Keys(_no_key, _no_key),
+            home=home,
+            reader=worker,
             move=_stay,
         )
         lease = Lease(BootId(b"boot"), clock.boottime_ms())
@@ -191,7 +193,7 @@ def _with(work: Callable[[Alone], Awaitable[list[float]]]) -> list[float]:
         worker, opened = ThreadWorker(loop), loop.create_future()
         home = SqliteHome(Path(folder), SeededEntropy(1), MESH, ME, GENERATION)
         worker.run(lambda: home.create(founds=True), opened.set_result)
-        daemon = Alone(worker, await opened, loop)
+        daemon = Alone(worker, home, await opened, loop)
         try:
             await daemon.admit()
             return await work(daemon)
