@@ -13,9 +13,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -148,6 +146,8 @@ def machine_id() -> str:
             continue
         if text:
             return text
+    from hashlib import sha256
+
     return sha256(os.uname().nodename.encode()).hexdigest()[:32]
 
 
@@ -235,6 +235,9 @@ def socket_path(home: Home, environment: Mapping[str, str] = os.environ) -> Path
     named = environment.get("ODYSSEY_SOCKET", "")
     if named:
         return _short_enough(Path(named))
+    import tempfile  # these take longer to import than everything else here
+    from hashlib import sha256
+
     name = f"{sha256(os.fsencode(home.path)).hexdigest()[:12]}.sock"
     runtime = Path(environment.get("XDG_RUNTIME_DIR", ""))
     if runtime.is_absolute() and _is_own(runtime):

@@ -13,11 +13,10 @@ from typing import Any, Final
 import click
 
 from odyssey.api.asking import OPTIONS, Option
-from odyssey.cli.desk import Desk
+from odyssey.cli.main import SETTINGS, Table
 
 Run = Callable[..., int | None]
 
-SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 REF: Final = "the job: 42, a task 42/7, a name, a prefix of one, or last"
 
 
@@ -25,13 +24,14 @@ class Command(click.Command):
     """Hands the desk to the function, after the options that all commands share."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        desk: Desk = ctx.find_object(Desk)  # type: ignore[assignment]  # main has put it there
-        desk.output.is_quiet |= bool(ctx.params.pop("quiet", False))
-        desk.output.as_json |= bool(ctx.params.pop("json", False))
+        table = ctx.find_object(Table)
+        assert table is not None
+        table.output.is_quiet |= bool(ctx.params.pop("quiet", False))
+        table.output.as_json |= bool(ctx.params.pop("json", False))
         if ctx.params.pop("debug", False):
             ctx.find_root().meta["odyssey.debug"] = True
         assert self.callback is not None
-        return ctx.invoke(self.callback, desk, **ctx.params)
+        return ctx.invoke(self.callback, table.desk(), **ctx.params)
 
 
 def command(name: str, *, json: bool = True, takes_command: bool = False) -> Callable[[Run], Command]:

@@ -9,21 +9,32 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
 from odyssey import __version__
-from odyssey.cli.command import SETTINGS
-from odyssey.cli.desk import Desk
 from odyssey.cli.output import Descriptor, Output
 from odyssey.errors import Fault, OdysseyError, UsageError, echo
 
+if TYPE_CHECKING:
+    from odyssey.cli.desk import Desk
+
 BROKEN_PIPE: Final = 128 + signal.SIGPIPE
 INTERRUPTED: Final = 128 + signal.SIGINT
+
+
+SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class Table(NamedTuple):
+    """What is there before any command is: help and errors need no more, so that they are quick."""
+
+    output: Output
+    desk: Callable[[], Desk]
 
 
 class Row(NamedTuple):
@@ -109,46 +120,51 @@ def _command_hint(word: str) -> str:
 def odyssey(context: click.Context, debug: bool) -> None:
     context.meta["odyssey.debug"] = debug
     if context.invoked_subcommand is None:
-        context.find_object(Desk).output.script(context.get_help() + "\n")  # type: ignore[union-attr]
+        context.find_object(Table).output.script(context.get_help() + "\n")  # type: ignore[union-attr]
 
 
 def main(words: Sequence[str]) -> int:
     """Run what was typed and return the exit status."""
-    from odyssey.cli.door import connect
-
     output = Output(Descriptor(1), Descriptor(2), os.environ)
-    status = run(words, Desk(output, os.environ, connect, _folder()))
+
+    def desk() -> Desk:
+        from odyssey.cli.desk import Desk
+        from odyssey.cli.door import connect
+
+        return Desk(output, os.environ, connect, _folder())
+
+    status = run(words, Table(output, desk))
     if status == BROKEN_PIPE:  # as every program of a pipeline ends
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
     return status
 
 
-def run(words: Sequence[str], desk: Desk) -> int:
+def run(words: Sequence[str], table: Table) -> int:
     debug = "--debug" in words[: words.index("--") if "--" in words else None]
     try:
-        status = odyssey.main(list(words), prog_name="odyssey", standalone_mode=False, obj=desk)
+        status = odyssey.main(list(words), prog_name="odyssey", standalone_mode=False, obj=table)
         return int(status or 0)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        desk.output.clear()
+        table.output.clear()
         return INTERRUPTED
     except BrokenPipeError:
         return BROKEN_PIPE
     except click.UsageError as error:
-        return _failed(desk, understood(error, words), debug=False)
+        return _failed(table.output, understood(error, words), debug=False)
     except OdysseyError as error:
-        return _failed(desk, error, debug=debug)
+        return _failed(table.output, error, debug=debug)
     except Exception as bug:  # noqa: BLE001 - a person must never be shown a traceback that was not asked for
-        return _failed(desk, _explained(bug), debug=debug)
+        return _failed(table.output, _explained(bug), debug=debug)
 
 
-def _failed(desk: Desk, error: OdysseyError, *, debug: bool) -> int:
+def _failed(output: Output, error: OdysseyError, *, debug: bool) -> int:
     if debug:
         import traceback
 
-        desk.output.trace(traceback.format_exc())
+        output.trace(traceback.format_exc())
     with suppress(OSError):  # nobody is left to be told
-        desk.output.error(error)
+        output.error(error)
     return int(error.exit_status)
 
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from odyssey.api.requests import Follow, Request, Wait
 from odyssey.api.views import AnyItem, Counts, JobView, View
 from odyssey.cli.desk import Desk
-from odyssey.cli.main import run
+from odyssey.cli.main import Table, run
 from odyssey.cli.output import Output
 from odyssey.errors import Unreachable
 
-Answer = View | Sequence[View] | Exception | Callable[[Any], Any]
+Answer = View | Sequence[View] | BaseException | Callable[[Any], Any]
 
 
 class Kept:
@@ -66,7 +66,7 @@ class FakeAsker:
         answer = self.answers[type(request)]
         if callable(answer):
             answer = answer(request)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -106,8 +106,9 @@ def type_in(
         return asker
 
     given = dict(environment or {})
-    desk = Desk(Output(out, err, given), given, connect, folder)
-    return Result(run(words, desk), out, err, asker.asked, any(started))
+    output = Output(out, err, given)
+    table = Table(output, lambda: Desk(output, given, connect, folder))
+    return Result(run(words, table), out, err, asker.asked, any(started))
 
 
 def counts(total: int = 1, **of: int) -> Counts:
