@@ -30,7 +30,7 @@ from odyssey.ids import AttemptId, ClientId, JobId, NodeId, UserId
 from odyssey.mesh.generation import Lineage
 from odyssey.mesh.home import SqliteHome
 from odyssey.mesh.keeper import Keeper
-from odyssey.mesh.lease import Here, Kept, Lease
+from odyssey.mesh.lease import Kept, Lease
 from odyssey.mesh.letters import Accepted, Letter, Outcome
 from odyssey.mesh.opening import Home
 from odyssey.mesh.raft.core import Core
@@ -38,7 +38,7 @@ from odyssey.mesh.raft.log import Log
 from odyssey.mesh.store import Generation, Store
 from odyssey.mesh.succession import Keys, Move
 from odyssey.mesh.worker import ThreadWorker
-from odyssey.messages import BootId, Keeping, Listed, Telemetry
+from odyssey.messages import BootId, Here, Keeping, Listed, Telemetry
 from odyssey.model import Outcome as How
 from odyssey.node import Node, World
 from odyssey.resources import Resources
