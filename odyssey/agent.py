@@ -115,6 +115,7 @@ class Agent:
         self._saving: Kept | None = None  # on its way to disk: nothing happens until it is there
         self._told_ms = 0
         self._running = self._soon = False
+        self._paused = False  # by the owner, or on battery: what runs stands still, and nothing starts
 
     def start(self) -> None:
         self._running = True
@@ -235,6 +236,13 @@ class Agent:
             self._going = self._leaving
             self._tell()
 
+    def allow(self, total: Resources, paused: bool) -> None:
+        """What the owner of this machine gives from now on."""
+        if (total, paused) != (self._total, self._paused):
+            self._total, self._paused = total, paused
+            self._act()
+            self._beat_soon()
+
     def set_alone(self, alone: bool, told: Callable[[], None] = _nothing) -> None:
         """Whether it is alone in its mesh; `told` is called once the hands know what follows."""
         self.lease.set_alone(alone)
@@ -298,6 +306,9 @@ class Agent:
         todo = self.lease.todo(here, self._clock.boottime_ms())
         self._hands.lease(todo.until_ms)
         self._end(todo)
+        if self._paused:
+            self._stand_still(here)
+            return
         for attempt in todo.thaw:
             self._hands.thaw(attempt)
         if self._leaving.away:
@@ -305,6 +316,11 @@ class Agent:
                 self._hands.refuse(one)  # so that it is known never to have started
         elif todo.start:
             self._start(todo.start, here)
+
+    def _stand_still(self, here: Mapping[AttemptId, Here]) -> None:
+        for attempt, one in here.items():
+            if one.started and not one.ended and one.frozen_at_ms is None:
+                self._hands.freeze(attempt)
 
     def _end(self, todo: Todo) -> None:
         for attempt in todo.freeze:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from odyssey.errors import QuantityError, UsageError, echo
-from odyssey.resources import parse_duration, parse_size
+from odyssey.resources import parse_count, parse_duration, parse_size
 
 PREFIX: Final = "ODYSSEY_"
 
@@ -56,9 +56,7 @@ def _level(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        raise QuantityError(f"{echo(text)!r} is no count", hint="write a whole number such as 10000")
-    return int(text)
+    return parse_count(text, least=1)
 
 
 KINDS: Final[Mapping[str, Callable[[str], Value]]] = {

@@ -105,6 +105,28 @@ class Coordinator:
     def _state(self) -> State:
         return self._book.state
 
+    # -- what it knows, for people -------------------------------------------------------------------------------------
+
+    @property
+    def seen(self) -> Mapping[NodeNumber, Seen]:
+        """What machines have told since this term began."""
+        return self._seen
+
+    def beats(self) -> Mapping[NodeNumber, tuple[Beat, int]]:
+        """The last one of each machine, and how many ms ago it came."""
+        now, found = self._clock.monotonic_ms(), {}
+        for number in self._numbers.values():
+            beat, age = self._membership.last(number), self._membership.age_ms(number, now)
+            if beat is not None and age is not None:
+                found[number] = beat, age
+        return found
+
+    def safety(self) -> safety.Safety:
+        """How many machines may go."""
+        core, now = self._replica.core, self._clock.monotonic_ms()
+        view = self._crew.view(core.me, core.config, self._is_settled, core.log.last, self._sights(now), now)
+        return safety.safety(view, core.in_step)
+
     # -- what comes in -------------------------------------------------------------------------------------------------
 
     def receive(self, sender: NodeId, message: Beat | AskJobs) -> None:

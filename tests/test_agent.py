@@ -351,6 +351,43 @@ def test_what_the_newest_duty_does_not_list_is_killed_and_what_is_recalled_is_gi
     assert desk.hands.did("start") == [A.attempt]
 
 
+def test_while_the_owner_wants_nothing_to_run_all_stands_still_and_nothing_starts() -> None:
+    desk = served()
+    desk.duty(A)
+    desk.wait(ACT_MS)
+    desk.agent.allow(Resources(4_000, 8 * GIB), paused=True)
+    assert desk.hands.did("freeze") == [A.attempt]
+    desk.duty(A, B)
+    desk.wait(3 * ACT_MS)
+    assert (desk.hands.did("start"), desk.hands.did("thaw")) == ([A.attempt], [])
+    desk.agent.allow(Resources(4_000, 8 * GIB), paused=False)
+    desk.wait(ACT_MS)
+    assert (desk.hands.did("thaw"), desk.hands.did("start")) == ([A.attempt], [A.attempt, B.attempt])
+
+
+def test_a_pause_is_told_soon_and_what_is_to_end_ends_in_it() -> None:
+    desk = served()
+    desk.duty(A)
+    desk.wait(ACT_MS)
+    before = len(desk.beats)
+    desk.agent.allow(Resources(4_000, 8 * GIB), paused=True)
+    desk.wait(SOON_MS)
+    assert len(desk.beats) == before + 1
+    desk.duty(listed(101, stop=True))
+    assert desk.hands.did("stop") == [A.attempt]
+
+
+def test_what_the_owner_gives_is_all_that_can_be_filled() -> None:
+    desk = served(specs=(a_spec(),))
+    desk.agent.allow(Resources(1_000, 8 * GIB), paused=False)
+    desk.duty(A, B)
+    desk.wait(ACT_MS)
+    assert desk.hands.did("start") == [A.attempt]
+    desk.agent.allow(Resources(2_000, 8 * GIB), paused=False)
+    desk.wait(ACT_MS)
+    assert desk.hands.did("start") == [A.attempt, B.attempt]
+
+
 def test_when_the_lease_is_over_what_runs_is_frozen_and_a_newer_duty_thaws_it() -> None:
     desk = served()
     desk.duty(A)

@@ -6,16 +6,13 @@ Never: answers from within the question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from odyssey.commands import Report
-from odyssey.ids import AttemptId, NodeId
+from odyssey.ids import NodeId
 from odyssey.mesh.letters import Letter
 from odyssey.mesh.raft.types import Member
 from odyssey.mesh.transfer import Bulk
-from odyssey.messages import Here, Listed
-from odyssey.spec import JobSpec
 
 
 class Timers(Protocol):
@@ -38,31 +35,3 @@ class NoBulk(Bulk):
 
     def ask_segment(self, source: Member, digest: bytes, start: int, done: Callable[[bytes | None], None]) -> None:
         self._timers.call_later(0, lambda: done(None))
-
-
-class NoHands:
-    """Of a machine on which nothing can run."""
-
-    def here(self) -> Mapping[AttemptId, Here]:
-        return {}
-
-    def reports(self) -> Mapping[AttemptId, Report]:
-        return {}
-
-    def lease(self, until_ms: int, told: Callable[[], None] = lambda: None) -> None:
-        told()
-
-    def start(self, one: Listed, spec: JobSpec) -> None:
-        """Never asked: nothing can be submitted."""
-
-    def refuse(self, one: Listed) -> None: ...
-
-    def stop(self, attempt: AttemptId) -> None: ...
-
-    def freeze(self, attempt: AttemptId) -> None: ...
-
-    def thaw(self, attempt: AttemptId) -> None: ...
-
-    def kill(self, attempt: AttemptId) -> None: ...
-
-    def forget(self, attempt: AttemptId) -> None: ...

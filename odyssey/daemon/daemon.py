@@ -16,26 +16,34 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from odyssey.api.desk import handlers
+from odyssey.api.door import Door
 from odyssey.archiving import Habits
 from odyssey.clock import SystemClock, SystemEntropy
+from odyssey.commands import Facts
 from odyssey.config import Config
 from odyssey.daemon import founding, health
-from odyssey.daemon.alone import NoHands
+from odyssey.daemon.counter import DaemonCounter
 from odyssey.daemon.founding import Belonging, Storehouse
 from odyssey.daemon.gate import Gate
+from odyssey.daemon.health import Health, RealSystem
 from odyssey.daemon.life import Body, Life
 from odyssey.daemon.options import Options
+from odyssey.daemon.owner import LOOK_S, Owner, login
+from odyssey.daemon.work import Work, facts
 from odyssey.events import Event
 from odyssey.ids import UserId
+from odyssey.manners import Allowed, Whose
 from odyssey.mesh import identity
 from odyssey.mesh.archive import Retention, Ripening
 from odyssey.mesh.store import Settings
 from odyssey.messages import Telemetry
 from odyssey.paths import Home
 
-MEMBER_S: Final = 20.0  # a machine that is alone is a member within a tick or two; a slow disk takes longer
-GATE_S: Final = 5.0
+MEMBER_S: Final = 20.0  # a machine that is alone is a member within a moment; a slow disk takes longer
 BROKEN: Final = 70  # the exit status after a bug
+CLEAR_S: Final = 15.0  # for what runs to end, and to be known on the log
+SOON_S: Final = 0.05  # whoever asked for the end is told that it comes
 _log: Final = logging.getLogger(__name__)
 
 
@@ -43,6 +51,7 @@ class Daemon:
     def __init__(self, options: Options, home: Home, config: Config) -> None:
         self._options, self._home, self._config = options, home, config
         self._gate: Gate | None = None
+        self._ends_work = False
 
     @property
     def socket(self) -> Path:
@@ -57,40 +66,45 @@ class Daemon:
         self._loop.set_exception_handler(self._on_bug)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._loop.add_signal_handler(number, self._on_signal, number)
-        life = self._life = Life(self._storehouse(), self._body(), self._changed)
+        self._put_together()
         try:
-            await self._begin(life)
+            await self._begin()
             if not self._over.done():
-                self._gate = Gate(self._home)
+                await self._open_door()
                 ready()
-                _log.info("ready: machine %s, process %d", life.belonging.machine, os.getpid())
-                self._look_at_gate()
+                _log.info("ready: machine %s, process %d", self._life.belonging.machine, os.getpid())
+                self._look_around()
             return await self._over
         finally:
-            await self._end(life)
-
-    async def _begin(self, life: Life) -> None:
-        """Whatever comes first: it is a member, somebody ends it, or a bug does."""
-        begun = asyncio.ensure_future(self._become_member(life))
-        first: set[asyncio.Future[Any]] = {begun, self._over}
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        if begun.done():
-            begun.result()
-        else:
-            begun.cancel()
-
-    async def _become_member(self, life: Life) -> None:
-        await life.begin()
-        try:
-            await asyncio.wait_for(self._member.wait(), MEMBER_S)
-        except TimeoutError:
-            _log.warning("this machine is not a member of its mesh yet")
-
-    def _changed(self, _: Sequence[Event] | None) -> None:
-        if self._life.is_member:
-            self._member.set()
+            await self._end()
 
     # -- what it is made of --------------------------------------------------------------------------------------------
+
+    def _put_together(self) -> None:
+        storehouse, clock = self._storehouse(), SystemClock()
+        home, options, system = self._home, self._options, RealSystem()
+        self._facts = facts()
+        self._health = Health(system, clock, self._facts.total.cpu_milli // 1000)
+        self._owner = Owner(
+            home.policy, self._facts.total, clock, self._health.look_at_mains, self._whose, self._on_allowed
+        )
+        self._work = Work(self._loop, home, clock, self._config, options.is_embedded, self._on_ended)
+        body = Body(
+            clock=clock,
+            entropy=SystemEntropy(),
+            hands=self._work.hands,
+            boot=health.boot_id(),
+            until_ms=lambda: self._work.hands.until_ms,
+            health=self._telemetry,
+            facts=self._facts_now,
+            allowed=lambda: self._owner.now,
+            habits=_habits(self._config),
+        )
+        self._life = Life(storehouse, body, self._changed)
+        self._counter = DaemonCounter(
+            self._life, clock, self._work, self._owner, home.path, options.is_embedded, self._notes, self._down
+        )
+        self._door = Door(handlers(self._counter), _report)
 
     def _storehouse(self) -> Storehouse:
         home, entropy = self._home, SystemEntropy()
@@ -107,19 +121,95 @@ class Daemon:
         owner = UserId(options.owner or _login_name())
         return founding.begin(owner, options.machine or os.uname().nodename, options.mesh, SystemEntropy())
 
-    def _body(self) -> Body:
-        return Body(
-            clock=SystemClock(),
-            entropy=SystemEntropy(),
-            hands=NoHands(),
-            boot=health.boot_id(),
-            until_ms=lambda: 0,
-            health=Telemetry,
-            facts=health.facts,
-            habits=_habits(self._config),
+    # -- beginning -----------------------------------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """Whatever comes first: it is a member, somebody ends it, or a bug does."""
+        begun = asyncio.ensure_future(self._become_member())
+        first: set[asyncio.Future[Any]] = {begun, self._over}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if begun.done():
+            begun.result()
+        else:
+            begun.cancel()
+
+    async def _become_member(self) -> None:
+        await self._work.open()
+        await self._life.begin()
+        try:
+            await asyncio.wait_for(self._member.wait(), MEMBER_S)
+        except TimeoutError:
+            _log.warning("this machine is not a member of its mesh yet")
+
+    async def _open_door(self) -> None:
+        self._gate = Gate(self._home)
+        await self._door.listen(self._gate.listener)
+
+    def _look_around(self) -> None:
+        """From time to time: what the owner allows, and whether the socket is still there."""
+        if self._over.done():
+            return
+        self._loop.call_later(LOOK_S, self._look_around)
+        self._owner.look()
+        gate = self._gate
+        if gate is not None and not gate.is_there() and gate.open_again():
+            _log.warning("the socket was gone; it is %s now", gate.path)
+            self._opening = self._loop.create_task(self._door.listen(gate.listener))
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def _changed(self, events: Sequence[Event] | None) -> None:
+        if not self._member.is_set() and (me := self._life.me) is not None:
+            self._work.call(me.name)
+            self._member.set()
+        if events:
+            self._counter.changed(events)
+
+    def _on_ended(self) -> None:
+        node = self._life.node
+        if node is not None:
+            node.agent.ended()
+
+    def _on_allowed(self, _: Allowed) -> None:
+        self._life.follow_owner()
+
+    # -- how it is -----------------------------------------------------------------------------------------------------
+
+    def _telemetry(self) -> Telemetry:
+        return self._health.telemetry(bool(self._owner.now.pause))
+
+    def _facts_now(self) -> Facts:
+        given = self._owner.now.total
+        facts = self._facts
+        return Facts(
+            *(given, facts.gpu_memory, facts.os, facts.arch, facts.labels, facts.speed, facts.level, facts.shared)
         )
 
+    def _whose(self) -> Whose:
+        life = self._life
+        me, machines = life.me, [one for one in life.book.state.nodes.values() if not one.removed]
+        name = me.name if me is not None else life.belonging.machine
+        return Whose(name, life.belonging.owner, life.belonging.name, max(1, len(machines)), login())
+
+    def _notes(self) -> tuple[str, ...]:
+        """Sentences about this machine, for `status`."""
+        life, found = self._life, []
+        if life.trouble is not None:
+            found.append(f"its log cannot be used: {life.trouble.message}")
+        elif life.node is not None and life.node.replica.low:
+            found.append("its disk is nearly full: no new jobs are taken")
+        if self._work.trouble:
+            found.append(self._work.trouble)
+        if self._owner.now.pause:
+            found.append(self._owner.now.pause)
+        return tuple(found)
+
     # -- ends ----------------------------------------------------------------------------------------------------------
+
+    def _down(self, now: bool) -> None:
+        self._ends_work = self._ends_work or now
+        _log.info("ends: asked to%s", ", with all that runs" if now else "")
+        self._loop.call_later(SOON_S, self.end)
 
     def end(self, status: int = 0) -> None:
         if not self._over.done():
@@ -137,22 +227,22 @@ class Daemon:
         _log.critical("the daemon ends: this is a bug in Odyssey: %s", context.get("message"), exc_info=error)
         self.end(BROKEN)
 
-    async def _end(self, life: Life) -> None:
+    async def _end(self) -> None:
+        is_orderly = self._over.done() and self._over.result() == 0
         if self._gate is not None:
-            self._gate.close()
-        await life.end()
+            self._gate.leave()
+            await self._door.close()
+        if self._ends_work:
+            await self._life.clear_out(CLEAR_S)
+            await self._work.end()
+        elif is_orderly:
+            self._work.leave()
+        await self._life.end()
         _log.info("ended")
 
-    def _look_at_gate(self) -> None:
-        gate = self._gate
-        if gate is None or self._over.done():
-            return
-        self._loop.call_later(GATE_S, self._look_at_gate)
-        if not gate.is_there():
-            old = gate.listener
-            if gate.open_again():
-                old.close()
-                _log.warning("the socket was gone; it is %s now", gate.path)
+
+def _report(bug: BaseException) -> None:
+    _log.error("a bug in Odyssey: somebody's request failed", exc_info=bug)
 
 
 def _login_name() -> str:

@@ -27,7 +27,7 @@ from odyssey.mesh.opening import Aside, open_or_begin_anew
 from odyssey.mesh.opening import Home as StoreHome
 from odyssey.mesh.recover import found
 from odyssey.mesh.sidefiles import refused
-from odyssey.mesh.store import Damaged, Loaded, NoStore, Settings, Store, StoreError
+from odyssey.mesh.store import Damaged, Loaded, NoStore, Settings, Store
 from odyssey.mesh.succession import Move, at_rest
 from odyssey.paths import Home, write_whole
 
@@ -152,6 +152,3 @@ class Storehouse:
                 found(store)
         finally:
             store.close()
-
-
-__all__ = ["Aside", "Belonging", "Lost", "Opened", "StoreError", "Storehouse", "begin", "load", "save"]

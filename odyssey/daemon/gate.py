@@ -38,20 +38,20 @@ class Gate:
         return _inode(self.path) == self._inode
 
     def open_again(self) -> bool:
-        """Somewhere else, if the old place is gone. The old listener is closed by who listens."""
+        """Where there is a place. Who listens closes the old listener."""
         try:
             self.path, self.listener, self._inode = _opened(self._home, self._environment)
         except (OSError, OdysseyError):
             return False
         return True
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Nobody finds it any more; who listens closes the listener."""
         if self.is_there():
             with suppress(OSError):
                 self.path.unlink()
         with suppress(OSError):
             self._home.door.unlink()
-        self.listener.close()
 
 
 def _opened(home: Home, environment: Mapping[str, str]) -> tuple[Path, socket.socket, tuple[int, int] | None]:

@@ -1,18 +1,141 @@
-"""What this machine is, and how it is just now.
+"""How this machine is just now: load, what programs of others leave of it, and whether it is on mains.
 
-Promises: what cannot be found out is None, or not said.
-Never: waits, or asks the system more often than once in SAMPLE_MS.
+Promises: what cannot be found out is None. What runs at the lowest priority gives way, so it counts as free.
+Never: waits, or asks the system more often than every SAMPLE_MS.
 """
 
 from __future__ import annotations
 
 import os
-import platform
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final, NamedTuple, Protocol
 
-from odyssey.commands import Facts
-from odyssey.messages import BootId
-from odyssey.resources import Resources
+from odyssey.clock import Clock
+from odyssey.messages import BootId, OwnerState, Telemetry
+
+SAMPLE_MS: Final = 900  # a little less than a beat
+KEEP_PERCENT: Final = 10  # of the memory, which is never given away
+SUPPLIES: Final = Path("/sys/class/power_supply")
+
+
+class Times(NamedTuple):
+    """Of all cpus together, in seconds since the start of the machine."""
+
+    user: float
+    niced: float
+    system: float  # with interrupts, and what a host took
+    idle: float
+
+
+class System(Protocol):
+    def times(self) -> Times: ...
+
+    def memory(self) -> tuple[int, int]:
+        """All of it, and what is available, in bytes."""
+        ...
+
+    def load(self) -> float: ...
+
+    def mains(self) -> bool | None: ...
+
+
+class Health:
+    def __init__(self, system: System, clock: Clock, cpus: int) -> None:
+        self._system, self._clock, self._cpus = system, clock, cpus
+        self._times = system.times()
+        self._sampled_ms = clock.monotonic_ms()
+        self._told = Telemetry()
+        self._cpu_free: int | None = None
+        self.mains = system.mains()
+
+    def telemetry(self, is_paused: bool) -> Telemetry:
+        now = self._clock.monotonic_ms()
+        if self._told.memory_free is None or now - self._sampled_ms >= SAMPLE_MS:
+            self._sample(now)
+        told = self._told
+        owner = OwnerState.PAUSED if is_paused else None
+        return Telemetry(told.load_milli, told.cpu_free_milli, told.memory_free, owner, self.mains)
+
+    def _sample(self, now: int) -> None:
+        system = self._system
+        before, self._times, self._sampled_ms = self._times, system.times(), now
+        free = cpu_free_milli(before, self._times, self._cpus)
+        self._cpu_free = self._cpu_free if free is None else free
+        total, available = system.memory()
+        self._told = Telemetry(
+            round(1000 * system.load()), self._cpu_free, max(0, available - total * KEEP_PERCENT // 100)
+        )
+
+    def look_at_mains(self) -> bool | None:
+        self.mains = self._system.mains()
+        return self.mains
+
+
+def cpu_free_milli(before: Times, after: Times, cpus: int) -> int | None:
+    """What others left between the two. The system's own time is shared out as the programs' is: who starts a thousand
+    niced programs a second makes it work for them."""
+    user, niced, system, idle = (max(0.0, new - old) for new, old in zip(after, before, strict=True))
+    everything = user + niced + system + idle
+    if everything <= 0:
+        return None
+    work = user + niced
+    others = user + (system * user / work if work else system)
+    return round(1000 * cpus * (1 - others / everything))
+
+
+# -- real sides --------------------------------------------------------------------------------------------------------
+
+
+class RealSystem(System):
+    def __init__(self, supplies: Path = SUPPLIES) -> None:
+        import psutil  # here: it takes its time, and only the daemon needs it
+
+        self._psutil, self._supplies = psutil, supplies
+
+    def times(self) -> Times:
+        found = self._psutil.cpu_times()
+
+        def all_of(*names: str) -> float:
+            return sum(getattr(found, name, 0.0) for name in names)
+
+        system = all_of("system", "irq", "softirq", "steal")
+        return Times(found.user, all_of("nice"), system, all_of("idle", "iowait"))
+
+    def memory(self) -> tuple[int, int]:
+        found = self._psutil.virtual_memory()
+        return found.total, found.available
+
+    def load(self) -> float:
+        return os.getloadavg()[0]
+
+    def mains(self) -> bool | None:
+        if self._supplies.is_dir():
+            return mains_of(self._supplies)
+        battery: Callable[[], object] | None = getattr(self._psutil, "sensors_battery", None)
+        found = battery() if battery is not None else None
+        return getattr(found, "power_plugged", None)
+
+
+def mains_of(supplies: Path) -> bool | None:
+    """Linux: an adapter that is in, or a battery that is not being emptied. The battery of a mouse says nothing."""
+    adapters, batteries = [], []
+    for supply in sorted(supplies.iterdir()):
+        kind = _word(supply / "type")
+        if kind == "Battery" and _word(supply / "scope") != "Device":
+            batteries.append(_word(supply / "status"))
+        elif kind in ("Mains", "USB", "Wireless") and (online := _word(supply / "online")):
+            adapters.append(online != "0")
+    if not batteries:
+        return True if any(adapters) else None
+    return any(adapters) or "Discharging" not in batteries
+
+
+def _word(file: Path) -> str:
+    try:
+        return file.read_text("ascii", "replace").strip()
+    except OSError:
+        return ""
 
 
 def boot_id() -> BootId:
@@ -24,9 +147,3 @@ def boot_id() -> BootId:
 
         words = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
         return BootId(subprocess.run(words, capture_output=True, timeout=10, check=True).stdout.strip())
-
-
-def facts() -> Facts:
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Facts(Resources(1000 * cpus, memory), os=platform.system().lower(), arch=platform.machine())

@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from odyssey.agent import Hands
 from odyssey.archiving import Habits
+from odyssey.book import Book
 from odyssey.clock import Clock, Entropy
 from odyssey.commands import AdmitNode, Command, Facts, UpdateNode
 from odyssey.daemon import notes
@@ -25,6 +26,8 @@ from odyssey.daemon.alone import NoBulk, NoLinks
 from odyssey.daemon.founding import Belonging, Opened, Storehouse
 from odyssey.errors import OdysseyError
 from odyssey.events import Event
+from odyssey.ids import NodeId
+from odyssey.manners import Allowed
 from odyssey.mesh.generation import Lineage
 from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import Lease
@@ -32,15 +35,18 @@ from odyssey.mesh.letters import Accepted, Outcome
 from odyssey.mesh.opening import wait_ms
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
+from odyssey.mesh.store import Store, StoreError
 from odyssey.mesh.succession import Keys, Move
 from odyssey.mesh.worker import ThreadWorker
-from odyssey.messages import BootId, Keeping, Telemetry
+from odyssey.messages import BootId, Going, Keeping, Telemetry
 from odyssey.model import Node as Machine
 from odyssey.node import Node, World
 
 WELL_MS: Final = 60_000  # a life that lasted so long was none that failed at once
 LOOK_S: Final = 1.0
+CLEAR_STEP_S: Final = 0.02
 _log: Final = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Body(NamedTuple):
@@ -53,6 +59,7 @@ class Body(NamedTuple):
     until_ms: Callable[[], int]  # what the hands remember of the lease
     health: Callable[[], Telemetry]
     facts: Callable[[], Facts]
+    allowed: Callable[[], Allowed]
     habits: Habits = Habits()
 
 
@@ -62,19 +69,35 @@ class Life:
         self._storehouse, self._body, self._changed = storehouse, body, changed
         self._loop = asyncio.get_running_loop()
         self.node: Node | None = None
+        self.book = Book()  # what is known of the mesh: of this life, or of the last one
         self.trouble: OdysseyError | None = None  # why there is no node
         self._worker: ThreadWorker | None = None
         self._reader: ThreadWorker | None = None  # of stores that were set aside
         self._keeper: Keeper | None = None
         self._notes: notes.NoteFile | None = None
         self._failures = 0
-        self._began_ms = 0
+        self._began_ms = self._known_ms = body.clock.monotonic_ms()
         self._stopped = False
         self._proposing = self._is_told = False  # the facts of this machine
 
     @property
     def belonging(self) -> Belonging:
         return self._storehouse.belonging
+
+    @property
+    def id(self) -> NodeId:
+        return self._storehouse.identity.id
+
+    def age_ms(self) -> int:
+        """How old what is known may be, where this machine does not lead."""
+        return self._body.clock.monotonic_ms() - self._known_ms
+
+    def ask(self, job: Callable[[Store], T], done: Callable[[T | StoreError | None], None]) -> None:
+        """Something of the store; None: there is none just now."""
+        if self._keeper is None or self.node is None:
+            done(None)
+        else:
+            self._keeper.ask(job, done)
 
     # -- beginning -----------------------------------------------------------------------------------------------------
 
@@ -103,9 +126,10 @@ class Life:
         self._notes = notes.NoteFile(self._storehouse.home.lease, worker, self._loop)
         self._began_ms = body.clock.monotonic_ms()
         lease = Lease(body.boot, body.clock.boottime_ms(), notes.read(self._storehouse.home.lease), body.until_ms())
-        total = body.facts().total
-        self.node = Node(identity.lineage, core, opened.book, lease, total, self._world(identity.store))
-        self.trouble = None
+        allowed = body.allowed()
+        self.book, self.trouble = opened.book, None
+        self.node = Node(identity.lineage, core, opened.book, lease, allowed.total, self._world(identity.store))
+        self.node.agent.allow(allowed.total, bool(allowed.pause))
         self._proposing = self._is_told = False
         self.node.start()
         self.node.replica.hurry()
@@ -153,14 +177,18 @@ class Life:
     @property
     def me(self) -> Machine | None:
         """As the log knows this machine."""
-        node = self.node
-        if node is None:
-            return None
-        return next((one for one in node.book.state.nodes.values() if one.id == node.id and not one.removed), None)
+        return next((one for one in self.book.state.nodes.values() if one.id == self.id and not one.removed), None)
 
     @property
     def is_member(self) -> bool:
         return self.me is not None
+
+    def follow_owner(self) -> None:
+        """What the owner gives is another part now."""
+        if self.node is not None:
+            allowed = self._body.allowed()
+            self.node.agent.allow(allowed.total, bool(allowed.pause))
+            self.tell_facts()
 
     def tell_facts(self) -> None:
         """What is asked for is proposed once at a time, and again if the log did not take it."""
@@ -205,6 +233,7 @@ class Life:
     def _rest(self, why: OdysseyError | None) -> None:
         if self.node is not None:
             self.node.stop()
+            self._known_ms = self._body.clock.monotonic_ms()
         if self._notes is not None:
             self._notes.stop()
         self.node, self.trouble = None, why
@@ -262,6 +291,20 @@ class Life:
             _log.error("the store did not go over: %s", found)  # the next life shows what is there
         self._end_thread()
         self._try_again()
+
+    async def clear_out(self, seconds: float) -> None:
+        """What runs here is ended, and the log knows it: it starts again elsewhere, or here with the next daemon."""
+        node, me = self.node, self.me
+        if node is None or me is None:
+            return
+        node.agent.go(Going.SHUTDOWN)
+        end = self._loop.time() + seconds
+        while self.node is node and self._loop.time() < end:
+            live = any(not one.ended for one in self._body.hands.here().values())
+            if not live and not node.book.state.held.get(me.number):
+                return
+            await asyncio.sleep(CLEAR_STEP_S)
+        _log.warning("not all that ran here is known to have ended")
 
     async def end(self) -> None:
         """Everything that was asked of the disk is done, and the store is closed."""

@@ -53,7 +53,6 @@ def begin(path: Path, level: str, shows: bool) -> None:
 
 
 def _kept(path: Path) -> logging.Handler:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
     handler = RotatingFileHandler(path, maxBytes=BYTES, backupCount=FILES - 1, encoding="utf-8", errors="replace")
     handler.setFormatter(JsonLines())
     return handler

@@ -46,6 +46,7 @@ def run(words: Sequence[str]) -> int:
 
 def _serve(options: Options, home: Home) -> int:
     prepare(home)
+    home.logs.mkdir(mode=0o700, exist_ok=True)
     if not options.foreground:
         _leave_terminal(home)
     lock = HomeLock(home.daemon_lock)
@@ -91,7 +92,6 @@ def _tell(options: Options, what: dict[str, object]) -> None:
 def _leave_terminal(home: Home) -> None:
     """What Python itself has to say when it dies goes into a file beside the log."""
     os.chdir("/")
-    home.logs.mkdir(mode=0o700, exist_ok=True)
     nothing = os.open(os.devnull, os.O_RDWR)
     path = home.logs / "stderr"
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND

@@ -13,6 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
+from odyssey.api.client import Client
+from odyssey.api.requests import Down
 from odyssey.daemon.process import run
 from odyssey.mesh import identity
 from odyssey.paths import Home
@@ -56,10 +58,11 @@ def try_step(home: Home, step: int) -> bool:
     os.close(pipe)
     key = identity.load(home.key).id if home.key.exists() else None
     child, pipe = start(home, 0)
-    served = "ready" in json.loads(os.read(pipe, 10_000) or b"{}")
+    answer = json.loads(os.read(pipe, 10_000) or b"{}")
     os.close(pipe)
-    if served:
-        os.kill(child, signal.SIGTERM)
+    if served := "ready" in answer:
+        with Client(answer["ready"]) as client:
+            client.call(Down(now=True))
     ended = os.waitpid(child, 0)[1] == 0
     same = key is None or key == identity.load(home.key).id
     print(step, "key" if key else "-", served and ended, same, flush=True)

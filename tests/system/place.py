@@ -91,12 +91,14 @@ class Place:
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def processes(self) -> Iterator[int]:
-        """All that were started for this home, as far as they say so."""
-        mark = f"ODYSSEY_HOME={self.environment['ODYSSEY_HOME']}".encode()
+        """All that were started for this home: they say so in their environment or in their words."""
+        home = self.environment["ODYSSEY_HOME"].encode()
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 with suppress(OSError):
-                    if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                    said = (entry / "environ").read_bytes().split(b"\0")
+                    if b"ODYSSEY_HOME=" + home in said or any(word.startswith(home) for word in words):
                         yield int(entry.name)
 
     def end(self) -> None:

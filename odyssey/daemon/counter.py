@@ -1,0 +1,197 @@
+"""The daemon, from the side of those who ask: the port `api.ports.Counter`.
+
+While there is no node (the disk has failed, say), what was known last is still shown, with its age, and the log takes
+nothing.
+
+Promises: what is told is what the parts know just now.
+Never: decides, or answers anybody itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from odyssey.api import views as v
+from odyssey.api.ports import Counter, Log, Manners, Outputs, Standing
+from odyssey.clock import Clock
+from odyssey.commands import Command
+from odyssey.daemon.life import Life
+from odyssey.daemon.work import Work
+from odyssey.events import Event
+from odyssey.ids import AttemptId, NodeId, NodeNumber, UserId
+from odyssey.mesh.letters import Again, Outcome
+from odyssey.mesh.replica import BUSY_MS
+from odyssey.mesh.roles import LIVE_MS, quorum
+from odyssey.mesh.store import Store, StoreError
+from odyssey.messages import Beat, Here
+from odyssey.scheduler.snapshot import Seen
+from odyssey.scheduler.state import State
+
+Heard = Callable[[Sequence[Event]], None]
+
+
+class DaemonCounter(Counter):
+    def __init__(
+        self,
+        life: Life,
+        clock: Clock,
+        work: Work,
+        manners: Manners,
+        home: Path,
+        is_embedded: bool,
+        notes: Callable[[], tuple[str, ...]],
+        down: Callable[[bool], None],
+    ) -> None:
+        self._life, self._clock, self._work, self._manners = life, clock, work, manners
+        self._home, self._is_embedded, self._notes = home, is_embedded, notes
+        self._down = down
+        self._heard: list[Heard] = []
+        self._log = LogOfNow(life)
+
+    def changed(self, events: Sequence[Event]) -> None:
+        for heard in list(self._heard):
+            heard(events)
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def me(self) -> NodeId:
+        return self._life.id
+
+    @property
+    def owner(self) -> UserId:
+        return self._life.belonging.owner
+
+    @property
+    def state(self) -> State:
+        return self._life.book.state
+
+    @property
+    def log(self) -> Log:
+        return self._log
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    @property
+    def outputs(self) -> Outputs:
+        return self._work.outputs
+
+    @property
+    def manners(self) -> Manners:
+        return self._manners
+
+    @property
+    def home(self) -> Path:
+        return self._home
+
+    # -- what is so just now -------------------------------------------------------------------------------------------
+
+    def here(self) -> Mapping[AttemptId, Here]:
+        return self._work.here()
+
+    def seen(self) -> Mapping[NodeNumber, Seen]:
+        node = self._life.node
+        return node.coordinator.seen if node is not None and node.coordinator is not None else {}
+
+    def beats(self) -> Mapping[NodeNumber, tuple[Beat, int]]:
+        node = self._life.node
+        return node.coordinator.beats() if node is not None and node.coordinator is not None else {}
+
+    def standing(self) -> Standing:
+        life, node = self._life, self._life.node
+        belonging = life.belonging
+        mesh, home, pid = belonging.name, str(self._home), os.getpid()
+        if node is None:
+            age = life.age_ms()
+            return Standing(
+                *(mesh, belonging.mesh.hex(), "keeper", None, 0, 0, 1, 0, (), age, pid, self._work.pid, home),
+                is_embedded=self._is_embedded,
+                notes=self._notes(),
+            )
+        core, replica, now = node.replica.core, node.replica, self._clock.monotonic_ms()
+        members = {one.node for one in core.config.members}
+        have = sum(one == core.me or now - replica.heard_ms.get(one, -LIVE_MS) < LIVE_MS for one in core.config.voters)
+        safety = node.coordinator.safety() if node.coordinator is not None else None
+        return Standing(
+            mesh=mesh,
+            mesh_id=belonging.mesh.hex(),
+            role="keeper" if self.me in members else "worker",
+            coordinator=core.leader.node if core.leader is not None else None,
+            term=core.term,
+            have=have,
+            need=quorum(len(core.config.voters)),
+            can_lose=safety.can_lose if safety is not None else 0,
+            must_stay=tuple(one.node for one in safety.must_stay) if safety is not None else (),
+            age_ms=0 if core.leads_safely else life.age_ms(),
+            pid=pid,
+            supervisor_pid=self._work.pid,
+            home=home,
+            is_embedded=self._is_embedded,
+            keepers=frozenset(members),
+            notes=self._notes(),
+        )
+
+    # -- asked for -----------------------------------------------------------------------------------------------------
+
+    def subscribe(self, heard: Heard) -> Callable[[], None]:
+        self._heard.append(heard)
+
+        def end() -> None:
+            if heard in self._heard:
+                self._heard.remove(heard)
+
+        return end
+
+    def segment(self, digest: bytes, done: Callable[[bytes | None], None]) -> None:
+        self._life.ask(partial(_segment, digest), lambda found: done(found if isinstance(found, bytes) else None))
+
+    def stdin_grew(self, name: bytes, size: int, is_complete: bool) -> None:
+        self._work.stdin_grew(name, size, is_complete)
+
+    def doctor(self, done: Callable[[v.DoctorView], None]) -> None:
+        done(checks(self._life, self._notes()))
+
+    def down(self, now: bool) -> None:
+        self._down(now)
+
+
+class LogOfNow(Log):
+    """The replica of whatever node there is."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+
+    @property
+    def applied(self) -> int:
+        return self._life.book.state.head.index
+
+    def propose(self, command: Command, done: Callable[[Outcome], None]) -> None:
+        node = self._life.node
+        if node is None:
+            done(Again(BUSY_MS))
+        else:
+            node.replica.propose(command, done)
+
+    def read(self, done: Callable[[int | None], None]) -> None:
+        node = self._life.node
+        if node is None:
+            done(None)
+        else:
+            node.replica.read(done)
+
+
+def _segment(digest: bytes, store: Store) -> bytes | StoreError | None:
+    return store.segment(digest)
+
+
+def checks(life: Life, notes: tuple[str, ...]) -> v.DoctorView:
+    """What a person may want to know when something seems wrong."""
+    trouble = life.trouble
+    log = v.Check("log", trouble is None, "can be used" if trouble is None else trouble.message)
+    member = v.Check("member", life.is_member, "this machine is a member of its mesh" if life.is_member else "not yet")
+    return v.DoctorView((log, member, *(v.Check("note", None, note) for note in notes)))

@@ -1,0 +1,144 @@
+"""What runs on this machine: the hands, what they have written, and what an attempt is started with.
+
+Promises: what the hands need of the home is one place each; trouble with them is a sentence for people.
+Never: starts or ends an attempt by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import pwd
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from odyssey.clock import Clock
+from odyssey.commands import Facts
+from odyssey.config import Config
+from odyssey.errors import OdysseyError
+from odyssey.exec.hands import Places, SupervisorHands
+from odyssey.exec.launch import Launch, Launcher, Machine, Trouble
+from odyssey.exec.outputs import Outputs
+from odyssey.ids import AttemptId
+from odyssey.mesh.blobs import Blobs, Words
+from odyssey.messages import Here, Listed
+from odyssey.paths import LONGEST_SOCKET, Home, socket_path
+from odyssey.resources import Resources
+from odyssey.spec import JobSpec
+from odyssey.starting import command
+
+END_S: Final = 15.0
+_log: Final = logging.getLogger(__name__)
+
+
+class Work:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        home: Home,
+        clock: Clock,
+        config: Config,
+        is_embedded: bool,
+        on_end: Callable[[], None],
+    ) -> None:
+        self._loop, self._on_end = loop, on_end
+        self.trouble = ""
+        own = home.path / "hands"
+        places = Places(
+            own=own,
+            outputs=home.path / "outputs",
+            spool=home.spool / "stdin",
+            socket=_socket(home, own),
+            log=home.logs / "hands",
+            output_limit=config.number("output.limit"),
+        )
+        again = tuple(map(os.fsencode, command(home, is_embedded)))
+        self.hands = SupervisorHands(loop, places, clock, self._launch, self._ended, self._in_trouble, again)
+        self.outputs = Outputs(places.outputs, own / "slots", loop)
+        self._words = Words(Blobs(home.blobs))
+        self.call("")
+
+    def call(self, machine: str) -> None:
+        """This machine has a name now."""
+        user = _user()
+        self._launcher = Launcher(
+            Machine(
+                machine,
+                os.fsencode(os.environ.get("PATH", os.defpath)),
+                os.fsencode(user.pw_dir if user else os.environ.get("HOME", "/")),
+                os.fsencode(user.pw_name if user else os.environ.get("USER", "")),
+                os.fsencode(user.pw_shell if user else os.environ.get("SHELL", "/bin/sh")),
+            ),
+            self._words,
+        )
+
+    def _launch(self, one: Listed, spec: JobSpec) -> Launch | Trouble:
+        return self._launcher(one, spec)
+
+    # -- beginning and end ---------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """All that runs here is known when this returns."""
+        opened = asyncio.Event()
+        self.hands.open(opened.set)
+        await opened.wait()
+
+    def leave(self) -> None:
+        """What runs goes on."""
+        self.hands.leave()
+
+    async def end(self) -> None:
+        """Nothing runs any more, and the supervisor is gone."""
+        ended = asyncio.Event()
+        self.hands.end(ended.set)
+        try:
+            await asyncio.wait_for(ended.wait(), END_S)
+        except TimeoutError:
+            _log.error("the process that runs jobs has not ended")
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def _ended(self) -> None:
+        self.trouble = ""
+        self._on_end()
+
+    def _in_trouble(self, error: OdysseyError) -> None:
+        _log.error("%s", error)
+        self.trouble = error.message
+
+    # -- for the counter -----------------------------------------------------------------------------------------------
+
+    @property
+    def pid(self) -> int | None:
+        return self.hands.pid
+
+    def here(self) -> Mapping[AttemptId, Here]:
+        return self.hands.here()
+
+    def stdin_grew(self, name: bytes, size: int, is_complete: bool) -> None:
+        self.hands.stdin_grew(name, size, is_complete)
+
+
+def _socket(home: Home, own: Path) -> Path:
+    """Beside the journal, where nothing takes it away while jobs run; elsewhere only if no socket can be there."""
+    path = own / "socket"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET:
+        return path
+    return socket_path(home, {}).with_suffix(".hands")
+
+
+def _user() -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return None
+
+
+def facts() -> Facts:
+    """Of this machine, before its owner takes anything away."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Facts(Resources(1000 * cpus, memory), os=platform.system().lower(), arch=platform.machine())
