@@ -114,6 +114,7 @@ class Agent:
         self._withdrawn = False  # the hands were told that the lease is over, for good
         self._saving: Kept | None = None  # on its way to disk: nothing happens until it is there
         self._told_ms = 0
+        self._reported = 0  # so many of the reports that are here were in a beat
         self._running = self._soon = False
         self._paused = False  # by the owner, or on battery: what runs stands still, and nothing starts
 
@@ -161,7 +162,7 @@ class Agent:
     def ended(self) -> None:
         """Something has ended here: the coordinator is told soon."""
         self._act()
-        if self._soon and len(self._hands.reports()) >= MANY_REPORTS:
+        if self._soon and len(self._hands.reports()) - self._reported >= MANY_REPORTS:
             self._tell()
         else:
             self._beat_soon()
@@ -207,6 +208,7 @@ class Agent:
             self.lease.kept.since,
             tuple(reports.values())[:MOST_REPORTS],
         )
+        self._reported = len(beat.reports)
         self._post.ask(self._coordinator, beat)
 
     def go(self, going: Going) -> None:
@@ -270,6 +272,8 @@ class Agent:
             self._coordinator = self._served_by = sender
             self._heard_ms = self._served_ms = self._clock.monotonic_ms()
             self._known = duty.keepers or self._known
+            here = self._hands.reports()
+            self._reported -= sum(attempt in here for attempt in duty.settled)
             for attempt in duty.settled:
                 self._hands.forget(attempt)
         if used.keep is not None:

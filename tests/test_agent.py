@@ -214,9 +214,37 @@ def test_many_ends_do_not_wait_for_more() -> None:
     desk.wait(0)
     before = len(desk.beats)
     ends(desk, *many[1:MANY_REPORTS])
+    assert len(desk.beats) == before
+    ends(desk, many[MANY_REPORTS])
     assert len(desk.beats) == before + 1
     desk.wait(SOON_MS)
     assert len(desk.beats) == before + 1, "nothing new was to be told"
+
+
+def test_nor_are_many_that_were_told_already_told_with_each_that_ends() -> None:
+    """They are not settled yet, so every beat repeats them."""
+    many = [listed(number) for number in range(101, 105 + MANY_REPORTS)]
+    desk = served(cpus=len(many))
+    desk.duty(*many)
+    desk.wait(ACT_MS)
+    ends(desk, *many[:MANY_REPORTS])
+    desk.wait(SOON_MS)
+    before = len(desk.beats)
+    ends(desk, *many[MANY_REPORTS:-1])
+    assert len(desk.beats) == before
+
+
+def test_what_was_settled_meanwhile_is_not_taken_for_new() -> None:
+    many = [listed(number) for number in range(101, 110 + 2 * MANY_REPORTS)]
+    desk = served(cpus=len(many))
+    desk.duty(*many)
+    desk.wait(ACT_MS)
+    ends(desk, *many[:10])
+    desk.wait(SOON_MS)
+    desk.duty(*many[10:], settled=tuple(one.attempt for one in many[:10]))
+    before = len(desk.beats)
+    ends(desk, *many[10 : 10 + MANY_REPORTS])
+    assert len(desk.beats) == before + 1
 
 
 def test_who_stopped_says_nothing_more() -> None:

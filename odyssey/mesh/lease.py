@@ -92,7 +92,8 @@ class Lease:
         self.kept = kept if kept.boot == boot else Kept(kept.fence, boot)
         self.boot, self.run = boot, run
         self._number = 0
-        self._sent: dict[int, int] = {}  # beats that a Duty may quote, and when they were sent
+        self._oldest = 1  # of the beats that a Duty may quote; none before it is looked at again
+        self._sent: dict[int, int] = {}  # those beats, and when they were sent
         self._until_ms = until_ms if until_ms < FOREVER else 0  # whether it is still alone must be said anew
         self._alone = False
         self._fence = Fence(0, 0)  # of the Duty in force
@@ -117,7 +118,9 @@ class Lease:
 
     def send(self, now_ms: int) -> BeatId:
         """The id for a beat that leaves now."""
-        self._sent = {number: at for number, at in self._sent.items() if now_ms < at + LEASE_MS}
+        while self._oldest <= self._number and now_ms >= self._sent[self._oldest] + LEASE_MS:
+            del self._sent[self._oldest]
+            self._oldest += 1
         beat = self._next()
         self._sent[beat.number] = now_ms
         return beat
@@ -128,6 +131,7 @@ class Lease:
         self._sent.clear()
         self._until_ms = min(self._until_ms, now_ms)
         self._listed = {}
+        self._oldest = self._number + 2  # nor may this one be quoted
         return self._next()
 
     def _next(self) -> BeatId:

@@ -45,9 +45,21 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     agent(
         "a full beat waits for more",
-        "len(self._hands.reports()) >= MANY_REPORTS",
-        "len(self._hands.reports()) > MOST_REPORTS",
+        "- self._reported >= MANY_REPORTS",
+        "- self._reported > MOST_REPORTS",
         "many_ends_do_not_wait_for_more",
+    ),
+    agent(
+        "what was told already counts as new",
+        "len(self._hands.reports()) - self._reported >=",
+        "len(self._hands.reports()) >=",
+        "nor_are_many_that_were_told_already_told_with_each_that_ends",
+    ),
+    agent(
+        "what was settled hides what is new",
+        "self._reported -= sum(attempt in here for attempt in duty.settled)",
+        "pass",
+        "what_was_settled_meanwhile_is_not_taken_for_new",
     ),
     coordinator(
         "a first Duty waits for a heartbeat",
@@ -228,11 +240,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     agent(
         "a beat dated when it has left",
-        "            tuple(reports.values())[:MOST_REPORTS],\n"
-        "        )\n"
         "        self._post.ask(self._coordinator, beat)\n",
-        "            tuple(reports.values())[:MOST_REPORTS],\n"
-        "        )\n"
         "        self._post.ask(self._coordinator, beat)\n"
         "        if beat.id.number in self.lease._sent:\n"
         "            self.lease._sent[beat.id.number] = self._clock.boottime_ms()\n",
