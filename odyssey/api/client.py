@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final
 
@@ -42,7 +43,8 @@ class Connection:
         try:
             self._socket.settimeout(timeout)
             self._socket.connect(path)
-            self._say(frames.Hello(frames.VERSION))
+            with suppress(Broken):  # refused before a word: why is there to be read
+                self._say(frames.Hello(frames.VERSION))
             self._greeted()
             self._socket.settimeout(None)
         except BaseException:
@@ -71,9 +73,11 @@ class Connection:
     def stop(self, number: int) -> None:
         self._say(frames.Stop(number))
 
-    def answer(self, number: int, row: Operation) -> Any:
+    def answer(self, number: int, row: Operation, until: float | None = None) -> Any:
         """The one answer, or the next part; None when there is no more."""
         while True:
+            if until is not None:
+                self._socket.settimeout(max(0.001, until - time.monotonic()))
             frame = self._next()
             match frame:
                 case frames.Reply() | frames.Part() if frame.number == number:
@@ -99,8 +103,8 @@ class Connection:
         while len(self._came) < size:
             try:
                 data = self._socket.recv(_READ)
-            except TimeoutError as error:
-                raise errors.Unreachable("the daemon does not answer", hint="see: odyssey status") from error
+            except TimeoutError:
+                raise
             except OSError as error:
                 raise Broken("the daemon has gone", hint=GONE) from error
             if not data:
@@ -139,17 +143,18 @@ class Client:
         answer: r.A = self._patiently(lambda: self._once(row, request))
         return answer
 
-    def stream(self, request: r.Request[r.A]) -> Iterator[r.A]:
-        """The parts as they come. It ends with `Broken` when the daemon goes; `follow` and `wait` come back."""
+    def stream(self, request: r.Request[r.A], until: float | None = None) -> Iterator[r.A]:
+        """The parts as they come. It ends with `Broken` when the daemon goes; `follow` and `wait` come back. `until` is
+        when it is too late for the next part, on the clock `time.monotonic`: a TimeoutError."""
         row = BY_REQUEST[type(request)]
         connection, number = self._patiently(lambda: self._begin(row, request))
         is_whole = False
         try:
-            while (part := connection.answer(number, row)) is not None:
+            while (part := connection.answer(number, row, until)) is not None:
                 yield part
             is_whole = True
         finally:
-            if is_whole:
+            if is_whole and until is None:  # else it has a deadline of its own now
                 self._put_back(connection)
             else:
                 connection.close()
@@ -176,13 +181,14 @@ class Client:
                 return Blob(digest, size)
             at = here.size
 
-    def wait(self, *refs: str) -> Iterator[v.JobView]:
-        """Each of them as it ends, over restarts of the daemon."""
-        left = dict.fromkeys(refs)
+    def wait(self, *refs: str, timeout: float | None = None) -> Iterator[v.JobView]:
+        """Each of them as it ends, over restarts of the daemon. A TimeoutError when that takes longer than so many
+        seconds."""
+        until = time.monotonic() + timeout if timeout is not None else None
         told: set[int] = set()
-        while left:
+        while True:
             try:
-                for job in self.stream(r.Wait(tuple(left))):
+                for job in self.stream(r.Wait(refs), until):
                     if job.id not in told:
                         told.add(job.id)
                         yield job
@@ -232,6 +238,8 @@ class Client:
         path = self._path()
         try:
             connection = Connection(path, self._patience or None)
+        except TimeoutError as error:
+            raise errors.Unreachable("the daemon does not answer", hint=GONE) from error
         except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError) as error:
             raise Broken("no daemon runs here", hint="start one: odyssey up") from error
         except OSError as error:

@@ -20,7 +20,7 @@ from odyssey.events import Event, JobSubmitted, SubmitRepeated
 from odyssey.ids import CLIENT_ID_BYTES, ClientId, JobId
 from odyssey.scheduler.draft import replace
 from odyssey.scheduler.needs import needs_fault
-from odyssey.spec import JobSpec, faults
+from odyssey.spec import JobSpec, Want, faults
 
 
 class Submitting:
@@ -34,7 +34,7 @@ class Submitting:
         known = self._counter.state.clients.get(client)
         if known is not None:
             return self._answer(known.first, known.jobs)
-        specs = tuple(map(self._stamped, request.specs))
+        specs = tuple(self._stamped(spec, request.python) for spec in request.specs)
         check(specs)
         self._spool.check_blobs(specs)
         for spec in specs:
@@ -44,8 +44,28 @@ class Submitting:
         first, jobs = _numbers(events) or self._remembered(client)
         return self._answer(first, jobs)
 
-    def _stamped(self, spec: JobSpec) -> JobSpec:
-        return replace(spec, user=self._counter.owner, origin=self._counter.me)
+    def _stamped(self, spec: JobSpec, python: str) -> JobSpec:
+        want = self._with_python(spec.want, python) if python else spec.want
+        return replace(spec, user=self._counter.owner, origin=self._counter.me, want=want)
+
+    def _with_python(self, want: Want, version: str) -> Want:
+        """What one version of Python has packed, another cannot open. On this machine it runs by the very interpreter
+        that packed it."""
+        others = {
+            node.name: found
+            for node in self._counter.state.nodes.values()
+            if node.id != self._counter.me
+            and (found := dict(node.labels).get("python", ""))
+            and not f"{found}.".startswith(f"{version}.")
+        }
+        wrong = [name for name in want.on if name in others]
+        if wrong and len(wrong) == len(want.on):
+            name = wrong[0]
+            raise InvalidSpec(
+                f"{name} has Python {others[name]}, and this program is run by {version}",
+                hint=f"install Python {version} on {name}, or run this program with Python {others[name]}",
+            )
+        return replace(want, avoid=(*want.avoid, *(name for name in sorted(others) if name not in want.avoid)))
 
     def _remembered(self, client: ClientId) -> tuple[JobId, int]:
         known = self._counter.state.clients.get(client)

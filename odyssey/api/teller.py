@@ -8,6 +8,7 @@ the other; the job's end last, once. What is told at a time is bounded.
 Never: waits: `look_again` says whether something may come without an event.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -30,17 +31,19 @@ COMPLETE_MS: Final = 2_000  # for the last bytes of an attempt to arrive whose e
 class Thread:
     """How far one task has been told."""
 
-    __slots__ = ("announced", "ended_ms", "finished", "offsets")
+    __slots__ = ("announced", "cut", "ended_ms", "finished", "offsets")
 
     def __init__(self, finished: frozenset[AttemptId]) -> None:
         self.finished = set(finished)  # tries of which all is told
         self.announced: AttemptId | None = None
         self.offsets = {v.STDOUT: 0, v.STDERR: 0}  # of the try that is being told
-        self.ended_ms: int | None = None  # since when its end is waited for
+        self.cut: set[int] = set()  # streams of it of which it was told that they are cut
+        self.ended_ms: int | None = None  # since when its last bytes are waited for
 
     def begin(self, attempt: AttemptId, marks: dict[int, r.Mark]) -> None:
         mark = marks.get(attempt)
         self.announced, self.ended_ms = attempt, None
+        self.cut.clear()
         self.offsets = {v.STDOUT: mark.stdout if mark else 0, v.STDERR: mark.stderr if mark else 0}
 
     def finish(self, attempt: AttemptId) -> None:
@@ -54,8 +57,10 @@ class Teller:
         self._marks = {mark.attempt: mark for mark in request.marks}
         self._finished = frozenset(AttemptId(mark.attempt) for mark in request.marks if mark.is_over)
         self._told: set[int] = {index for start, stop in request.told for index in range(start, stop)}
-        self._todo: dict[int, None] = {}
-        self._open: dict[int, Thread] = {}  # tasks of which more may come, or of which not all could be told
+        self._todo: deque[int] = deque()
+        self._threads: dict[int, Thread] = {}
+        self._open: set[int] = set()  # tasks of which more may come without an event
+        self._is_quiet = request.is_grouped or request.without_output  # of a task nothing is shown before its end
         self.is_over = False
 
     # -- where to look -------------------------------------------------------------------------------------------------
@@ -68,7 +73,7 @@ class Teller:
 
     def look_at(self, indices: Iterable[int]) -> None:
         only = self._only
-        self._todo.update((index, None) for index in indices if only is None or index == only)
+        self._todo.extend(index for index in indices if only is None or index == only)
 
     def again(self, spans: Iterable[Span]) -> None:
         """These were retried: their ends will come once more."""
@@ -90,69 +95,68 @@ class Teller:
         """Up to so much of it. None is left when this gives none and `has_more` is False."""
         job = records.jobs[self.job]
         found: list[v.AnyItem] = []
+        todo = deque(sorted(self._open))
         size = 0
-        for index in [*self._open, *(index for index in self._todo if index not in self._open)]:
-            self._todo.pop(index, None)
+        while todo or self._todo:
+            index = todo.popleft() if todo else self._todo.popleft()
             if index in self._told:
                 continue
             for item in self._of_task(records, job, index, now_ms):
                 found.append(item)
                 size += len(item.data) if isinstance(item, v.Output) else 0
                 if size >= ENOUGH_BYTES or len(found) >= ENOUGH_ITEMS:
-                    break
-            if size >= ENOUGH_BYTES or len(found) >= ENOUGH_ITEMS:
-                if index not in self._told:
-                    self._todo[index] = None
-                break
+                    self._todo.appendleft(index)  # there may be more of it
+                    return found
         return found
 
     def _of_task(self, records: Records, job: Job, index: int, now_ms: int) -> Iterator[v.AnyItem]:
+        """All that is noted of what was told is noted before it is given: whoever asks may have enough at any item."""
         task = records.tasks.get(task_id(job.id, index))
         if task is None:
             yield from self._untouched(job, index)
             return
-        name = records.name
-        thread = self._open.get(index) or Thread(self._finished)
-        self._open[index] = thread
-        number = task.tries_total - len(task.tries)
-        is_over = task.state in ENDED
-        for one in task.tries:
-            number += 1
-            if one.attempt in thread.finished or self._skips(task, one):
+        name, is_over = records.name, task.state in ENDED
+        thread = self._threads.setdefault(index, Thread(self._finished))
+        self._open.discard(index)
+        for number, one in enumerate(task.tries, task.tries_total - len(task.tries) + 1):
+            is_last = is_over and one is task.tries[-1]
+            if one.attempt in thread.finished or self._skips(thread, one, is_last):
                 continue
             yield from self._announce(thread, index, one.attempt, number, name(one.node))
-            yield from self._output(thread, index, one.attempt)
-            if not self._has_all(thread, one.attempt, now_ms):
-                return
-            yield from self._cut(index, one.attempt)
+            if is_last or not self._is_quiet:
+                yield from self._output(thread, index, one.attempt)
+                if not self._has_all(thread, one.attempt, now_ms):
+                    self._open.add(index)
+                    return
+                yield from self._cut(thread, index, one.attempt)
             thread.finish(one.attempt)
-            if not (is_over and one is task.tries[-1]):
+            if not is_last:
                 yield self._moved(one, index, name)
         if is_over:
             self._told.add(index)
-            del self._open[index]
+            del self._threads[index]
             yield ended(job, task, name, self._outputs)
             return
-        yield from self._current(thread, task, index, number, name)
+        yield from self._current(thread, task, index, name)
 
-    def _skips(self, task: Task, one: Try) -> bool:
-        """In groups only the last try of what has ended counts; what never began has nothing to tell."""
-        if self._request.is_grouped or self._request.without_output:
-            return task.state not in ENDED or one is not task.tries[-1]
-        return one.outcome is Outcome.REJECTED and one is not task.tries[-1]
+    def _skips(self, thread: Thread, one: Try, is_last: bool) -> bool:
+        """What never began has nothing to tell, nor has, in groups, what nobody heard begin."""
+        if is_last or thread.announced == one.attempt:
+            return False
+        return self._is_quiet or one.outcome is Outcome.REJECTED
 
     def _current(
-        self, thread: Thread, task: Task, index: int, number: int, name: Callable[[NodeNumber], str]
+        self, thread: Thread, task: Task, index: int, name: Callable[[NodeNumber], str]
     ) -> Iterator[v.AnyItem]:
         """The try that a machine has now. Of two that race the older one is told, until one has won."""
         current = next((one for one in task.attempts if one.slot), None)
-        if self._request.is_grouped or self._request.without_output or current is None:
-            self._open.pop(index, None)
-            if thread.finished:
-                self._open[index] = thread
+        if current is None:
             return
-        yield from self._announce(thread, index, current.id, number + 1, name(current.node))
-        yield from self._output(thread, index, current.id)
+        if not self._is_quiet:
+            self._open.add(index)
+        yield from self._announce(thread, index, current.id, task.tries_total + 1, name(current.node))
+        if not self._is_quiet:
+            yield from self._output(thread, index, current.id)
 
     def _announce(self, thread: Thread, index: int, attempt: AttemptId, number: int, node: str) -> Iterator[v.AnyItem]:
         if thread.announced != attempt:
@@ -172,10 +176,11 @@ class Teller:
                 thread.offsets[stream] += len(data)
                 yield v.Output(index, attempt, stream, at, data)
 
-    def _cut(self, index: int, attempt: AttemptId) -> Iterator[v.AnyItem]:
+    def _cut(self, thread: Thread, index: int, attempt: AttemptId) -> Iterator[v.AnyItem]:
         for stream in (v.STDOUT, v.STDERR) if not self._request.without_output else ():
             extent = self._outputs.extent(attempt, stream)
-            if extent is not None and extent.cut_bytes:
+            if extent is not None and extent.cut_bytes and stream not in thread.cut:
+                thread.cut.add(stream)
                 yield v.Cut(index, attempt, stream, extent.cut_bytes)
 
     def _has_all(self, thread: Thread, attempt: AttemptId, now_ms: int) -> bool:

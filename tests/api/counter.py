@@ -75,7 +75,7 @@ class FakeCounter:
         if mesh is None:
             self.mesh.machine("titan")
         self.home = home
-        self.clock = FakeClock()
+        self.clock = FakeClock(wall=1_000_500)  # soon after what the log says
         self.outputs = FakeOutputs()
         self.running: dict[AttemptId, Here] = {}
         self.heard: list[Callable[[Sequence[Event]], None]] = []
