@@ -114,6 +114,7 @@ class _Planner:
         self._give_up: list[TaskId] = []
         self._reservations = max(1, len(board.rows) // 8)
         self._more = False
+        self._stay: set[tuple[object, ...]] = set()  # backlog that no other machine has room for, and its like
         self._hopeless: set[tuple[object, ...]] = set()  # tasks with a past that find no room, and their like
         self._lines: dict[UserId, Line] = {}
 
@@ -372,8 +373,11 @@ class _Planner:
     def _recalls(self) -> tuple[Held, ...]:
         """Backlog that would be done sooner on a machine with room that nothing waits for, or that must leave."""
         held: list[Held] = []
-        wanted = any(one.code in _FOR_ROOM for one in self._blocked.values())
+        wanted = len(self._board.rows) == 1 or any(one.code in _FOR_ROOM for one in self._blocked.values())
+        may_be_old = len(self._state.head.age_marks) >= RESERVE_AT_AGE
         for row in self._board.rows.values():
+            if wanted and row.open and not may_be_old:
+                continue  # none of a long backlog could be
             for position, attempt in enumerate(row.use.backlog):
                 task = self._state.tasks[self._state.held[row.number][attempt]]
                 mine = next(one for one in task.attempts if one.id == attempt)
@@ -388,10 +392,14 @@ class _Planner:
             return True  # what has queued for so long is passed by smaller tasks; waiting, a machine is kept for it
         if wanted:
             return False
+        kin = (job_of(task.id), holder.number, task.refused_by, task.memory_floor)
+        if kin in self._stay:
+            return False
         spec = self._state.jobs[job_of(task.id)].spec
         ranking = self._board.ranking(self._snapshot, spec.user, spec.want)
         found = ranking.best(self._board.rows, lambda row: row is not holder and been_there(task, row) is None)
         if found is None:
+            self._stay.add(kin)
             return False
         wish, other = ranking.wish, found[1]
         slots = wish.slots(holder)
