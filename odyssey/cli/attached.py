@@ -11,7 +11,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, Protocol
@@ -33,6 +33,7 @@ from odyssey.cli import progress
 from odyssey.cli.desk import Desk
 from odyssey.cli.feed import Feed
 from odyssey.cli.stdin import Stdin
+from odyssey.errors import OdysseyError
 from odyssey.resources import show_duration_rounded, show_size_rounded
 
 ASK_AFTER_SECONDS: Final = 30.0
@@ -72,6 +73,7 @@ class Attached:
         self._began = time.monotonic()
         self._explained = 0.0
         self._is_started = False
+        self._refusals: dict[str, str] = {}  # what machines said that could not even start it
         self._stop_status: int | None = None  # what we end with after a cancel
         self._first_ended: int | None = None
         self._last_end: Ended | None = None
@@ -106,6 +108,8 @@ class Attached:
             case Cut():
                 name = "stdout" if item.stream == STDOUT else "stderr"
                 self._output.say(f"{show_size_rounded(item.missing)} of {name} are not kept: it is too long")
+            case Moved() if item.outcome == "not_here":
+                self._refusals[item.node] = item.reason
             case Moved():
                 lost = f" ({show_duration_rounded(item.run_ms)} lost)" if item.run_ms else ""
                 self._output.say(
@@ -210,8 +214,11 @@ class Attached:
                 self._output.say(note)
         if self._stop_status is not None:
             return self._stop_status
-        for sentence in last_words(job, self._last_end):
-            self._output.say(sentence)
+        if self._refusals and job.state == "failed":
+            self._output.error(nowhere(self._refusals))
+        else:
+            for sentence in last_words(job, self._last_end):
+                self._output.say(sentence)
         if time.monotonic() - self._began > TAP_AFTER_SECONDS:
             took = job.ended_at - job.started_at if job.ended_at and job.started_at else None
             self._output.tap(progress.closing(f"job {job.id} {job.name}".rstrip(), job.state, took, job.node))
@@ -223,6 +230,18 @@ def exit_status(job: JobView) -> int:
     if job.exit_status is not None:
         return job.exit_status
     return 0 if job.state == "done" else 125
+
+
+def nowhere(refusals: Mapping[str, str]) -> OdysseyError:
+    """No machine could start it: what each said, and what would help against the first."""
+    said = "; ".join(f"{node}: {reason}" for node, reason in refusals.items())
+    first = next(iter(refusals.values()))
+    hint = "odyssey explain last"
+    if "not found" in first:
+        hint = "install it there, or write its whole path"
+    elif "executed" in first:
+        hint = "chmod +x it, or name what runs it: odyssey run -- sh FILE"
+    return OdysseyError(f"no machine can run this: {said}", hint=hint)
 
 
 def last_words(job: JobView, end: Ended | None) -> Iterator[str]:

@@ -47,7 +47,9 @@ def run_command(desk: Desk, words: tuple[str, ...], **options: Any) -> int:
     stdin = _stdin(options, spec)
     if stdin is not None:
         spec = msgspec.structs.replace(spec, stdin=stdin.name)
-        if stdin.is_file:
+        if stdin.is_pipe:
+            stdin.begin(desk.daemon())
+        else:
             if (stdin.size or 0) > SPOOL_LIMIT:
                 desk.output.say(
                     "more than 1 GiB of stdin is not kept for a second try: the job runs once, or not again"

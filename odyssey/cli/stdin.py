@@ -49,6 +49,10 @@ class Stdin:
         while self._send_piece(asker):
             pass
 
+    def begin(self, asker: Asker) -> None:
+        """A job may be started before the first byte has come: then there is something to wait at."""
+        asker.call(PutStdin(self.name, 0, b""))
+
     def send_beside(self, asker: Asker) -> None:
         """In a thread that ends with the input, or with this process."""
         threading.Thread(target=self._work, args=(asker,), name="stdin", daemon=True).start()

@@ -108,6 +108,20 @@ def test_a_move_and_a_cut_are_told() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        ("'ffmpeg' was not found", "hint: install it there, or write its whole path"),
+        ("'./fit' may not be executed", "hint: chmod +x it, or name what runs it: odyssey run -- sh FILE"),
+        ("/data is not there", "hint: odyssey explain last"),
+    ],
+)
+def test_what_no_machine_can_run_is_an_error_with_what_each_said(reason: str, hint: str) -> None:
+    refused = Moved(0, 7, "nova", "not_here", reason, 0)
+    result = run(refused, ended("failed", None, "not_here"), over("failed", 127))
+    assert (result.status, result.err.lines) == (127, [f"error: no machine can run this: nova: {reason}", hint])
+
+
 def test_a_daemon_that_stays_away_does_not_take_the_job_with_it() -> None:
     def story(_: object) -> Iterator[AnyItem]:
         yield began()
