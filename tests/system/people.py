@@ -36,11 +36,13 @@ def odyssey(place: Place, *words: str | bytes, stdin: bytes | IO[bytes] | None =
 
 def shell(place: Place, script: str, folder: Path | None = None, **more: Any) -> Ended:
     """A script in which `odyssey` is a command."""
-    odyssey = " ".join(ODYSSEY)
-    text = f'odyssey() {{ {odyssey} "$@"; }}\n{script}'
+    programs = place.home.path.parent / "programs"
+    programs.mkdir(exist_ok=True)
+    (programs / "odyssey").write_text(f'#!/bin/sh\nexec {" ".join(ODYSSEY)} "$@"\n')
+    (programs / "odyssey").chmod(0o755)
     return subprocess.run(
-        ["bash", "-c", text],
-        env=place.environment,
+        ["bash", "-c", script],
+        env={**place.environment, "PATH": f"{programs}:{place.environment['PATH']}"},
         cwd=folder,
         capture_output=True,
         timeout=LIMIT_S,

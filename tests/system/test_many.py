@@ -147,9 +147,10 @@ def test_detached_work_is_looked_at_changed_and_waited_for(up: Place) -> None:
 def test_jobs_are_completed_in_the_shell(up: Place) -> None:
     assert odyssey(up, "run", "--name", "holiday", "--", "true").returncode == 0
     script = (
-        'eval "$(odyssey completion bash)"; COMP_WORDS=(odyssey show ho) COMP_CWORD=2 _odyssey_completion odyssey; '
+        'eval "$(odyssey completion bash)"; COMP_WORDS=(odyssey show ho) COMP_CWORD=2; '
+        '_odyssey_completion odyssey; printf "%s\\n" "${COMPREPLY[@]}"'
     )
-    assert shell(up, script + 'printf "%s\\n" "${COMPREPLY[@]}"').stdout == b"holiday\n"
+    assert shell(up, script).stdout == b"holiday\n"
 
 
 def test_up_and_down_are_content_when_it_is_so(place: Place) -> None:
