@@ -9,13 +9,16 @@ ARGS ?=
 SEEDS ?= 20
 FROM ?= 0
 REPLAY ?=
+JOB ?= echo "Hello from $$(hostname), this is job $$ODYSSEY_JOB"
+export JOB
 
 SOURCES := odyssey tests $(wildcard bench)
 READY := .venv/.ready
 
-.PHONY: help .venv test sim mutants check format bench lock clean
+.PHONY: help .venv run test sim mutants check format bench lock clean
 
 help:
+	@echo 'make run      set everything up and run a job on this machine (make run JOB="python3 -V")'
 	@echo 'make test     run all tests, in parallel'
 	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote, ARGS="--sample 25")'
 	@echo 'make sim      whole nodes on virtual time, with faults (make sim SEEDS=200 FROM=17, make sim REPLAY=...)'
@@ -25,6 +28,14 @@ help:
 	@echo 'make lock     write requirements.lock again (newest versions: make lock ARGS=--upgrade)'
 	@echo 'make .venv    set up the development environment (the targets above do it themselves)'
 	@echo 'make clean    remove the environment and everything tools have made'
+
+# The first thing to try: a mesh of this one machine begins by itself, runs the job, and stays for the next one.
+run: $(READY)
+	.venv/bin/odyssey run -- sh -c "$$JOB"
+	@echo
+	.venv/bin/odyssey status
+	@echo
+	@echo 'Go on with .venv/bin/odyssey --help; end the daemon with .venv/bin/odyssey down'
 
 test: $(READY)
 	.venv/bin/python -m pytest -n auto $(ARGS)

@@ -195,13 +195,13 @@ class Daemon:
         """Sentences about this machine, for `status`."""
         life, found = self._life, []
         if life.trouble is not None:
-            found.append(f"its log cannot be used: {life.trouble.message}")
+            found.append(f"The log cannot be used just now: {life.trouble.message}.")
         elif life.node is not None and life.node.replica.low:
-            found.append("its disk is nearly full: no new jobs are taken")
+            found.append("The disk is nearly full: no new jobs are taken.")
         if self._work.trouble:
-            found.append(self._work.trouble)
+            found.append(f"Nothing can be started: {self._work.trouble}.")
         if self._owner.now.pause:
-            found.append(self._owner.now.pause)
+            found.append(f"Nothing runs here: {self._owner.now.pause}.")
         return tuple(found)
 
     # -- ends ----------------------------------------------------------------------------------------------------------
@@ -234,6 +234,7 @@ class Daemon:
             await self._door.close()
         if self._ends_work:
             await self._life.clear_out(CLEAR_S)
+        if self._ends_work or (is_orderly and not self._work.here()):
             await self._work.end()
         elif is_orderly:
             self._work.leave()

@@ -28,9 +28,10 @@ from odyssey.messages import Here, Listed
 from odyssey.paths import LONGEST_SOCKET, Home, socket_path
 from odyssey.resources import Resources
 from odyssey.spec import JobSpec
-from odyssey.starting import command
+from odyssey.starting import command, handed_on
 
 END_S: Final = 15.0
+ENV: Final = "/usr/bin/env"  # who starts a daemon again knows nothing of its environment
 _log: Final = logging.getLogger(__name__)
 
 
@@ -55,8 +56,10 @@ class Work:
             log=home.logs / "hands",
             output_limit=config.number("output.limit"),
         )
-        again = tuple(map(os.fsencode, command(home, is_embedded)))
-        self.hands = SupervisorHands(loop, places, clock, self._launch, self._ended, self._in_trouble, again)
+        again = ENV, *(f"{name}={value}" for name, value in handed_on(os.environ).items()), *command(home, is_embedded)
+        self.hands = SupervisorHands(
+            loop, places, clock, self._launch, self._ended, self._in_trouble, tuple(map(os.fsencode, again))
+        )
         self.outputs = Outputs(places.outputs, own / "slots", loop)
         self._words = Words(Blobs(home.blobs))
         self.call("")

@@ -100,6 +100,9 @@ class Supervisor:
         while not self._is_over:
             now = boottime_ms()
             due = self._desk.tick(now)
+            if self._dismiss_ms is not None and now >= self._dismiss_ms:
+                self._dismiss_ms = None
+                self._crew.dismiss_idle()
             self._settle(now)
             self._set_alarm()
             for end, _ in self._poll.poll(self._patience(due, now)):
