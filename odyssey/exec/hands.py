@@ -35,7 +35,7 @@ from odyssey.spec import JobSpec
 _READ: Final = 256 << 10
 _READY: Final = b"ready\n"
 _AGAIN_S: Final = 0.05
-_TRIES: Final = 100  # of _AGAIN_S each, until somebody must be told
+_TRIES: Final = 20  # of _AGAIN_S each, until somebody must be told
 
 
 class Places(NamedTuple):
@@ -111,6 +111,7 @@ class SupervisorHands:
         self._child: int | None = None
         self.until_ms = 0  # what the supervisor knew when it was found
         self.pid: int | None = None
+        self.abilities: dict[str, str] = {}  # what the supervisor can do on this machine: `namespaces`, `memory`, …
 
     # -- the port ------------------------------------------------------------------------------------------------------
 
@@ -364,6 +365,8 @@ class SupervisorHands:
 
     def _on_hello(self, hello: frames.Hello) -> None:
         self.pid, self.until_ms = hello.pid, hello.until_ms
+        words = hello.tail.decode("utf-8", "replace").split("\0")
+        self.abilities = {name: how for name, _, how in (word.partition("=") for word in words) if name}
         if hello.version != frames.VERSION:
             self._send(frames.End())  # its work is lost, and told so by the next one
         elif self._until_ms is not None:

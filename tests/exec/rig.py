@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from odyssey.errors import OdysseyError
 from odyssey.exec.hands import Places, SupervisorHands
 from odyssey.exec.launch import Launcher, Machine, Words
 from odyssey.exec.outputs import STDERR, STDOUT, Outputs
+from odyssey.exec.supervisor.main import main as supervisor
 from odyssey.exec.supervisor.outlet import LIMIT
 from odyssey.ids import AttemptId, UserId, attempt_id, task_id
 from odyssey.messages import Listed
@@ -62,6 +64,21 @@ class Rig:
         self.outputs = Outputs(self.places.outputs, self.places.own / "slots", self.loop)
         self.hands = self._made()
 
+    def start_supervisor(self, prepare: Callable[[], None]) -> Rig:
+        """One that finds another machine: `prepare` is called in its process before it begins."""
+        for folder in (self.places.own, self.places.outputs, self.places.spool):
+            folder.mkdir(parents=True, exist_ok=True)
+        read_end, write_end = os.pipe()
+        pid = os.fork()
+        if not pid:
+            _become_supervisor(self.places, write_end, prepare)
+        os.close(write_end)
+        os.waitpid(pid, 0)
+        said = os.read(read_end, 100)
+        os.close(read_end)
+        assert said == b"ready\n"
+        return self.open()
+
     def _made(self) -> SupervisorHands:
         machine = Machine("nova", b"/usr/bin:/bin")
         launcher = Launcher(machine, self._words)
@@ -92,7 +109,8 @@ class Rig:
     def until(self, happened: Callable[[], object], seconds: float = DEADLINE_S) -> None:
         deadline = time.monotonic() + seconds
         while not happened():
-            assert time.monotonic() < deadline, f"{self.troubles} {self.said()}"
+            assert self.troubles == []
+            assert time.monotonic() < deadline, self.said()
             self.loop.call_later(0.005, self.loop.stop)
             self.loop.run_forever()
 
@@ -129,6 +147,25 @@ class Rig:
             self.until(lambda: pid is None or not is_there(pid))
         finally:
             self.loop.close()
+
+
+def _become_supervisor(places: Places, ready: int, prepare: Callable[[], None]) -> None:
+    """Never returns. The process in between is gone at once, so that nobody has to wait for the supervisor."""
+    try:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        log = os.open(places.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        for end in (1, 2):
+            os.dup2(log, end)
+        os.dup2(ready, 3)
+        prepare()
+        words = (places.own, places.outputs, places.spool, places.socket, places.output_limit, 3)
+        supervisor([str(word) for word in words])
+    except BaseException:  # noqa: BLE001 - said in the log
+        traceback.print_exc()
+    finally:
+        os._exit(0)
 
 
 def is_there(pid: int) -> bool:

@@ -8,6 +8,8 @@ Never: decides which attempt goes where.
 """
 
 import os
+import resource
+import select
 import signal
 import socket
 import sys
@@ -17,7 +19,10 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
-from odyssey.exec.supervisor import libc, tree
+from odyssey.exec.supervisor import alone, libc, tree
+from odyssey.exec.supervisor.alone import Way
+from odyssey.exec.supervisor.cgroups import RUNNER_MEMORY, Groups
+from odyssey.exec.supervisor.frames import OOM
 from odyssey.exec.supervisor.orders import DONE, Done, attempt_in
 from odyssey.exec.supervisor.outlet import ERR, OUT, Outlet
 from odyssey.exec.supervisor.runner import CHUNK, MOST_ORDER, Pipes, Place, Runner
@@ -25,7 +30,8 @@ from odyssey.exec.supervisor.slots import IDLE, MOST, NOBODY, Server, Slots
 
 IDLE_RUNNERS: Final = 2  # so many of one kind wait for work; more are sent away when they have been idle
 _KIND: Final = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM)
-_NOT_EXEC: Final = 70
+_GO: Final = b"go"  # said once the new runner is its supervisor's child and in its groups
+_FAILED: Final = 70
 
 
 class Folders(NamedTuple):
@@ -45,7 +51,7 @@ class Hand:
     theirs: socket.socket  # its end, to take orders back from
     pipes: Pipes
     attempts: list[int] = field(default_factory=list)  # the first runs, the others wait in its socket
-    is_killed: bool = False
+    oom: int = 0  # how often memory had run out there
 
 
 class Gone(NamedTuple):
@@ -54,11 +60,20 @@ class Gone(NamedTuple):
     slot: int
     ran: int | None
     not_begun: list[int]
-    cut: bool  # its descendants may be left
+    oom: bool
+    leaked: bool  # its descendants may be left
 
 
 class Crew:
-    def __init__(self, slots: Slots, folders: Folders, limit: int, in_child: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        slots: Slots,
+        folders: Folders,
+        limit: int,
+        groups: Groups,
+        way: Way,
+        in_child: Callable[[], None],
+    ) -> None:
         """`in_child` is called in each new runner, to close what belongs to the supervisor."""
         self._slots, self._folders, self._limit, self._in_child = slots, folders, limit, in_child
         self.hands: dict[int, Hand] = {}
@@ -67,8 +82,8 @@ class Crew:
         self._next = 0
         self._idle: dict[int, list[int]] = {}  # by memory limit: slots
         self._big = 0
-        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY) if sys.platform == "linux" else -1
-        self.is_alone = self._can_be_alone()
+        self._groups = groups
+        self._way, self.is_alone = way, way is not Way.NOT
 
     @property
     def life(self) -> int:
@@ -100,15 +115,20 @@ class Crew:
 
     def take_back(self, slot: int) -> list[int]:
         """What waits there and has not begun."""
-        hand, back = self.hands[slot], list[int]()
+        hand, back, go = self.hands[slot], list[int](), False
         with suppress(BlockingIOError):
             while data := hand.theirs.recv(MOST_ORDER + 1024, socket.MSG_DONTWAIT):
+                if data == _GO:
+                    go = True
+                    continue
                 if data[:1] == b"@":
                     path = data[1:]
                     with open(path, "rb") as file:
                         data = file.read(64)
                     os.unlink(path)
                 back.append(attempt_in(data))
+        if go:
+            hand.post.send(_GO)
         hand.attempts = [attempt for attempt in hand.attempts if attempt not in back]
         return back
 
@@ -126,6 +146,8 @@ class Crew:
         if not data:
             return None
         done = Done(*DONE.unpack_from(data))
+        if hand.memory and (done.outcome or done.code) and self._ran_out(hand):
+            done = done._replace(outcome=OOM)
         hand.attempts.remove(done.attempt)
         if not hand.attempts:
             self._idle.setdefault(hand.memory, []).append(slot)
@@ -137,6 +159,11 @@ class Crew:
                 with suppress(BlockingIOError):
                     os.write(hand.pipes.poke_write, b".")
 
+    def _ran_out(self, hand: Hand) -> bool:
+        """Of memory, since it was looked at."""
+        before, hand.oom = hand.oom, self._groups.out_of_memory(hand.slot)
+        return hand.oom > before
+
     # -- force ---------------------------------------------------------------------------------------------------------
 
     def term(self, slot: int) -> None:
@@ -146,18 +173,30 @@ class Crew:
         tree.signal_all(pid, signal.SIGCONT)
 
     def kill(self, slot: int) -> None:
+        """With its runner, where that is the first process of its namespace; else the runner sees to it that all of
+        them are gone."""
         hand = self.hands[slot]
-        hand.is_killed = True
-        if not self.is_alone:
-            tree.signal_all(hand.pid, signal.SIGSTOP)
+        if self.is_alone:
+            os.kill(hand.pid, signal.SIGKILL)
+        else:
+            tree.signal_all(hand.pid, signal.SIGSTOP)  # so that nobody forks while the others are killed
             tree.signal_all(hand.pid, signal.SIGKILL)
-        os.kill(hand.pid, signal.SIGKILL)
+        self._groups.freeze(slot, False)  # the frozen do not die
+
+    def end(self) -> None:
+        """All runners, with all they run."""
+        for slot, hand in self.hands.items():
+            with suppress(ProcessLookupError):
+                os.kill(hand.pid, signal.SIGKILL if self.is_alone else signal.SIGTERM)
+            self._groups.freeze(slot, False)
 
     def freeze(self, slot: int) -> None:
-        tree.signal_all(self.hands[slot].pid, signal.SIGSTOP)
+        if not self._groups.freeze(slot, True):
+            tree.signal_all(self.hands[slot].pid, signal.SIGSTOP)
 
     def thaw(self, slot: int) -> None:
-        tree.signal_all(self.hands[slot].pid, signal.SIGCONT)
+        if not self._groups.freeze(slot, False):
+            tree.signal_all(self.hands[slot].pid, signal.SIGCONT)
 
     def dismiss_idle(self) -> None:
         for idle in self._idle.values():
@@ -179,9 +218,11 @@ class Crew:
             raise OSError("all slots are taken")
         mine, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
         pipes = Pipes(*os.pipe(), *os.pipe(), *os.pipe())
+        self._groups.make(slot, memory)
         try:
-            pid = self._fork_process()
+            pid = alone.fork(self._way)
         except OSError:
+            self._groups.remove(slot)
             heappush(self._free, slot)
             for end in pipes:
                 os.close(end)
@@ -189,53 +230,37 @@ class Crew:
             theirs.close()
             raise
         if not pid:
-            self._become_runner(slot, theirs, pipes)
+            self._become_runner(slot, memory, theirs, pipes)
         os.set_blocking(pipes.poke_write, False)
         for end in (pipes.out_write, pipes.err_write, pipes.poke_read):
             os.close(end)
+        self._groups.enter(slot, pid)
+        mine.send(_GO)
         self._slots.write(slot, IDLE)
         self._slots.serve(slot, Server(pid, tree.began(pid) or 0))
         self.hands[slot] = hand = Hand(slot, pid, memory, mine, theirs, pipes)
         self.new.append(hand)
         return hand
 
-    def _fork_process(self) -> int:
-        if not self.is_alone:
-            return os.fork()
-        libc.unshare(libc.CLONE_NEWPID)
-        pid = -1
-        try:
-            pid = os.fork()
-        finally:
-            if pid:  # in the new process there is nothing to return to
-                libc.enter(self._own_pids)
-        return pid
-
-    def _can_be_alone(self) -> bool:
-        """Whether this machine lets us make pid namespaces: tried, not guessed."""
-        try:
-            libc.unshare(libc.CLONE_NEWPID)
-            libc.enter(self._own_pids)
-        except OSError:
-            with suppress(OSError):
-                libc.adopt_orphans()
-            return False
-        return True
-
-    def _become_runner(self, slot: int, post: socket.socket, pipes: Pipes) -> None:
+    def _become_runner(self, slot: int, memory: int, post: socket.socket, pipes: Pipes) -> None:
         """Never returns."""
         try:
             keep = {post.fileno(), *pipes} - {pipes.poke_write}
             self._in_child()
             _close_all_but(keep)
+            if post.recv(len(_GO)) != _GO:
+                os._exit(0)  # the supervisor is gone
             if self.is_alone:
-                libc.unshare(libc.CLONE_NEWNS)
-                libc.own_proc()
+                alone.furnish()
             else:
+                signal.signal(signal.SIGTERM, _end_with_all)
                 with suppress(OSError):
                     libc.adopt_orphans()
             with suppress(OSError):
-                libc.die_with_parent(signal.SIGKILL)
+                libc.die_with_parent(signal.SIGKILL if self.is_alone else signal.SIGTERM)
+            if _has_hung_up(post):  # before that
+                os._exit(0)
+            _limit_memory(0 if self._groups.limits_memory() else memory)
             _be_modest()
             place = Place(
                 slot, self._slots, post, pipes, self._folders.outputs, self._folders.spool, self.is_alone, self._limit
@@ -245,7 +270,7 @@ class Crew:
         except Exception:  # noqa: BLE001 - said in the log, and seen by whoever waits for it
             sys.excepthook(*sys.exc_info())
         finally:
-            os._exit(_NOT_EXEC)
+            os._exit(_FAILED)
 
     def bury(self) -> list[Gone]:
         """Those that have ended. `hear` tells what they said before."""
@@ -262,7 +287,8 @@ class Crew:
         ran = hand.attempts[0] if hand.attempts else None
         if ran is not None:
             self._save_output(hand, ran)
-        cut = not self.is_alone and bool(ran)
+        oom = bool(hand.memory) and self._ran_out(hand)
+        self._groups.remove(hand.slot)
         hand.post.close()
         hand.theirs.close()
         for end in (hand.pipes.out_read, hand.pipes.err_read, hand.pipes.poke_write):
@@ -274,7 +300,7 @@ class Crew:
         if hand.slot in idle:
             idle.remove(hand.slot)
         heappush(self._free, hand.slot)
-        return Gone(hand.slot, ran, not_begun, cut)
+        return Gone(hand.slot, ran, not_begun, oom, not self.is_alone)
 
     def _save_output(self, hand: Hand, attempt: int) -> None:
         """What the dead runner had written, and what is still in its pipes."""
@@ -294,6 +320,12 @@ class Crew:
         outlet.close()
 
 
+def _has_hung_up(post: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(post, select.POLLHUP)
+    return bool(poll.poll(0))
+
+
 def _be_modest() -> None:
     """Whoever uses the machine goes first."""
     with suppress(OSError):
@@ -302,6 +334,18 @@ def _be_modest() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with suppress(OSError):
         libc.lowest_disk_priority()
+
+
+def _end_with_all(_number: int, _frame: object) -> None:
+    """The supervisor is gone. Without a namespace that goes too, all descendants are looked for."""
+    tree.end(os.getpid())
+    os._exit(0)
+
+
+def _limit_memory(memory: int) -> None:
+    """Where no group does it: an attempt is refused more, instead of being killed."""
+    if memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory + RUNNER_MEMORY,) * 2)
 
 
 def _close_all_but(keep: set[int]) -> None:

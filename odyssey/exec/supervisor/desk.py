@@ -19,6 +19,7 @@ from odyssey.exec.supervisor.frames import (
     EVICTED,
     EXITED,
     LOST,
+    OOM,
     REJECTED,
     TIMEOUT,
     UNKNOWN_MS,
@@ -313,26 +314,33 @@ class Desk:
             one.is_ahead = False
         stood = one.stood_ms + (0 if one.frozen_at_ms == UNKNOWN_MS else now_ms - one.frozen_at_ms)
         outcome = done.outcome
-        if one.verdict != EXITED and (outcome != EXITED or done.code):
+        if one.verdict != EXITED and outcome != OOM and (outcome != EXITED or done.code):
             outcome = one.verdict
         rest = done[6:]
         times = (done.started_ms, done.ended_ms, max(0, done.run_ms - stood))
         self._end(Ended(done.attempt, one.start.task, outcome, done.code, *times, *rest, note), is_noted=True)
         self._follow(one, now_ms)
 
-    def gone(self, ran: int | None, not_begun: Iterable[int], cut: bool, now_ms: int) -> None:
+    def gone(self, ran: int | None, not_begun: Iterable[int], oom: bool, leaked: bool, now_ms: int) -> None:
         """A runner has been waited for."""
-        for attempt in not_begun:
-            one = self.attempts[attempt]
-            one.slot, one.is_ahead = -1, False
-            self._lines.setdefault(one.start.room, deque()).appendleft(one)
+        waiting = [self.attempts[attempt] for attempt in not_begun]
+        for one in reversed(waiting):
+            one.slot = -1
+            if one.is_ahead:
+                one.is_ahead = False
+                self._lines.setdefault(one.start.room, deque()).appendleft(one)
+            else:
+                self._reject(one, "the process that was to run it died")
+                self._follow(one, now_ms)
         if ran is None:
             return
         one = self.attempts[ran]
-        outcome = LOST if one.verdict == EXITED else one.verdict
+        outcome = one.verdict
+        if outcome == EXITED:
+            outcome = OOM if oom else LOST
         run_ms = one.elapsed_ms(now_ms)
         began = self.wall_ms - (now_ms - one.began_ms)
-        self._end(Ended(ran, one.start.task, outcome, 0, began, self.wall_ms, run_ms, 0, 0, int(cut)))
+        self._end(Ended(ran, one.start.task, outcome, 0, began, self.wall_ms, run_ms, 0, 0, int(leaked)))
         self._follow(one, now_ms)
 
     def _end(self, ended: Ended, is_noted: bool = False) -> None:

@@ -17,12 +17,14 @@ import socket
 import struct
 import sys
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from odyssey.exec.supervisor import frames, libc, slots, tree
+from odyssey.exec.supervisor import alone, frames, libc, slots, tree
+from odyssey.exec.supervisor.cgroups import Groups
 from odyssey.exec.supervisor.crew import Crew, Folders
 from odyssey.exec.supervisor.desk import Desk
 from odyssey.exec.supervisor.frames import Ended, Hello, Message, Splitter, packed
@@ -35,6 +37,7 @@ _READ: Final = 256 << 10
 _LATER_MS: Final = 10_000  # idle runners are sent away after so long
 _HOUR_MS: Final = 3_600_000
 _FOREVER: Final = 1 << 60
+_DYING_S: Final = 0.5
 _PROOF_S: Final = 5.0  # so long it waits for what the one before left running
 _BOOTTIME: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _CREDENTIALS: Final = struct.Struct("iII")
@@ -57,7 +60,11 @@ class Supervisor:
         told = self._journal.open()
         pages = os.path.join(folders.own, "slots")
         left = _make_sure_it_is_over(pages)
-        self._crew = Crew(slots.make(pages, time.time_ns() // 1_000_000), folders, limit, self._close_in_child)
+        way = alone.find_way()
+        self._groups = Groups(f"{zlib.crc32(os.fsencode(folders.own)):08x}")
+        self._abilities = {"namespaces": way.value, **self._groups.abilities()}
+        shared = slots.make(pages, time.time_ns() // 1_000_000)
+        self._crew = Crew(shared, folders, limit, self._groups, way, self._close_in_child)
         self._desk = Desk(self._crew)
         self._notes = Outlet(folders.outputs, self._crew.life, slots.MOST)  # of those that no runner has begun
         self._take_over(told, left)
@@ -189,7 +196,7 @@ class Supervisor:
             while (told := self._crew.hear(slot)) is not None:
                 self._desk.done(*told, boottime_ms())
         for gone in self._crew.bury():
-            self._desk.gone(gone.ran, gone.not_begun, gone.cut, boottime_ms())
+            self._desk.gone(gone.ran, gone.not_begun, gone.oom, gone.leaked, boottime_ms())
         for end in ends - {hand.post.fileno() for hand in self._crew.hands.values()}:
             self._leave(end)
 
@@ -240,7 +247,8 @@ class Supervisor:
     def _take(self, message: Message, now: int) -> None:
         match message:
             case Hello():
-                self._say(packed(Hello(frames.VERSION, os.getpid(), self._desk.until_ms)))
+                able = b"".join(f"{name}={how}".encode() + b"\0" for name, how in self._abilities.items())
+                self._say(packed(Hello(frames.VERSION, os.getpid(), self._desk.until_ms, able)))
                 if message.version != frames.VERSION:
                     return
                 self._desk.greet(now)
@@ -279,9 +287,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _end(self) -> None:
-        for slot in list(self._crew.hands):
-            with suppress(ProcessLookupError):
-                self._crew.kill(slot)
+        self._crew.end()
         self._is_over = True
 
     def close(self) -> None:
@@ -291,6 +297,7 @@ class Supervisor:
             self._on_child()
             time.sleep(0.001)
         self._settle(boottime_ms())
+        self._groups.close()
         with suppress(FileNotFoundError):
             os.unlink(self._door_path)
 
@@ -302,13 +309,16 @@ def _make_sure_it_is_over(path: str) -> bool:
         return False
     left = [one for one in map(pages.server, range(pages.used)) if one.pid]
     deadline = time.monotonic() + _PROOF_S
-    for one in left:
-        if tree.began(one.pid) == one.began:
-            with suppress(ProcessLookupError):
-                os.kill(one.pid, signal.SIGKILL)  # it should be dying already
-    while any(tree.began(one.pid) == one.began for one in left) and time.monotonic() < deadline:
-        time.sleep(0.001)
-    return any(tree.began(one.pid) == one.began for one in left)
+    hurry = time.monotonic() + _DYING_S
+    while left and time.monotonic() < deadline:
+        left = [one for one in left if tree.began(one.pid) == one.began]
+        if time.monotonic() > hurry:  # they should have died by themselves
+            for one in left:
+                tree.signal_all(one.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(one.pid, signal.SIGKILL)
+        time.sleep(0.001 if left else 0)
+    return bool(left)
 
 
 def _alarm() -> libc.Alarm | None:

@@ -1,0 +1,164 @@
+"""The hands on machines of all kinds: what is promised holds wherever it can, and what cannot be had is said.
+
+Never: asks for a machine that is not there. Each kind is made from this one, by taking something away.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from odyssey.exec.supervisor import alone, cgroups
+from odyssey.model import Outcome
+from tests.exec.rig import Rig, a_spec, running, shell
+
+NOBODY = 65534
+
+
+def as_it_is() -> None:
+    """With all that this user may do here."""
+
+
+def as_nobody() -> None:
+    """As an ordinary user, who may have user namespaces."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # its /proc is its own, as it would be of a program that it had started
+
+
+def bare() -> None:
+    """As an ordinary user of a system without namespaces and control groups."""
+    as_nobody()
+    alone._works.__code__ = (lambda way: False).__code__
+    cgroups._paths.__code__ = (lambda mounts, mine: {}).__code__
+
+
+KINDS = [as_it_is, as_nobody, bare]
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Where everybody may go."""
+    path = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="odyssey-test-"))
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+def rig(request: pytest.FixtureRequest, home: Path) -> Iterator[Rig]:
+    before = os.umask(0)
+    rig = Rig(home)
+    prepare: Callable[[], None] = request.param
+    try:
+        yield rig.start_supervisor(prepare)
+    finally:
+        os.umask(before)
+        rig.close()
+
+
+def test_it_says_what_it_can_do(rig: Rig, request: pytest.FixtureRequest) -> None:
+    kind = request.node.callspec.params["rig"]
+    assert rig.hands.abilities.keys() == {"namespaces", "memory", "pids", "cpu", "freeze"}
+    assert rig.hands.abilities["namespaces"] in (("no",) if kind is bare else ("yes", "user", "no"))
+    assert set(rig.hands.abilities.values()) <= {"yes", "user", "no", "none", "cgroup1", "cgroup2"}
+
+
+def test_the_end_and_the_output_are_told(rig: Rig) -> None:
+    attempt = rig.start(shell("echo a; id -u; exit 3"))
+    assert rig.wait(attempt).code == 3
+    assert rig.out(attempt).startswith(b"a\n")
+
+
+def test_killed_it_leaves_nothing(rig: Rig) -> None:
+    mark = f"{os.getpid()}3.25"
+    attempt = rig.start(shell(f"trap '' TERM; setsid sleep {mark} & (sleep {mark} &) ; sleep {mark}"))
+    rig.until(lambda: len(running(mark)) == 3)
+    rig.hands.kill(attempt)
+    report = rig.wait(attempt)
+    assert (report.outcome, report.leaked) == (Outcome.EVICTED, False)
+    assert running(mark) == []
+
+
+def test_what_is_left_behind_ends_with_it(rig: Rig) -> None:
+    mark = f"{os.getpid()}4.25"
+    attempt = rig.start(shell(f"setsid sleep {mark} > /dev/null & (setsid setsid sleep {mark} &); exit 3"))
+    report = rig.wait(attempt)
+    assert (report.code, report.leaked) == (3, False)
+    assert running(mark) == []
+
+
+def test_frozen_it_stands_still_and_can_be_killed_then(rig: Rig, tmp_path: Path) -> None:
+    mark = f"{os.getpid()}5.25"
+    attempt = rig.start(shell(f"setsid sh -c 'while echo; do sleep 0.01; done' {mark} & sleep 60"))
+    rig.until(lambda: rig.out(attempt))
+    rig.hands.freeze(attempt)
+    rig.until(lambda: rig.hands.here()[attempt].frozen_at_ms is not None)
+    before = rig.out(attempt)
+    rig.run(shell("sleep 0.1"))
+    assert len(rig.out(attempt)) <= len(before) + 1  # what was on its way
+    rig.hands.kill(attempt)
+    assert rig.wait(attempt).outcome is Outcome.EVICTED
+    assert running(mark) == []
+
+
+def test_thawed_it_goes_on(rig: Rig) -> None:
+    attempt = rig.start(shell("while echo; do sleep 0.01; done"))
+    rig.until(lambda: rig.out(attempt))
+    rig.hands.freeze(attempt)
+    rig.until(lambda: rig.hands.here()[attempt].frozen_at_ms is not None)
+    rig.hands.thaw(attempt)
+    before = len(rig.out(attempt))
+    rig.until(lambda: len(rig.out(attempt)) > before + 1)
+    rig.hands.stop(attempt)
+    assert rig.wait(attempt).outcome is Outcome.CANCELLED
+
+
+def test_what_has_stopped_itself_hears_that_it_is_to_end(rig: Rig) -> None:
+    attempt = rig.start(shell("echo a; kill -STOP $$; echo never"))
+    rig.until(lambda: rig.out(attempt))
+    rig.hands.stop(attempt)
+    assert rig.wait(attempt).outcome is Outcome.CANCELLED
+
+
+def test_the_supervisor_dies_and_nothing_survives_it(rig: Rig) -> None:
+    mark = f"{os.getpid()}6.25"
+    attempt = rig.start(shell(f"trap '' TERM; setsid sleep {mark} & sleep {mark}"))
+    rig.until(lambda: len(running(mark)) == 2)
+    dead = rig.hands.pid
+    assert dead is not None
+    os.kill(dead, signal.SIGKILL)
+    rig.until(lambda: running(mark) == [], 1)
+    assert rig.wait(attempt).outcome is Outcome.LOST
+
+
+def test_memory_is_limited(rig: Rig) -> None:
+    """Where a group does it, it is killed, and told as what it was; else it is refused more."""
+    eater = "b = bytearray()\nwhile True: b += bytes(8 << 20)"
+    report = rig.run(a_spec("python3", "-S", "-E", "-c", eater, memory=512 << 20, memory_is_limit=True))
+    if rig.hands.abilities["memory"] == "none":
+        assert (report.outcome, report.code) == (Outcome.EXITED, 1)
+    else:
+        assert report.outcome is Outcome.OOM
+    modest = a_spec("python3", "-S", "-E", "-c", "print(1)", memory=512 << 20, memory_is_limit=True)
+    assert rig.run(modest).code == 0
+
+
+def test_what_is_only_reserved_is_no_limit(rig: Rig) -> None:
+    assert rig.run(a_spec("python3", "-S", "-E", "-c", "len(bytes(700 << 20))", memory=512 << 20)).code == 0
+
+
+def test_it_has_the_lowest_priority(rig: Rig) -> None:
+    attempt = rig.start(a_spec("cat", "/proc/self/stat"))
+    rig.wait(attempt)
+    fields = rig.out(attempt).rpartition(b")")[2].split()
+    assert (fields[16], fields[38]) == (b"19", b"5")  # nice; SCHED_IDLE
