@@ -17,7 +17,7 @@ import msgspec
 from odyssey.clock import SeededEntropy
 from odyssey.commands import AdmitNode, CancelTasks, Command, Facts, RemoveNode, SubmitJobs
 from odyssey.events import CommandFailed, CommandRefused, JobSubmitted, SubmitRepeated
-from odyssey.ids import ClientId, JobId, NodeNumber, UserId
+from odyssey.ids import ClientId, JobId, NodeId, NodeNumber, UserId
 from odyssey.mesh.letters import Accepted, Again, Outcome, Unknown
 from odyssey.model import TaskState
 from odyssey.resources import Resources
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 ANNA: Final = UserId("anna")
 PATIENT_SECONDS: Final = 10  # the door may have gone down with the question
+REMOVE_AGAIN_SECONDS: Final = 2
 LAST: Final = 8  # what people look at and cancel is mostly new
 Answered = Callable[[Outcome], bool]
 
@@ -66,8 +67,20 @@ class People:
     def admit(self, node: SimNode) -> None:
         self._insist(AdmitNode(node.id, node.id, ANNA, Facts(node.total, shared=True)), f"admit {node.id}")
 
-    def remove(self, number: NodeNumber) -> None:
-        self._insist(RemoveNode(number), f"remove {number}")
+    def remove(self, id_: NodeId) -> None:
+        """By its name, until nobody knows it: its number may mean another machine in another generation."""
+        self._remove(id_, self._entropy.fork(f"remove {id_}"))
+
+    def _remove(self, id_: NodeId, chance: SeededEntropy) -> None:
+        doors = [one for one in self._machines if one.up and one.book is not None and _number(one, id_) is not None]
+        if doors:
+            self._put(chance.choose(doors), id_)
+        self._loop.call_later(REMOVE_AGAIN_SECONDS, self._remove, id_, chance)
+
+    def _put(self, door: SimNode, id_: NodeId) -> None:
+        replica, number = door.replica, _number(door, id_)
+        if replica is not None and number is not None:
+            door.run(door.boots, lambda: replica.propose(RemoveNode(number), lambda _: None))
 
     def _insist(self, command: Command, why: str) -> None:
         self._send(command, None, lambda outcome: isinstance(outcome, Accepted), self._entropy.fork(why), 1 << 20)
@@ -236,3 +249,8 @@ def a_spec(chance: SeededEntropy) -> JobSpec:
         case 2:
             return msgspec.structs.replace(spec, overlap=True)
     return spec
+
+
+def _number(door: SimNode, id_: NodeId) -> NodeNumber | None:
+    nodes = door.book.state.nodes.values() if door.book is not None else ()
+    return next((one.number for one in nodes if one.id == id_ and not one.removed), None)

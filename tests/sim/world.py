@@ -132,27 +132,18 @@ class World:
 
     def replace(self, node: SimNode) -> None:
         self._replaced = True
-        number = next(
-            (one.number for state in self._states() for one in state.nodes.values() if one.id == node.id), None
-        )
         node.crash()
         del self.nodes[node.id]
         new = self._new(f"{node.id}'")
         self._machines[self._machines.index(node)] = new
         new.boot()
         self.people.admit(new)
-        if number is not None:
-            self.people.remove(number)
+        self.people.remove(node.id)
 
     def recover(self, node: SimNode) -> None:
         """A person believes that the coordinator is off, and begins again with what is left."""
         if node.daemon is not None:
             node.daemon.succession.recover(lambda _: None)
-
-    def _states(self) -> list[State]:
-        """Those who know most first."""
-        states = [node.book.state for node in self.nodes.values() if node.book is not None]
-        return sorted(states, key=lambda state: -state.head.index)
 
     def _heal(self) -> None:
         self.people.rest()
@@ -165,10 +156,14 @@ class World:
         self.loop.call_later(SETTLED_SECONDS, self._admit_again)
 
     def _admit_again(self) -> None:
-        """Whoever recovered a mesh sees which machines it has forgotten: their admission came after the fork."""
+        """Whoever recovered a mesh sees which machines it has forgotten: their admission came after the fork. And looks
+        again: that may have been told to one of two rivals, and the other one has won."""
         if self.branches.forks:
+            self.loop.call_later(SETTLED_SECONDS, self._admit_again)
+            known = {one for node in self._machines for one in _known_to_leader(node)}
             for node in self._machines:
-                self.people.admit(node)
+                if node.id not in known:
+                    self.people.admit(node)
 
     # -- the account ---------------------------------------------------------------------------------------------------
 
@@ -229,3 +224,9 @@ class World:
                 raise Violation(f"tail: submit {int.from_bytes(client, 'big')} is in an old store and nowhere else")
             if not self.stores_lost:
                 raise Violation(f"tail: submit {int.from_bytes(client, 'big')} was acknowledged and is nowhere")
+
+
+def _known_to_leader(node: SimNode) -> list[NodeId]:
+    if node.book is None or node.replica is None or not node.replica.core.leads_safely:
+        return []
+    return [one.id for one in node.book.state.nodes.values()]
