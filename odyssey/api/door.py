@@ -30,6 +30,7 @@ MOST_VISITORS: Final = 512
 MOST_ASKED: Final = 64  # at once, by one visitor
 BACKLOG: Final = 128
 HELLO_SECONDS: Final = 10.0
+A_TURN: Final = 128 << 10  # bytes made for one visitor while others wait
 BUFFERED: Final = 256 << 10  # bytes that wait for a visitor before nothing more is made for it
 
 Handler = Callable[[Any], Awaitable[View] | AsyncGenerator[View, None]]
@@ -79,6 +80,8 @@ class _Visitor(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._came = bytearray()
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
         self._greeted = self._closed = False
         self._room = asyncio.Event()
         self._room.set()
@@ -214,7 +217,8 @@ class _Visitor(asyncio.Protocol):
         async with aclosing(parts):
             async for part in parts:
                 self._send(Part(number, wire.encode(part)))
-                await asyncio.sleep(0)  # others have their turn, however much there is
+                if self._unsent_bytes >= A_TURN:
+                    await asyncio.sleep(0)  # others have their turn, however much there is
                 await self._room.wait()
         self._send(Done(number))
 
@@ -227,10 +231,23 @@ class _Visitor(asyncio.Protocol):
             self._report(error)
             number = frame.number if isinstance(frame, Reply | Part) else 0
             data = frames.packed(refusal(number, OdysseyError("the answer is too large", hint="ask for fewer at once")))
-        self._transport.write(data)
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(data)
+        self._unsent_bytes += len(data)
+
+    def _flush(self) -> None:
+        """What is said in one turn of the loop goes out as one: each piece by itself would wake the visitor."""
+        data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
+        self._unsent.clear()
+        self._unsent_bytes = 0
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def _refuse_all(self, error: OdysseyError) -> None:
         self._send(refusal(0, error))
+        if self._unsent:
+            self._flush()
         self._closed = True
         self._transport.close()
 

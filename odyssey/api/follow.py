@@ -33,7 +33,7 @@ class Following:
         meant = resolve(request.ref, self._counter.state, self._counter.owner)
         teller = Teller(meant.job, meant.task, request, self._counter.outputs)
         listener = self._ledger.listen(meant.job)
-        deaf = self._counter.outputs.watch(lambda _: listener.stir())
+        deaf = self._counter.outputs.watch(lambda attempt: listener.stir() if teller.tells(attempt) else None)
         try:
             found = await self._past.find(meant.job)
             teller.all_of(found.job)
@@ -59,21 +59,29 @@ class Following:
     async def _tell(self, teller: Teller, listener: Listener) -> AsyncGenerator[v.Told, None]:
         clock = self._counter.clock
         progress = _Progress(clock.monotonic_ms())
+        items: list[v.AnyItem] = []
+        may_wait = True  # that something began is told together with what it writes, if that comes soon
         while True:
             job = self._counter.state.jobs.get(teller.job)
             if job is None:  # a slow reader: it has become history meanwhile
+                if items:
+                    yield v.Told(tuple(items))
                 async for told in self._old(teller, await self._past.find(teller.job)):
                     yield told
                 return
             self._hear(teller, listener, job)
             now = clock.monotonic_ms()
-            items = teller.items(project.records_of(self._counter.state), now)
-            if job.ended_index and not items and not teller.has_more and not teller.look_again:
-                yield v.Told((v.Over(self._ledger.view(job)),))
+            items += teller.items(project.records_of(self._counter.state), now)
+            if job.ended_index and not teller.has_more and not teller.look_again:
+                yield v.Told((*items, v.Over(self._ledger.view(job))))
                 return
             items += progress.items(job, now, self._progress)
-            if items:
+            if items and not is_news(items) and may_wait:
+                may_wait = False
+                await listener.wait(LIVE_SECONDS)
+            elif items:
                 yield v.Told(tuple(items))
+                items, may_wait = [], True
             elif not teller.has_more:
                 await listener.wait(LIVE_SECONDS if teller.look_again else CALM_SECONDS)
 
@@ -91,6 +99,10 @@ class Following:
         now = project.going(told).get(job.id)
         running = now.running if now is not None else 0
         return v.Progress(project.counts(job, running), running, project.spread(self._counter.state, job.id))
+
+
+def is_news(items: list[v.AnyItem]) -> bool:
+    return not all(isinstance(item, v.Began) for item in items)
 
 
 class _Progress:

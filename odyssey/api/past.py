@@ -9,6 +9,8 @@ Never: changes anything.
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from odyssey.api import project
@@ -30,8 +32,12 @@ MOST_AT_ONCE: Final = 1_000
 class Found(NamedTuple):
     job: Job
     records: Records
-    view: v.JobView
+    shown: Callable[[], v.JobView]  # many only want the records
     is_past: bool
+
+    @property
+    def view(self) -> v.JobView:
+        return self.shown()
 
 
 class Past:
@@ -46,7 +52,7 @@ class Past:
         state = self._counter.state
         known = state.jobs.get(job)
         if known is not None:
-            return Found(known, project.records_of(state), self._ledger.views([known])[0], is_past=False)
+            return Found(known, project.records_of(state), lambda: self._ledger.views([known])[0], is_past=False)
         for segment in list(state.segments.values()):
             if segment.first <= job <= segment.last:
                 found = await self._in(segment, job)
@@ -61,7 +67,7 @@ class Past:
         for kept in opened.jobs:
             if kept.job.id == job:
                 records = _records(kept, opened)
-                return Found(kept.job, records, _view(kept, records), is_past=True)
+                return Found(kept.job, records, partial(_view, kept, records), is_past=True)
         return None
 
     # -- all of them ---------------------------------------------------------------------------------------------------

@@ -89,6 +89,10 @@ class Teller:
         """Somebody writes, or its last bytes are on their way."""
         return bool(self._open)
 
+    def tells(self, attempt: AttemptId) -> bool:
+        """It is one whose output is told as it is written."""
+        return any(self._threads[index].announced == attempt for index in self._open)
+
     # -- what there is to tell -----------------------------------------------------------------------------------------
 
     def items(self, records: Records, now_ms: int) -> list[v.AnyItem]:

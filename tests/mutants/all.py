@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.mutants import (
     archiving,
+    counter,
     daemon,
     disk,
     driving,
@@ -39,4 +40,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *recovery.MUTANTS,
     *archiving.MUTANTS,
     *salvage.MUTANTS,
+    *counter.MUTANTS,
 )

@@ -1,0 +1,197 @@
+"""Mistakes at the counter: in what is told, to whom, and what is believed.
+
+Promises: each row is one mistake, at a text that is in the file exactly once, with the tests that must notice it.
+Never: changes a row because it lives: then the tests have gone blind.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.table import Mutant, mesh
+
+TOLD: Final = "test_teller.py::test_"
+DOOR: Final = "test_door.py::test_"
+DOES: Final = "test_operations.py::test_"
+WALK: Final = "test_walk.py::test_"
+CALLS: Final = "test_program.py::test_"
+
+
+def api(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, f"api/{file}.py", old, new, tuple(f"api/{test}" for test in tests))
+
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- what is told of a job
+    api(
+        "output told twice",
+        "teller",
+        "                thread.offsets[stream] += len(data)\n",
+        "",
+        TOLD + "at_a_time_only_so_much_is_told",
+    ),
+    api(
+        "an end told before its last bytes",
+        "teller",
+        "        if all(extent is None or extent.is_complete for extent in extents):\n",
+        "        if True:\n",
+        TOLD + "the_last_bytes_of_an_ended_try_are_waited_for_but_not_for_ever",
+    ),
+    api(
+        "the last bytes waited for for ever",
+        "teller",
+        "        return now_ms - thread.ended_ms >= COMPLETE_MS\n",
+        "        return False\n",
+        TOLD + "the_last_bytes_of_an_ended_try_are_waited_for_but_not_for_ever",
+    ),
+    api(
+        "void output told in groups",
+        "teller",
+        "        return self._is_quiet or one.outcome is Outcome.REJECTED\n",
+        "        return one.outcome is Outcome.REJECTED\n",
+        TOLD + "what_nobody_heard_begin_and_was_moved_is_not_told_in_groups",
+    ),
+    api(
+        "a cut that nobody is told of",
+        "teller",
+        "if extent is not None and extent.cut_bytes and stream not in thread.cut:",
+        "if False:",
+        TOLD + "a_stream_that_was_cut_says_so_once",
+    ),
+    api(
+        "who comes back hears an end again",
+        "following",
+        "                self._told.append((item.index, item.index + 1))\n",
+        "",
+        TOLD + "who_comes_back_gets_the_rest",
+    ),
+    api(
+        "who comes back begins at the start",
+        "teller",
+        "{v.STDOUT: mark.stdout if mark else 0,",
+        "{v.STDOUT: 0,",
+        TOLD + "who_comes_back_gets_the_rest",
+    ),
+    api(
+        "a failed task is not remembered",
+        "tally",
+        "                self._of[job].failed(min(start for start, _ in spans))\n",
+        "                pass\n",
+        TOLD + "a_tally_that_is_kept_is_one_that_is_counted",
+    ),
+    api(
+        "a name that fits several jobs means the newest",
+        "names",
+        "    if not exact and len(names) > 1:\n",
+        "    if False:\n",
+        TOLD + "what_means_no_job_or_several_is_refused",
+    ),
+    # -- the door
+    api(
+        "anybody may come in",
+        "door",
+        "    return peer_uid(visitor) in (os.getuid(), 0)\n",
+        "    return True\n",
+        DOOR + "strangers_are_not_let_in",
+    ),
+    api(
+        "no hello is asked for",
+        "door",
+        "            case _ if not self._greeted:\n",
+        "            case _ if False:\n",
+        DOOR + "bad_manners_end_the_conversation_with_a_word",
+    ),
+    api(
+        "a frame of any length is waited for",
+        "frames",
+        "    if size > FRAME.bytes:\n",
+        "    if False:\n",
+        DOOR + "bad_manners_end_the_conversation_with_a_word",
+    ),
+    api(
+        "all is made for who does not read",
+        "door",
+        "                await self._room.wait()\n        self._send(Done(number))\n",
+        "        self._send(Done(number))\n",
+        DOOR + "a_slow_reader_stops_only_what_is_made_for_him",
+    ),
+    api(
+        "what a visitor asked for goes on without him",
+        "door",
+        "        for task in self._tasks.values():\n            task.cancel()\n        if not",
+        "        if not",
+        DOOR + "a_slow_reader_stops_only_what_is_made_for_him",
+    ),
+    # -- changes
+    api(
+        "a specification says whose it is",
+        "submit",
+        "user=self._counter.owner, origin=self._counter.me, want=want",
+        "origin=self._counter.me, want=want",
+        WALK + "a_job_from_submit_to_its_end",
+    ),
+    api(
+        "an unknown fate is an answer",
+        "committing",
+        "                case _:\n                    pause_ms = _UNKNOWN_MS\n",
+        "                case _:\n                    return ()\n",
+        DOES + "a_change_is_proposed_until_its_fate_is_known",
+    ),
+    api(
+        "what is impossible waits",
+        "submit",
+        "            self._reasons.check_possible(spec)\n",
+        "            pass\n",
+        DOES + "what_no_machine_could_ever_take_is_refused_with_the_closest",
+    ),
+    api(
+        "a job without the words of its tasks",
+        "submit",
+        "        self._spool.check_blobs(specs)\n",
+        "",
+        DOES + "the_words_of_tasks_must_be_here_before_the_submit",
+    ),
+    api(
+        "a standard input with a gap",
+        "spool",
+        "                if offset > here:\n                    return here, False\n",
+        "",
+        DOES + "a_standard_input_comes_in_pieces_once",
+    ),
+    mesh(
+        "other bytes get the name",
+        "blobs",
+        "        if found.hex() != path.name:\n",
+        "        if False:\n",
+        "test_blobs.py::test_other_bytes_never_get_the_name",
+    ),
+    mesh(
+        "a sweep takes what is named",
+        "blobs",
+        "if path.name not in named and",
+        "if",
+        "test_blobs.py::test_a_sweep_takes_only_what_nobody_names_and_is_old",
+    ),
+    # -- calls of functions
+    api(
+        "what a function prints is its result",
+        "called",
+        "    os.dup2(2, 1)\n",
+        "",
+        CALLS + "nothing_that_a_function_prints_is_taken_for_its_result",
+    ),
+    api(
+        "half a result is one",
+        "called",
+        " or len(data) != HEAD.size + size:",
+        ":",
+        CALLS + "a_result_that_is_not_whole_is_none",
+    ),
+    api(
+        "any Python opens what another has packed",
+        "called",
+        "    if there != here:\n",
+        "    if False:\n",
+        CALLS + "another_python_is_refused_where_it_is_seen_first",
+    ),
+)
