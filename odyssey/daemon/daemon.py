@@ -30,6 +30,7 @@ from odyssey.daemon.health import Health, RealSystem
 from odyssey.daemon.life import Body, Life
 from odyssey.daemon.options import Options
 from odyssey.daemon.owner import LOOK_S, Owner, login
+from odyssey.daemon.tidying import Keep, Tidying
 from odyssey.daemon.work import Work, facts
 from odyssey.events import Event
 from odyssey.ids import UserId
@@ -74,6 +75,7 @@ class Daemon:
                 ready()
                 _log.info("ready: machine %s, process %d", self._life.belonging.machine, os.getpid())
                 self._look_around()
+                self._tidying.start()
             return await self._over
         finally:
             await self._end()
@@ -104,6 +106,8 @@ class Daemon:
         self._counter = DaemonCounter(
             self._life, clock, self._work, self._owner, home.path, options.is_embedded, self._notes, self._down
         )
+        keep = Keep(self._config.number("output.keep"), self._config.number("output.age"))
+        self._tidying = Tidying(self._work.outputs, lambda: self._life.book.state, keep, clock, self._loop)
         self._door = Door(handlers(self._counter), _report)
 
     def _storehouse(self) -> Storehouse:

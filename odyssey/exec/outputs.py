@@ -216,10 +216,14 @@ class Outputs:
         return segment
 
     def _may_grow(self, segment: _Segment) -> bool:
+        """Its slot writes there, or may do so next."""
         self._open_pages()
         if self._pages is None:
             return False
-        return os.path.basename(segment.path) >= segment_name(self._pages.life, 0, 0)
+        life, slot, number = (int(part, 16) for part in os.path.basename(segment.path).split("-"))
+        if life != self._pages.life:
+            return life > self._pages.life
+        return slot >= pages.MOST or number >= self._pages.read(slot).segment
 
     def _loaded_records(self, segment: _Segment) -> dict[int, Record]:
         self._loaded[segment.path] = segment
@@ -230,12 +234,27 @@ class Outputs:
 
     # -- sweeping ------------------------------------------------------------------------------------------------------
 
-    def sweep(self, is_wanted: Callable[[AttemptId], bool]) -> bool:
-        """Deletes the oldest segment of which nothing is wanted; true if there may be more of them."""
+    def pieces(self) -> list[tuple[int, int, int]]:
+        """Of each segment that grows no more: its newest attempt, its bytes, and the wall time in ms of the last one;
+        in the order of that."""
         self._list()
-        for name, segment in self._segments.items():
+        found = []
+        for segment in self._segments.values():
             if self._may_grow(segment):
-                return False
+                continue
+            segment.refresh()
+            stats = [os.stat(name) for ending in _ENDINGS if os.path.exists(name := f"{segment.path}.{ending}")]
+            if stats:
+                written_ns = max(one.st_mtime_ns for one in stats)
+                found.append((segment.highest, sum(one.st_size for one in stats), written_ns // 1_000_000))
+        return sorted(found, key=lambda one: one[2])
+
+    def sweep(self, is_wanted: Callable[[AttemptId], bool]) -> bool:
+        """Deletes a segment of which nothing is wanted; true if there may be more of them."""
+        self._list()
+        for name, segment in list(self._segments.items()):
+            if self._may_grow(segment):
+                continue
             if not any(is_wanted(AttemptId(attempt)) for attempt in segment.load()):
                 for ending in _ENDINGS:
                     with suppress(FileNotFoundError):
