@@ -38,6 +38,7 @@ from odyssey.resources import show_duration_rounded, show_size_rounded
 
 ASK_AFTER_SECONDS: Final = 30.0
 TAP_AFTER_SECONDS: Final = 30.0
+OUR_FAULT: Final = 125
 LOOK_SECONDS: Final = 0.25
 EXPLAIN_AFTER_SECONDS: Final = 1.5
 ETA_EVERY_SECONDS: Final = 10.0  # where there is no terminal to draw on
@@ -85,6 +86,8 @@ class Attached:
         with self._listening():
             try:
                 self._feed.start()
+                if self._stdin is not None and self._stdin.is_pipe:
+                    self._stdin.send_beside(self._desk.daemon(), self._feed.wake)
                 while self._over is None:
                     if (item := self._feed.take(LOOK_SECONDS)) is not None:
                         self._show(item)
@@ -159,6 +162,9 @@ class Attached:
 
     def _obey(self) -> int | None:
         """The exit status, if we go now."""
+        if self._stdin is not None and self._stdin.failure is not None and self._stop_status is None:
+            self._output.error(self._stdin.failure)
+            self._cancel(OUR_FAULT)
         while self._signals:
             number = self._signals.pop(0)
             if number == signal.SIGHUP:
@@ -229,7 +235,7 @@ class Attached:
 def exit_status(job: JobView) -> int:
     if job.exit_status is not None:
         return job.exit_status
-    return 0 if job.state == "done" else 125
+    return 0 if job.state == "done" else OUR_FAULT
 
 
 def nowhere(refusals: Mapping[str, str]) -> OdysseyError:

@@ -22,7 +22,7 @@ from odyssey.cli.attached import exit_status
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
 from odyssey.cli.submitting import hints, submit
-from odyssey.cli.telling import length, tasks, took_ms
+from odyssey.cli.telling import as_json, length, tasks, took_ms
 from odyssey.errors import UsageError, echo
 from odyssey.spec import JobSpec
 
@@ -100,6 +100,7 @@ def _watched(desk: Desk, specs: Sequence[JobSpec], first: int) -> int:
         for ref in refs:
             desk.ask(Cancel(ref))
         raise
+    as_json(desk, tuple(job for _, job in sorted(jobs.items())))
     return next((status for _, job in sorted(jobs.items()) if (status := exit_status(job))), 0)
 
 

@@ -22,7 +22,7 @@ from odyssey.cli.command import asked, command, job_options
 from odyssey.cli.desk import Desk
 from odyssey.cli.mapped import Mapped, Task
 from odyssey.cli.putting import put_items
-from odyssey.cli.submitting import spec_of, submit, told
+from odyssey.cli.submitting import check_json, spec_of, submit, told
 from odyssey.errors import UsageError, echo
 from odyssey.ids import MAX_TASKS
 from odyssey.resources import MIN_CPU_MILLI, parse_count
@@ -64,6 +64,8 @@ def map_command(desk: Desk, words: tuple[str, ...], **options: Any) -> int:
 
     Status: 0 when every task's was, else that of the first task that failed.
     """
+    if not options["dry_run"]:
+        check_json(desk, options["detach"])
     halt = halting.parse(options["halt"])
     given, sources = mapping.split(words)
     template = mapping.template(given)

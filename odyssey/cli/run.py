@@ -16,13 +16,14 @@ from odyssey.cli.command import asked, command, job_options
 from odyssey.cli.desk import Desk
 from odyssey.cli.main import bytes_of
 from odyssey.cli.stdin import SPOOL_LIMIT, Stdin
-from odyssey.cli.submitting import dry_run, spec_of, submit, told
-from odyssey.spec import JobSpec
+from odyssey.cli.submitting import check_json, dry_run, spec_of, submit, told
+from odyssey.errors import UsageError
+from odyssey.resources import show_size_rounded
 
 
 @command("run", takes_command=True)
 @job_options()
-@click.option("--detach", is_flag=True, help="print the job's number and leave it; odyssey attach comes back")
+@click.option("--detach", is_flag=True, help="print its number and leave it (of stdin only a file is read)")
 @click.option("--dry-run", is_flag=True, help="only say what would happen")
 @click.option("-n", "no_stdin", is_flag=True, help="the job reads nothing: for loops that read a list themselves")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND...")
@@ -41,34 +42,35 @@ def run_command(desk: Desk, words: tuple[str, ...], **options: Any) -> int:
 
     Status: the job's own; 124 time limit, 125 Odyssey, 126/127 not runnable, 128 + signal.
     """
+    if not options["dry_run"]:
+        check_json(desk, options["detach"])
+    stdin = _stdin(options)
     spec = spec_of(desk, asked(options), bytes_of(words))
     if options["dry_run"]:
         return dry_run(desk, spec)
-    stdin = _stdin(options, spec)
     if stdin is not None:
         spec = msgspec.structs.replace(spec, stdin=stdin.name)
         if stdin.is_pipe:
             stdin.begin(desk.daemon())
         else:
-            if (stdin.size or 0) > SPOOL_LIMIT:
-                desk.output.say(
-                    "more than 1 GiB of stdin is not kept for a second try: the job runs once, or not again"
-                )
-                spec = msgspec.structs.replace(spec, once=True)
             stdin.send_file(desk.daemon())
     done = submit(desk, (spec,))
     if options["detach"]:
         return told(desk, done)
-    if stdin is not None and not stdin.is_file:
-        stdin.send_beside(desk.daemon())
     return Attached(desk, done.id, is_grouped=spec.count > 1, stdin=stdin).stay()
 
 
-def _stdin(options: dict[str, Any], spec: JobSpec) -> Stdin | None:
+def _stdin(options: dict[str, Any]) -> Stdin | None:
     """Tasks of an array read nothing; who detaches can hand over a file, whose end is known."""
-    if options["no_stdin"] or spec.count > 1 or spec.stdin:
+    if options["no_stdin"] or options["array"] or options["dry_run"]:
         return None
     found = Stdin(0)
     if not found.name or (options["detach"] and not found.is_file):
         return None
+    if found.size is not None and found.size > SPOOL_LIMIT:
+        size, most = show_size_rounded(found.size), show_size_rounded(SPOOL_LIMIT)
+        raise UsageError(
+            f"stdin has {size}, and at most {most} are kept for a job",
+            hint="let the job open the file itself: odyssey run -- sh -c 'COMMAND < FILE'",
+        )
     return found

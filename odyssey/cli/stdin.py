@@ -12,15 +12,16 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from odyssey.api.operations import Asker
 from odyssey.api.requests import PutStdin
-from odyssey.errors import OdysseyError
+from odyssey.errors import OdysseyError, Unreachable
 
 NAME_BYTES: Final = 16
 PIECE: Final = 256 << 10
-SPOOL_LIMIT: Final = 1 << 30  # more is not kept for a second try
+SPOOL_LIMIT: Final = 1 << 30  # a job that moves gets it again, so all of it is kept
 
 
 class Stdin:
@@ -30,6 +31,7 @@ class Stdin:
         self._number = number
         self._start = self._sent = 0
         self._has_ended = False
+        self.failure: OdysseyError | None = None  # why the job will not see all of it: there is too much, or no room
         self._lock = threading.Lock()  # around what is sent, so that the pieces stay in order
         try:
             status = os.fstat(number)
@@ -53,15 +55,18 @@ class Stdin:
         """A job may be started before the first byte has come: then there is something to wait at."""
         asker.call(PutStdin(self.name, 0, b""))
 
-    def send_beside(self, asker: Asker) -> None:
-        """In a thread that ends with the input, or with this process."""
-        threading.Thread(target=self._work, args=(asker,), name="stdin", daemon=True).start()
+    def send_beside(self, asker: Asker, failed: Callable[[], None]) -> None:
+        """In a thread that ends with the input, or with this process. `failed`: see `failure`."""
+        threading.Thread(target=self._work, args=(asker, failed), name="stdin", daemon=True).start()
 
-    def _work(self, asker: Asker) -> None:
+    def _work(self, asker: Asker, failed: Callable[[], None]) -> None:
         try:
             self.send_file(asker)
-        except (OdysseyError, OSError):
-            return  # the job has ended, or the daemon is away: what is told of the job says which
+        except (Unreachable, OSError):
+            return  # a daemon that stays away is noticed by whoever follows the job
+        except OdysseyError as error:
+            self.failure = error
+            failed()
 
     def _send_piece(self, asker: Asker) -> bool:
         data = os.read(self._number, PIECE)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from odyssey.api.asking import build
-from odyssey.api.requests import DryRun, Job, Submit
+from odyssey.api.requests import Cancel, DryRun, Job, Submit
 from odyssey.api.views import Submitted
 from odyssey.cli.desk import Desk
 from odyssey.errors import UsageError
@@ -67,7 +67,22 @@ def jobs(desk: Desk, refs: Sequence[str]) -> tuple[JobId, ...]:
 
 
 def submit(desk: Desk, specs: Sequence[JobSpec]) -> Submitted:
-    return desk.ask(Submit(os.urandom(CLIENT_ID_BYTES), tuple(specs)))
+    request = Submit(os.urandom(CLIENT_ID_BYTES), tuple(specs))
+    try:
+        return desk.ask(request)
+    except KeyboardInterrupt:  # it may be on the log all the same; asked again, it says under which number
+        done = desk.ask(request)
+        for number in range(done.id, done.id + done.jobs):
+            desk.ask(Cancel(str(number)))
+        raise
+
+
+def check_json(desk: Desk, is_detached: bool) -> None:
+    if desk.output.as_json and not is_detached:
+        raise UsageError(
+            "stdout is the job's own, there is no room for JSON",
+            hint="add --detach, or ask later: odyssey show last --json",
+        )
 
 
 def dry_run(desk: Desk, spec: JobSpec) -> int:

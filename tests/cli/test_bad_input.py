@@ -57,6 +57,8 @@ WRONG = [
     (["run", "-e", "=1", "x"], "no proper name", "NAME=VALUE"),
     (["run", "--secret", "KEY=abc", "x"], "--secret takes a name, not a value", "export KEY first"),
     (["run", "--", NUL], "holds a NUL byte", "in a file"),
+    (["run", "--json", "x"], "stdout is the job's own", "add --detach"),
+    (["map", "--json", "echo", ":::", "a"], "stdout is the job's own", "add --detach"),
     (["prio", "42", "top"], "top is not a priority", "-10 to 10"),
     (["ps", "--state", "gone"], "--state gone is not known", "waiting"),
     (["ps", "--limit", "0"], "--limit 0 is less than 1", "--limit"),

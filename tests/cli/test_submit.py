@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from odyssey.api.asking import learned_as
-from odyssey.api.requests import DryRun, Job, Submit
-from odyssey.api.views import DryRunView, JobDetail, Submitted
+from odyssey.api.requests import Cancel, DryRun, Job, Submit
+from odyssey.api.views import Changed, DryRunView, JobDetail, Submitted
 from odyssey.cli import sheet
 from odyssey.errors import UsageError
 from odyssey.resources import G, M
@@ -87,6 +87,14 @@ def test_detached_its_number_is_all_that_is_printed() -> None:
     assert (result.status, result.out.text, result.err.text) == (0, "42\n", "")
     result = type_in("run", "-n", "--detach", "--json", "x", answers=answers)
     assert result.out.text == '{"id": 42, "tasks": 10}\n'
+
+
+def test_an_interrupted_submit_is_found_again_and_cancelled() -> None:
+    answers = iter([KeyboardInterrupt(), Submitted(42, 1, 1)])
+    result = type_in("run", "-n", "x", answers={Submit: lambda _: next(answers), Cancel: Changed(42, 1)})
+    first, again, cancel = result.asked
+    assert (result.status, first) == (130, again)  # the same id: the same job
+    assert cancel == Cancel("42")
 
 
 def test_a_dry_run_submits_nothing() -> None:
