@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,15 +35,20 @@ def odyssey(place: Place, *words: str | bytes, stdin: bytes | IO[bytes] | None =
     )
 
 
-def shell(place: Place, script: str, folder: Path | None = None, **more: Any) -> Ended:
-    """A script in which `odyssey` is a command."""
+def with_program(place: Place) -> dict[str, str]:
+    """An environment in which `odyssey` is a command."""
     programs = place.home.path.parent / "programs"
     programs.mkdir(exist_ok=True)
     (programs / "odyssey").write_text(f'#!/bin/sh\nexec {" ".join(ODYSSEY)} "$@"\n')
     (programs / "odyssey").chmod(0o755)
+    return {**place.environment, "PATH": f"{programs}:{place.environment['PATH']}", "TERM": "xterm", "NO_COLOR": "1"}
+
+
+def shell(place: Place, script: str, folder: Path | None = None, **more: Any) -> Ended:
+    """A script in which `odyssey` is a command."""
     return subprocess.run(
         ["bash", "-c", script],
-        env={**place.environment, "PATH": f"{programs}:{place.environment['PATH']}"},
+        env=with_program(place),
         cwd=folder,
         capture_output=True,
         timeout=LIMIT_S,
@@ -103,12 +109,21 @@ class Terminal:
         return bool(data)
 
 
+def typed(place: Place, line: str, folder: Path) -> str:
+    """What a line at the prompt of a shell shows on its terminal."""
+    with terminal(place, command=("bash", "-c", f"cd {folder}; {line}"), columns=120) as screen:
+        screen.ends()
+    return screen.seen.decode()
+
+
 @contextmanager
-def terminal(place: Place, *words: str) -> Iterator[Terminal]:
+def terminal(place: Place, *words: str, command: tuple[str, ...] = ODYSSEY, columns: int = 100) -> Iterator[Terminal]:
+    environment = with_program(place)
     process, master = pty.fork()
     if process == 0:
         try:
-            os.execve(ODYSSEY[0], [*ODYSSEY, *words], {**place.environment, "TERM": "xterm", "NO_COLOR": "1"})
+            termios.tcsetwinsize(0, (40, columns))
+            os.execvpe(command[0], [*command, *words], environment)
         finally:
             os._exit(125)
     one = Terminal(process, master)
