@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +101,31 @@ def test_nothing_stays_when_nothing_runs(desk: Desk) -> None:
     wait_for(lambda: not list(desk.place.processes()))
 
 
+def test_a_daemon_that_dies_is_started_again_by_the_hands(desk: Desk, tmp_path: Path) -> None:
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    job = desk.submit(GATED, log, gate)
+    wait_for(lambda: starts(log))
+    before = desk.place.daemon
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    after = wait_for(lambda: desk.place.daemon not in (None, before) and desk.place.daemon)
+    assert b"ODYSSEY_DISK_BALLAST=1M" in Path(f"/proc/{after}/environ").read_bytes().split(b"\0")
+    gate.touch()
+    assert desk.follow(job)[1].tries == 1
+
+
+def test_one_that_was_ended_in_order_is_not_started_again(desk: Desk, tmp_path: Path) -> None:
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    desk.submit(GATED, log, gate)
+    wait_for(lambda: starts(log))
+    desk.down()
+    gate.touch()
+    before = list(desk.place.processes())
+    wait_for(lambda: "ended" in [line["text"] for line in desk.place.log()][-1:])
+    assert desk.place.daemon is None
+    assert set(desk.place.processes()) <= set(before)
+
+
 def test_in_a_pause_what_runs_stands_still_and_nothing_starts(desk: Desk, tmp_path: Path) -> None:
     log, ticks = tmp_path / "log", tmp_path / "ticks"
     script = 'echo "on $$" >> "$1"; while [ ! -e "$3" ]; do echo >> "$2"; sleep 0.01; done'
@@ -134,3 +160,18 @@ def test_a_smaller_share_takes_fewer_at_once(desk: Desk) -> None:
     spec = JobSpec(UserId(""), (b"true",), Want(Resources(2000, 1 << 20)), cwd=b"/")
     with pytest.raises(OdysseyError):
         desk.client.call(r.Submit(os.urandom(16), (spec,)))
+
+
+def test_old_jobs_become_history_and_are_still_shown(desk: Desk) -> None:
+    desk.place.environment["ODYSSEY_JOBS_AGE"] = "1s"
+    output, over = desk.follow(job := desk.submit("echo kept"))
+    assert (output, over.state) == (b"kept\n", "done")
+
+    def hot() -> list[int]:
+        return [one.id for one in desk.client.call(r.Jobs(everything=True)).jobs]
+
+    wait_for(lambda: int(job) not in hot())
+    assert int(job) in [one.id for one in desk.client.call(r.History()).jobs]
+    assert desk.job(job).state == "done"
+    desk.place.kill()
+    assert desk.job(job).state == "done"

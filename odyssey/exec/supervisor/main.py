@@ -29,6 +29,7 @@ from odyssey.exec.supervisor.crew import Crew, Folders
 from odyssey.exec.supervisor.desk import Desk
 from odyssey.exec.supervisor.frames import Ended, Hello, Message, Splitter, packed
 from odyssey.exec.supervisor.journal import Journal, Told
+from odyssey.exec.supervisor.nurse import Nurse, start
 from odyssey.exec.supervisor.outlet import Outlet
 
 READY: Final = b"ready\n"
@@ -74,6 +75,7 @@ class Supervisor:
         self._splitter = Splitter()
         self._unsent = b""
         self._is_over = False
+        self._nurse = Nurse(start)
         self._dismiss_ms: int | None = None
         self._wake, wake_write = os.pipe()
         for end in (self._wake, wake_write):
@@ -110,6 +112,7 @@ class Supervisor:
             if self._dismiss_ms is not None and now >= self._dismiss_ms:
                 self._dismiss_ms = None
                 self._crew.dismiss_idle()
+            self._nurse.tick(now)
             self._settle(now)
             self._set_alarm()
             for end, _ in self._poll.poll(self._patience(due, now)):
@@ -120,7 +123,7 @@ class Supervisor:
 
     def _patience(self, due: int | None, now: int) -> int | None:
         """Milliseconds to wait. The alarm goes on in sleep; the wait of poll does not, so it is only the second."""
-        times = [at for at in (due, self._dismiss_ms, self._lease_end()) if at is not None]
+        times = [at for at in (due, self._dismiss_ms, self._nurse.due_ms, self._lease_end()) if at is not None]
         return min(max(0, min(times) - now) + 1, _HOUR_MS) if times else None
 
     def _lease_end(self) -> int | None:
@@ -213,6 +216,7 @@ class Supervisor:
         while self._on_daemon():
             pass  # what the one before said last
         self._part()
+        self._nurse.knocked()
         daemon.setblocking(False)
         self._daemon, self._splitter, self._unsent = daemon, Splitter(), b""
         self._serve(daemon.fileno(), self._on_daemon)
@@ -251,11 +255,12 @@ class Supervisor:
                 self._say(packed(Hello(frames.VERSION, os.getpid(), self._desk.until_ms, able)))
                 if message.version != frames.VERSION:
                     return
+                self._nurse.met(message.tail, now)
                 self._desk.greet(now)
             case frames.End():
                 self._end()
             case frames.Leave():
-                pass
+                self._nurse.left()
             case _:
                 self._desk.take(message, now)
 
@@ -279,6 +284,7 @@ class Supervisor:
             self._leave(self._daemon.fileno())
             self._daemon.close()
             self._daemon = None
+            self._nurse.lost(boottime_ms())
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
