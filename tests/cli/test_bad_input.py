@@ -76,7 +76,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("words", "error", "hint"), WRONG, ids=lambda value: " ".join(value)[:40] if value else "-")
+@pytest.mark.parametrize(("words", "error", "hint"), WRONG, ids=[" ".join(words)[:40] for words, _, _ in WRONG])
 def test_a_wrong_call_is_one_error_and_one_hint(words: list[str], error: str, hint: str) -> None:
     result = type_in(*words, answers={})
     assert (result.status, result.out.data, len(result.err.lines)) == (2, b"", 2), result.err.text

@@ -204,6 +204,12 @@ def test_a_run_is_resumed_where_its_log_ends(tmp_path: Path) -> None:
     assert spec.count == 2
 
 
+def test_what_was_cancelled_is_no_row_of_the_log(tmp_path: Path) -> None:
+    gone = Ended(0, "cancelled", None, 15, "cancelled", None, "nova", 100, 1000, 2000)
+    mapped("--joblog", str(tmp_path / "log"), *THREE, story=[gone, ended(1), over()])
+    assert [line.partition("\t")[0] for line in (tmp_path / "log").read_text().splitlines()] == ["Seq", "2"]
+
+
 def a_task(index: int) -> TaskView:
     return TaskView(index, "waiting", None, (), 0)
 

@@ -21,6 +21,7 @@ from tests.mutants import (
     replica,
     salvage,
     state,
+    typing,
 )
 from tests.mutants.table import Mutant
 
@@ -39,6 +40,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *driving.MUTANTS,
     *recovery.MUTANTS,
     *archiving.MUTANTS,
+    *typing.MUTANTS,
     *salvage.MUTANTS,
     *counter.MUTANTS,
 )
