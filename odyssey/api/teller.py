@@ -18,6 +18,7 @@ from odyssey.api import views as v
 from odyssey.api.ports import Outputs
 from odyssey.api.project import Records
 from odyssey.commands import Span
+from odyssey.exec.outputs import Extent
 from odyssey.ids import AttemptId, JobId, NodeNumber, index_of, task_id
 from odyssey.model import ENDED, Job, Outcome, Task, TaskState, Try, array_index
 from odyssey.scheduler.runs import outside
@@ -26,6 +27,9 @@ PIECE: Final = 64 << 10  # of one stream at a time
 ENOUGH_BYTES: Final = 256 << 10
 ENOUGH_ITEMS: Final = 256
 COMPLETE_MS: Final = 2_000  # for the last bytes of an attempt to arrive whose end is known
+
+
+Extents = tuple[tuple[int, Extent], ...]  # of the streams of one attempt that are known
 
 
 class Thread:
@@ -128,11 +132,12 @@ class Teller:
                 continue
             yield from self._announce(thread, index, one.attempt, number, name(one.node))
             if is_last or not self._is_quiet:
-                yield from self._output(thread, index, one.attempt)
-                if not self._has_all(thread, one.attempt, now_ms):
+                extents = self._extents(one.attempt)
+                yield from self._output(thread, index, one.attempt, extents)
+                if not self._has_all(thread, extents, now_ms):
                     self._open.add(index)
                     return
-                yield from self._cut(thread, index, one.attempt)
+                yield from self._cut(thread, index, one.attempt, extents)
             thread.finish(one.attempt)
             if not is_last:
                 yield self._moved(one, index, name)
@@ -160,19 +165,23 @@ class Teller:
             self._open.add(index)
         yield from self._announce(thread, index, current.id, task.tries_total + 1, name(current.node))
         if not self._is_quiet:
-            yield from self._output(thread, index, current.id)
+            yield from self._output(thread, index, current.id, self._extents(current.id))
 
     def _announce(self, thread: Thread, index: int, attempt: AttemptId, number: int, node: str) -> Iterator[v.AnyItem]:
         if thread.announced != attempt:
             thread.begin(attempt, self._marks)
             yield v.Began(index, attempt, number, node)
 
-    def _output(self, thread: Thread, index: int, attempt: AttemptId) -> Iterator[v.AnyItem]:
+    def _extents(self, attempt: AttemptId) -> Extents:
+        """Asked once: finding them takes longer than all the rest."""
         if self._request.without_output:
-            return
-        for stream in (v.STDOUT, v.STDERR):
-            extent = self._outputs.extent(attempt, stream)
-            while extent is not None and thread.offsets[stream] < extent.size:
+            return ()
+        found = ((stream, self._outputs.extent(attempt, stream)) for stream in (v.STDOUT, v.STDERR))
+        return tuple((stream, extent) for stream, extent in found if extent is not None)
+
+    def _output(self, thread: Thread, index: int, attempt: AttemptId, extents: Extents) -> Iterator[v.AnyItem]:
+        for stream, extent in extents:
+            while thread.offsets[stream] < extent.size:
                 at = thread.offsets[stream]
                 data = self._outputs.read(attempt, stream, at, min(PIECE, extent.size - at))
                 if not data:
@@ -180,19 +189,15 @@ class Teller:
                 thread.offsets[stream] += len(data)
                 yield v.Output(index, attempt, stream, at, data)
 
-    def _cut(self, thread: Thread, index: int, attempt: AttemptId) -> Iterator[v.AnyItem]:
-        for stream in (v.STDOUT, v.STDERR) if not self._request.without_output else ():
-            extent = self._outputs.extent(attempt, stream)
-            if extent is not None and extent.cut_bytes and stream not in thread.cut:
+    def _cut(self, thread: Thread, index: int, attempt: AttemptId, extents: Extents) -> Iterator[v.AnyItem]:
+        for stream, extent in extents:
+            if extent.cut_bytes and stream not in thread.cut:
                 thread.cut.add(stream)
                 yield v.Cut(index, attempt, stream, extent.cut_bytes)
 
-    def _has_all(self, thread: Thread, attempt: AttemptId, now_ms: int) -> bool:
+    def _has_all(self, thread: Thread, extents: Extents, now_ms: int) -> bool:
         """Of an attempt that has ended. Bytes that do not come in a while will not come."""
-        if self._request.without_output:
-            return True
-        extents = [self._outputs.extent(attempt, stream) for stream in (v.STDOUT, v.STDERR)]
-        if all(extent is None or extent.is_complete for extent in extents):
+        if all(extent.is_complete for _, extent in extents):
             return True
         if thread.ended_ms is None:
             thread.ended_ms = now_ms
@@ -226,7 +231,7 @@ def ended(job: Job, task: Task, name: Callable[[NodeNumber], str], outputs: Outp
         end.exit_code,
         end.signal,
         v.OUTCOMES[end.outcome] if end.outcome is not None else None,
-        (outputs.note(attempt) if attempt is not None else None) or end.reason,
+        (outputs.note(attempt) if end.reason and attempt is not None else None) or end.reason,
         name(last.node) if last is not None else None,
         attempt,
         last.started_ms or None if last is not None else None,
