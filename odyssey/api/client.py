@@ -17,8 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from odyssey import errors, wire
 from odyssey.api import frames
@@ -126,7 +125,7 @@ class Client:
         self._lock = threading.Lock()
         self._closed = self._has_met = False
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -174,6 +173,8 @@ class Client:
 
     def put_blob(self, data: bytes) -> Blob:
         """The name under which a spec may speak of these bytes."""
+        from hashlib import sha256  # costs every command 3 ms, and few put anything
+
         digest, size, at = sha256(data).digest(), len(data), 0
         while True:
             here = self.call(r.PutBlob(digest, size, at, data[at : at + frames.CHUNK]))
