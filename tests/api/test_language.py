@@ -1,5 +1,6 @@
 """The language of the local door: the table, the records, the frames, the documents."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,12 @@ def test_there_is_one_row_for_each_request_and_it_answers_what_the_request_says(
     assert len(operations.BY_NAME) == len(operations.TABLE)
     for row in operations.TABLE:
         assert row.request.__orig_bases__[0].__args__ == (row.answer,)  # type: ignore[attr-defined]
+
+
+def test_the_protocol_names_every_operation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "PROTOCOL.md").read_text()
+    for row in operations.TABLE:
+        assert f"| `{row.name}` | {row.request.__name__} | {row.answer.__name__} |" in text
 
 
 def test_what_a_newer_client_says_more_is_left_alone() -> None:
