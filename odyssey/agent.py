@@ -23,6 +23,8 @@ from odyssey.spec import JobSpec
 BEAT_MS: Final = 1_000
 BEAT_SPREAD_PERCENT: Final = 10
 SOON_MS: Final = 10  # from one beat to the next, while much ends: what ends meanwhile travels in one
+SOON_ENOUGH_MS: Final = 25  # while so much is here that nothing stands idle meanwhile
+PLENTY: Final = 32
 MANY_REPORTS: Final = 64  # so many do not wait for others
 ACT_MS: Final = 100
 ASK_AGAIN_MS: Final = 1_000
@@ -172,8 +174,9 @@ class Agent:
         if self._running and not self._soon:
             self._soon = True
             since_ms = self._clock.monotonic_ms() - self._told_ms
-            alone = all(one.ended for one in self._hands.here().values())
-            self._timers.call_later(0 if alone else max(0, SOON_MS - since_ms) / 1000, self._tell_soon)
+            live = sum(not one.ended for one in self._hands.here().values())
+            wait_ms = 0 if not live else SOON_MS if live < PLENTY else SOON_ENOUGH_MS
+            self._timers.call_later(max(0, wait_ms - since_ms) / 1000, self._tell_soon)
 
     def _tell_soon(self) -> None:
         if self._soon:  # and no other beat has told it meanwhile

@@ -13,6 +13,8 @@ from odyssey.agent import (
     LOST_MS,
     MANY_REPORTS,
     MOST_REPORTS,
+    PLENTY,
+    SOON_ENOUGH_MS,
     SOON_MS,
     Agent,
 )
@@ -202,6 +204,21 @@ def test_the_last_that_runs_here_waits_for_no_company() -> None:
     before = len(desk.beats)
     ends(desk, B)
     desk.wait(0)
+    assert len(desk.beats) == before + 1
+
+
+def test_while_much_is_here_more_travels_together() -> None:
+    many = [listed(number) for number in range(101, 101 + PLENTY + 3)]
+    desk = served(cpus=len(many))
+    desk.duty(*many)
+    desk.wait(ACT_MS)
+    ends(desk, many[0])
+    desk.wait(0)
+    before = len(desk.beats)
+    ends(desk, many[1])
+    desk.wait(SOON_ENOUGH_MS - 1)
+    assert len(desk.beats) == before
+    desk.wait(1)
     assert len(desk.beats) == before + 1
 
 

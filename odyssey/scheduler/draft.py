@@ -252,7 +252,8 @@ def with_(use: Use, attempt: Attempt, need: Resources) -> Use:
 
 def without(use: Use, attempt: Attempt, need: Resources) -> Use:
     if not attempt.slot:
-        backlog = tuple(other for other in use.backlog if other != attempt.id)
+        at = use.backlog.index(attempt.id)  # mostly the first, of perhaps a hundred
+        backlog = use.backlog[:at] + use.backlog[at + 1 :]
         return Use(use.cpu_milli, use.memory, use.gpus, use.disk, use.slots, backlog)
     new = Use(
         use.cpu_milli - need.cpu_milli,

@@ -33,15 +33,21 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     # -- how soon
     agent(
         "a single task waits for company",
-        "0 if alone else max(0, SOON_MS - since_ms)",
-        "max(0, SOON_MS - since_ms)",
+        "wait_ms = 0 if not live else SOON_MS if live < PLENTY else SOON_ENOUGH_MS",
+        "wait_ms = SOON_MS if live < PLENTY else SOON_ENOUGH_MS",
         "the_last_that_runs_here_waits_for_no_company",
     ),
     agent(
         "nobody waits for company",
-        "0 if alone else max(0, SOON_MS - since_ms)",
-        "0",
+        "wait_ms = 0 if not live else SOON_MS if live < PLENTY else SOON_ENOUGH_MS",
+        "wait_ms = 0",
         "what_ends_shortly_after_a_beat_is_told_together_while_others_run",
+    ),
+    agent(
+        "much that is here changes nothing",
+        "SOON_MS if live < PLENTY else SOON_ENOUGH_MS",
+        "SOON_MS",
+        "while_much_is_here_more_travels_together",
     ),
     agent(
         "a full beat waits for more",
