@@ -209,7 +209,7 @@ def test_the_last_that_runs_here_waits_for_no_company() -> None:
 
 def test_while_much_is_here_more_travels_together() -> None:
     many = [listed(number) for number in range(101, 101 + PLENTY + 3)]
-    desk = served(cpus=len(many))
+    desk = served(cpus=len(many), specs=(a_spec(memory=1),))
     desk.duty(*many)
     desk.wait(ACT_MS)
     ends(desk, many[0])
