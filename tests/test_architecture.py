@@ -52,6 +52,7 @@ PURE = (
     "api/frames.py",
     "api/project.py",
     "api/tally.py",
+    "api/matching.py",
     "api/names.py",
     "api/teller.py",
     "api/following.py",

@@ -16,6 +16,7 @@ import struct
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,14 @@ A_TURN: Final = 128 << 10  # bytes made for one visitor while others wait
 BUFFERED: Final = 256 << 10  # bytes that wait for a visitor before nothing more is made for it
 
 Handler = Callable[[Any], Awaitable[View] | AsyncGenerator[View, None]]
+
+
+_ASKING: Final[ContextVar[asyncio.Future[None] | None]] = ContextVar("asking", default=None)
+
+
+def visit() -> asyncio.Future[None] | None:
+    """For a handler: done when whoever asks has gone. Another connection of the same program is another visit."""
+    return _ASKING.get()
 
 
 class Door:
@@ -188,6 +197,7 @@ class _Visitor(asyncio.Protocol):
     # -- what it is told -----------------------------------------------------------------------------------------------
 
     async def _answer(self, ask: Ask) -> None:
+        _ASKING.set(self.gone)
         try:
             await self._room.wait()  # nothing is made for who does not take what there is
             row = BY_NAME.get(ask.op)

@@ -5,7 +5,7 @@ it to the job from there, so neither the end of this daemon nor that of the clie
 
 Promises: a piece is on the disk's way before it is answered, and the end is synced; what comes twice is taken once; all
 writing is done outside the loop, by one thread, in order.
-Never: keeps what no job names any more longer than an hour.
+Never: keeps what no job names any more longer than an hour, or lets a job wait for a writer that is gone for good.
 """
 
 import asyncio
@@ -20,8 +20,9 @@ from odyssey import events as e
 from odyssey.api import frames
 from odyssey.api import requests as r
 from odyssey.api import views as v
+from odyssey.api.door import visit
 from odyssey.api.ports import Counter
-from odyssey.errors import InvalidSpec, UsageError
+from odyssey.errors import InvalidSpec, OdysseyError, UsageError
 from odyssey.mesh.blobs import KEEP_FREE, Blobs, appending
 from odyssey.mesh.sidefiles import refused, sync_directory
 from odyssey.mesh.store import DiskFull
@@ -29,11 +30,13 @@ from odyssey.model import JobState
 from odyssey.spec import JobSpec
 
 T = TypeVar("T")
+Visit = asyncio.Future[None]
 
 NAME_BYTES: Final = 16
 MOST_STDIN: Final = 1 << 30
 UNNAMED_SECONDS: Final = 3600.0  # a put may be long before its submit
 SWEEP_SECONDS: Final = 600.0
+ABANDONED_SECONDS: Final = 60.0  # a client that comes back over a restart needs less
 END: Final = ".end"
 
 
@@ -43,14 +46,19 @@ class Spool:
         self.blobs = Blobs(counter.home / "blobs", keep_free)
         self._stdin = Stdin(counter.home / "spool" / "stdin", keep_free)
         self._thread = ThreadPoolExecutor(1, "spool")
-        self._sweeping: asyncio.TimerHandle | None = None
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._writers: dict[bytes, Visit] = {}  # of standard inputs that have no end yet
+        self._ending: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self._unsubscribe = counter.subscribe(self._heard)
-        self._sweep_later()
+        self._later(SWEEP_SECONDS, self._sweep)
+        self._later(ABANDONED_SECONDS, self._end_orphans)
 
     def close(self) -> None:
+        self._is_closed = True
         self._unsubscribe()
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        for timer in self._timers:
+            timer.cancel()
         self._thread.shutdown(wait=True)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
@@ -71,7 +79,40 @@ class Spool:
             lambda: self._stdin.put(request.name, request.offset, request.data, request.is_end)
         )
         self._counter.stdin_grew(request.name, size, is_complete)
+        self._note_writer(request.name, None if is_complete else visit())
         return v.HowFar(size, is_complete)
+
+    # -- writers that go -----------------------------------------------------------------------------------------------
+
+    def _note_writer(self, name: bytes, visiting: Visit | None) -> None:
+        """Who goes and does not come back has written all that there will be: its job must not wait for ever."""
+        if visiting is None:
+            self._writers.pop(name, None)
+        elif self._writers.get(name) is not visiting:
+            self._writers[name] = visiting
+            visiting.add_done_callback(lambda gone: self._writer_gone(name, gone))
+
+    def _writer_gone(self, name: bytes, gone: Visit) -> None:
+        if not self._is_closed and self._writers.get(name) is gone:
+            self._later(ABANDONED_SECONDS, lambda: self._end_abandoned(name, gone))
+
+    def _end_abandoned(self, name: bytes, gone: Visit | None) -> None:
+        if self._writers.get(name) is gone:
+            self._writers.pop(name, None)
+            task = asyncio.get_running_loop().create_task(self._end(name))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    async def _end(self, name: bytes) -> None:
+        with suppress(OdysseyError):  # the disk is full: the job's time limit, or a person, ends it
+            size, is_complete = await self._in_thread(lambda: self._stdin.end(name))
+            self._counter.stdin_grew(name, size, is_complete)
+
+    def _end_orphans(self) -> None:
+        """Those whose writers were here before the daemon began, and have not come back."""
+        for job in self._counter.state.jobs.values():
+            if job.spec.stdin and not job.ended_index:
+                self._end_abandoned(job.spec.stdin, None)
 
     def check_blobs(self, specs: Sequence[JobSpec]) -> None:
         """What a submit names must be here: the log outlives its client."""
@@ -91,8 +132,13 @@ class Spool:
                 if job is not None and job.spec.stdin and event.state is JobState.DONE:
                     self._thread.submit(self._stdin.drop, job.spec.stdin)  # nobody can retry it
 
-    def _sweep_later(self) -> None:
-        self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        def due() -> None:
+            self._timers.discard(timer)
+            call()
+
+        timer = asyncio.get_running_loop().call_later(seconds, due)
+        self._timers.add(timer)
 
     def _sweep(self) -> None:
         jobs = self._counter.state.jobs.values()
@@ -101,7 +147,7 @@ class Spool:
         before = self._counter.clock.wall_ms() / 1000 - UNNAMED_SECONDS
         self._thread.submit(self.blobs.sweep, blobs, before)
         self._thread.submit(self._stdin.sweep, stdin, before)
-        self._sweep_later()
+        self._later(SWEEP_SECONDS, self._sweep)
 
 
 class Stdin:
@@ -143,6 +189,11 @@ class Stdin:
         room = os.statvfs(self._folder)
         if room.f_bavail * room.f_frsize - new < self._keep_free:
             raise DiskFull(f"the disk of {self._folder} is nearly full", hint="free some space there", path=path)
+
+    def end(self, name: bytes) -> tuple[int, bool]:
+        """As much as is here is all."""
+        path = self._path(name)
+        return self.put(name, path.stat().st_size if path.exists() else 0, b"", is_end=True)
 
     def drop(self, name: bytes) -> None:
         path = self._path(name)

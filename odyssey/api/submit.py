@@ -6,11 +6,14 @@ Promises: the same client id gives the same jobs, before and after restarts; the
 Never: believes what a spec says of its user or its origin.
 """
 
+import os
+import stat
 from collections.abc import Iterable, Sequence
 
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
+from odyssey.api.matching import ANY, HEAD, arch_name, platform_of
 from odyssey.api.ports import Counter
 from odyssey.api.spool import Spool
 from odyssey.api.why import Reasons
@@ -45,7 +48,9 @@ class Submitting:
         return self._answer(first, jobs)
 
     def _stamped(self, spec: JobSpec, python: str) -> JobSpec:
-        want = self._with_python(spec.want, python) if python else spec.want
+        want = matched(spec)
+        if python:
+            want = self._with_python(want, python)
         return replace(spec, user=self._counter.owner, origin=self._counter.me, want=want)
 
     def _with_python(self, want: Want, version: str) -> Want:
@@ -76,6 +81,31 @@ class Submitting:
     def _answer(self, first: JobId, jobs: int) -> v.Submitted:
         known = (self._counter.state.jobs.get(JobId(number)) for number in range(first, first + jobs))
         return v.Submitted(first, jobs, sum(job.spec.count for job in known if job is not None))
+
+
+def matched(spec: JobSpec) -> Want:
+    """A program that lies in a folder of this machine says for which machines it is; a name alone says nothing."""
+    want = spec.want
+    os_name, arch = (text.lower() for text in (want.os, want.arch))
+    if not os_name and not arch and spec.argv and b"/" in spec.argv[0]:
+        found = platform_of(head_of(os.path.join(spec.cwd, spec.argv[0])))
+        os_name, arch = found if found is not None else ("", "")
+    os_name, arch = ("" if text == ANY else text for text in (os_name, arch_name(arch)))
+    return want if (os_name, arch) == (want.os, want.arch) else replace(want, os=os_name, arch=arch)
+
+
+def head_of(path: bytes) -> bytes:
+    """Empty: it is no file that can be read here; whoever starts it will say so."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(file, HEAD) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
 
 
 def check(specs: Sequence[JobSpec]) -> None:

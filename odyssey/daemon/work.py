@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from odyssey.api.matching import arch_name
 from odyssey.clock import Clock
 from odyssey.commands import Facts
 from odyssey.config import Config
@@ -144,4 +145,4 @@ def facts() -> Facts:
     """Of this machine, before its owner takes anything away."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Facts(Resources(1000 * cpus, memory), os=platform.system().lower(), arch=platform.machine())
+    return Facts(Resources(1000 * cpus, memory), os=platform.system().lower(), arch=arch_name(platform.machine()))

@@ -12,6 +12,7 @@ import pytest
 
 from odyssey import errors
 from odyssey.api import requests as r
+from odyssey.api import spool
 from odyssey.api import views as v
 from odyssey.api.client import Client
 from odyssey.api.operations import BY_NAME
@@ -235,6 +236,33 @@ def test_a_standard_input_comes_in_pieces_once(tmp_path: Path) -> None:
     assert (spool / name.hex()).read_bytes() == b"abcde"
     assert (spool / f"{name.hex()}.end").exists()
     assert counter.grown[-1] == (name, 5, True)
+
+
+def test_a_writer_that_goes_for_good_has_written_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "ABANDONED_SECONDS", 0.0)
+    name = bytes(range(16))
+
+    async def walk(counter: FakeCounter, client: Client) -> None:
+        with Client(tmp_path / "s") as writer:
+            await blocking(lambda: writer.call(r.PutStdin(name, 0, b"half")))
+            assert counter.grown[-1] == (name, 4, False)
+        await until(lambda: counter.grown[-1] == (name, 4, True))
+
+    walked(tmp_path, walk)
+
+
+def test_a_writer_that_did_not_come_back_over_a_restart_has_written_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "ABANDONED_SECONDS", 0.05)
+    name = bytes(range(16))
+    counter = FakeCounter(tmp_path)
+    counter.submit(stdin=name)
+
+    async def walk(counter: FakeCounter, client: Client) -> None:
+        await until(lambda: (name, 0, True) in counter.grown)
+
+    walked(tmp_path, walk, counter)
 
 
 # -- looking on --------------------------------------------------------------------------------------------------------
