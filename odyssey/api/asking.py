@@ -166,6 +166,13 @@ def _number(text: str, option: str, most: int, least: int = 0) -> int:
     return signed
 
 
+def _name(text: str) -> Parts:
+    """One that could be told from a number, a task and `last` wherever a job is named."""
+    if text.isdigit() or text == "last" or "/" in text:
+        raise UsageError(f"--name {echo(text)} means another job already", hint="use a name with a letter, without a /")
+    return {"name": text}
+
+
 def _retry_on(words: Sequence[str]) -> Parts:
     split = tuple(part for word in words for part in word.split(","))
     for word in split:
@@ -193,7 +200,7 @@ def _names(field: str) -> Callable[[Sequence[str]], Parts]:
 
 
 _READ: Final[dict[str, Callable[[Any], Parts]]] = {
-    "name": lambda text: {"name": text},
+    "name": _name,
     "tag": _tags,
     "cpus": lambda text: {"cpu_milli": parse_cpus(text, option="--cpus")},
     "mem": lambda text: {"memory": parse_size(text, option="--mem"), "memory_is_limit": True},

@@ -208,7 +208,10 @@ class Attached:
             raise BrokenPipeError from error
         if error.errno == errno.EIO:
             return 128 + signal.SIGHUP
-        raise error
+        what = (error.strerror or "cannot be written").lower()
+        hint = f"job {self._job} goes on; see: odyssey attach {self._job}"
+        self._output.error(OdysseyError(f"its output cannot be written: {what}", hint=hint))
+        return OUR_FAULT
 
     # ---- the end -----------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
     map -- convert {} {.}.png ::: *.jpg        map 'gzip -k {} && echo {#}' < names        map -n 2 -- cmp ::: a b c d
 
-A template of several words is not touched by a shell: what an item holds stays in its word. One word with blanks is
-handed to `sh -c`, with every item quoted; without any template each item is itself such a command.
+A template of several words is not touched by a shell: what an item holds stays in its word. One word with blanks, or
+with other signs of the shell, is handed to `sh -c` with every item quoted; without any template each item is itself
+such a command.
 
 Promises: where the grammar is parallel's, the words are the ones parallel's shell would make; what it has and this has
 not (`{%}`, perl) is refused, not passed on as text.
@@ -85,6 +86,7 @@ class Place(NamedTuple):
 
 Part = str | Place
 _PLACE: Final = re.compile(r"\{(?:(-?[1-9][0-9]*)?(\.|//|/\.|/)?|(#))\}")
+_SHELL: Final = re.compile(r"[\s|&;<>()$`*?]")  # what only a shell understands
 _FOREIGN: Final = re.compile(r"\{%\}|\{=.*=\}")
 _NUMBER: Final = Place(0, "#")
 _EVERYTHING: Final = Place(0, "")
@@ -111,7 +113,7 @@ class Template(NamedTuple):
 def template(words: Sequence[str]) -> Template:
     if not words:
         return Template(((_EVERYTHING,),), by_shell=True, quoted=False)
-    by_shell = len(words) == 1 and re.search(r"\s", words[0]) is not None
+    by_shell = len(words) == 1 and _SHELL.search(words[0]) is not None
     parsed = [tuple(_parts(word)) for word in words]
     if not any(isinstance(part, Place) for parts in parsed for part in parts):
         if by_shell:

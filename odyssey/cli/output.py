@@ -12,7 +12,7 @@ Never: asks the daemon, or decides what is worth saying.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from odyssey.errors import OdysseyError, lines, one_line
@@ -101,6 +101,14 @@ class Output:
             for row in rows:
                 self._put(self.out, "\t".join(_cell(cell, "") for cell in row) + "\n")
             return
+        for line in self._aligned(columns, [list(row) for row in rows]):
+            self._put(self.out, line + "\n")
+
+    def screen(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+        """A table on a terminal, drawn over the one before."""
+        self._draw_over(self.out, list(self._aligned(columns, rows)))
+
+    def _aligned(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
         shown = [place for place, column in enumerate(columns) if not column.is_wide]
         last = shown[-1]
         cells = [[_short(_cell(row[place], "-"), place == last) for place in shown] for row in rows]
@@ -108,7 +116,7 @@ class Output:
         widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
         for number, row in enumerate([titles, *cells]):
             padded = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            self._put(self.out, self._dressed(padded[: self.out.width], row, is_head=number == 0) + "\n")
+            yield self._dressed(padded[: self.out.width], row, is_head=number == 0)
 
     def _dressed(self, line: str, row: Sequence[str], *, is_head: bool) -> str:
         if not self.has_colour:
@@ -147,11 +155,15 @@ class Output:
         """Several lines at the end of a terminal, drawn over those of the last time; the last time they stay."""
         if self.is_quiet or not self.err.is_terminal:
             return
-        shown = [one_line(line)[: max(1, self.err.width - 1)] for line in lines]
+        self._draw_over(self.err, [one_line(line)[: max(1, self.err.width - 1)] for line in lines])
+        if is_last:
+            self._block = 0
+
+    def _draw_over(self, stream: Stream, lines: Sequence[str]) -> None:
         up = f"\x1b[{self._block}F" if self._block else ""
-        text = up + "".join(f"\x1b[K{line}\n" for line in shown)
-        self._block = 0 if is_last else len(shown)
-        self.err.write(text.encode("utf-8", "backslashreplace"))
+        text = up + "".join(f"\x1b[K{line}\n" for line in lines) + "\x1b[J" * (len(lines) < self._block)
+        self._block = len(lines)
+        stream.write(text.encode("utf-8", "backslashreplace"))
 
     def clear(self) -> None:
         if self._drawn:

@@ -10,7 +10,8 @@ from typing import Final
 
 import click
 
-from odyssey.api.requests import History, Jobs
+from odyssey.api.documents import document
+from odyssey.api.requests import History, Jobs, Watch
 from odyssey.api.views import JOB_STATES, JobPage, JobView
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
@@ -35,13 +36,15 @@ COLUMNS: Final = (
     Column("REASON"),
 )
 PAGE: Final = 1000
+SCREEN: Final = 20  # jobs that are drawn over and over
 
 
 @command("ps")
 @click.option("--state", metavar="STATE", help=f"only {', '.join(JOB_STATES)}; or all")
 @click.option("--limit", metavar="N", default="1000", help="at most so many, the newest (1000)")
+@click.option("--watch", is_flag=True, help="go on, with what changes (with --json: a document a line)")
 @click.argument("refs", nargs=-1, metavar="[ID]...")
-def ps_command(desk: Desk, state: str | None, limit: str, refs: tuple[str, ...]) -> None:
+def ps_command(desk: Desk, state: str | None, limit: str, watch: bool, refs: tuple[str, ...]) -> None:
     """What waits and runs, and what ended in the last hour; newest first.
 
     In a pipe: tab-separated, without a head, in the order id, name, user, state, tasks, node, tries, exit, submitted,
@@ -49,6 +52,9 @@ def ps_command(desk: Desk, state: str | None, limit: str, refs: tuple[str, ...])
     """
     everything, states = state == "all", _states(state)
     most = parse_count(limit, option="--limit", least=1)
+    if watch:
+        _watched(desk, states, most, refs)
+        return
     jobs: list[JobView] = []
     below = 0
     while True:
@@ -78,6 +84,26 @@ def history_command(desk: Desk, state: str | None, name: str, limit: str) -> Non
         if not below or len(jobs) >= most:
             break
     _shown(desk, jobs, page)
+
+
+def _watched(desk: Desk, states: tuple[str, ...], most: int, refs: tuple[str, ...]) -> None:
+    """All of it again on a terminal or as JSON; elsewhere a line for each job that has changed."""
+    if refs:
+        raise UsageError("--watch shows all jobs", hint="for one of them: odyssey attach ID, or odyssey logs -f ID")
+    known: dict[int, JobView] = {}
+    for picture in desk.stream(Watch(states, most)):
+        if picture.is_first:
+            known.clear()
+        known |= {job.id: job for job in picture.jobs}
+        for gone in picture.gone:
+            known.pop(gone, None)
+        jobs = [known[number] for number in sorted(known, reverse=True)]
+        if desk.output.as_json:
+            desk.output.json(document(tuple(jobs)))
+        elif desk.output.out.is_terminal:
+            desk.output.screen(COLUMNS, [row(desk, job) for job in jobs[:SCREEN]])
+        else:
+            desk.output.table(COLUMNS, [row(desk, job) for job in picture.jobs])
 
 
 def _states(state: str | None) -> tuple[str, ...]:

@@ -39,8 +39,6 @@ def sentences(view: StatusView) -> Iterator[str]:
     yield _health(view, machines)
     jobs = names({state: view.jobs.get(state, 0) for state in ("running", "waiting", "failed", "done")})
     yield f"Jobs: {jobs}." if jobs else "No jobs."
-    if view.is_embedded:
-        yield "Only this machine's programs can reach it: odyssey up opens it."
     yield from view.notes
 
 

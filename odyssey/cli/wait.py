@@ -6,6 +6,8 @@ Never: shows their output.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from odyssey.api.requests import Jobs
@@ -25,10 +27,18 @@ def wait_command(desk: Desk, refs: tuple[str, ...], everything: bool) -> int:
     if everything == bool(refs):
         raise UsageError("wait for which jobs?", hint="odyssey wait ID..., or odyssey wait --all")
     if everything:
-        refs = tuple(str(job.id) for job in desk.ask(Jobs(("waiting", "running"))).jobs)
+        refs = tuple(_unfinished(desk))
     ended: list[JobView] = list(desk.daemon().wait(*refs)) if refs else []
     if not as_json(desk, tuple(ended)):
         for job in ended:
             if job.state != "done":
                 desk.output.say(f"job {job.id} {job.state}{f': {job.reason}' if job.reason else ''}")
     return next((status for job in sorted(ended, key=lambda job: job.id) if (status := exit_status(job))), 0)
+
+
+def _unfinished(desk: Desk) -> Iterator[str]:
+    below = None
+    while below != 0:
+        page = desk.ask(Jobs(("waiting", "running"), below=below or 0))
+        yield from (str(job.id) for job in page.jobs)
+        below = page.below

@@ -202,8 +202,7 @@ def test_a_pipe_that_is_closed_ends_the_job_and_us_as_in_a_pipeline() -> None:
 
 
 def test_main_ends_with_the_status_of_a_broken_pipe() -> None:
-    answers: dict[type[Request[Any]], Answer] = {**SUBMITTED, Follow: [out(b"y\n"), over()], Cancel: BrokenPipeError()}
-    assert type_in("run", "-n", "yes", answers=answers | {Follow: BrokenPipeError()}).status == 141
+    assert type_in("attach", "42", answers={Job: BrokenPipeError()}).status == 141
 
 
 def test_a_terminal_that_is_gone_leaves_the_job_alone() -> None:
@@ -211,6 +210,17 @@ def test_a_terminal_that_is_gone_leaves_the_job_alone() -> None:
     rig.out.fails = OSError(errno.EIO, "input/output error")
     assert rig.stay(began(), out(b"y\n"), over()) == 129
     assert not rig.is_cancelled
+
+
+def test_a_full_disk_under_our_output_leaves_the_job_alone() -> None:
+    rig = Rig()
+    rig.out.fails = OSError(errno.ENOSPC, "No space left on device")
+    assert rig.stay(began(), out(b"y\n"), over()) == 125
+    assert not rig.is_cancelled
+    assert rig.err.lines == [
+        "error: its output cannot be written: no space left on device",
+        "hint: job 42 goes on; see: odyssey attach 42",
+    ]
 
 
 # ---- signals ---------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from odyssey.api.requests import (
     Share,
     Status,
     Wait,
+    Watch,
     Where,
 )
 from odyssey.api.views import (
@@ -42,6 +43,7 @@ from odyssey.api.views import (
     JobPage,
     NodeList,
     Output,
+    Picture,
     QueueView,
     Quorum,
     ReasonView,
@@ -102,6 +104,22 @@ def test_ps_asks_for_what_was_typed() -> None:
     assert asked == Jobs(("failed", "done"), ("fit",), limit=7)
     (asked,) = type_in("ps", "--state", "all", answers={Jobs: JobPage(())}).asked
     assert asked == Jobs(everything=True)
+
+
+def test_ps_goes_on_with_what_changes() -> None:
+    pictures = [
+        Picture(True, (a_job(41), a_job(42, "waiting")), (), None, None),
+        Picture(False, (a_job(42, "running"),), (41,), None, None),
+    ]
+    answers = {Watch: pictures}
+    lines = type_in("ps", "--watch", "--json", answers=answers).out.lines
+    shown = [[(job["id"], job["state"]) for job in json.loads(line)] for line in lines]
+    assert shown == [[(42, "waiting"), (41, "done")], [(42, "running")]]
+    lines = type_in("ps", "--watch", answers=answers).out.lines
+    assert [line.split("\t")[::3][:2] for line in lines] == [["41", "done"], ["42", "waiting"], ["42", "running"]]
+    drawn = type_in("ps", "--watch", answers=answers, terminal=True, environment={"NO_COLOR": "1"}).out.text
+    first, again = drawn.split("\x1b[3F")
+    assert (first.count("\n"), again.count("\n"), again.endswith("\x1b[J")) == (3, 2, True)
 
 
 def a_try(code: int, node: str = "nova", outcome: str = "exited") -> TryView:
@@ -257,7 +275,6 @@ def a_status(**fields: Any) -> StatusView:
                 "anna's mesh   1 machine   4 cores",
                 "This machine is alone: jobs wait while it is off, and none is lost.",
                 "Jobs: 2 running, 3 done.",
-                "Only this machine's programs can reach it: odyssey up opens it.",
                 "On battery.",
             ],
         ),

@@ -98,6 +98,8 @@ def test_the_words_are_those_of_gnu_parallel(typed: str) -> None:
     [
         (("echo", "{}"), ("echo", "$(id) `id`; id")),
         (("echo {}",), ("sh", "-c", "echo '$(id) `id`; id'")),
+        (("cat<{}",), ("sh", "-c", "cat<'$(id) `id`; id'")),
+        (("$HOME/x",), ("sh", "-c", "$HOME/x '$(id) `id`; id'")),
         (("echo",), ("echo", "$(id) `id`; id")),
         ((), ("sh", "-c", "$(id) `id`; id")),  # without a template the items are the commands
         (("echo", "", "{}"), ("echo", "", "$(id) `id`; id")),
