@@ -270,13 +270,33 @@ def _short_enough(path: Path) -> Path:
     return path
 
 
-def known_socket(home: Home, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Where its daemon says that the door is; None: none ever said so. Only what this user wrote is believed."""
+class Door(NamedTuple):
+    """What a daemon says of itself in its home."""
+
+    socket: Path
+    is_embedded: bool = False  # it was started by the way, and speaks here only
+
+
+def write_door(home: Home, door: Door) -> None:
+    kind = b"embedded" if door.is_embedded else b"open"
+    write_whole(home.door, os.fsencode(door.socket) + b"\n" + kind + b"\n")
+
+
+def known_door(home: Home, environment: Mapping[str, str] = os.environ) -> Door | None:
+    """Where its daemon says that the door is; None: none ever said so, or it has ended in order."""
     named = environment.get("ODYSSEY_SOCKET", "")
-    if named:
-        return _short_enough(Path(named))
     try:
-        text = home.door.read_bytes()
+        lines = home.door.read_bytes().split(b"\n")
     except OSError:
+        lines = []
+    is_embedded = lines[1:2] == [b"embedded"]
+    if named:
+        return Door(_short_enough(Path(named)), is_embedded)
+    if not lines or not lines[0].startswith(b"/"):
         return None
-    return Path(os.fsdecode(text.rstrip(b"\n"))) if text.startswith(b"/") else None
+    return Door(Path(os.fsdecode(lines[0])), is_embedded)
+
+
+def known_socket(home: Home, environment: Mapping[str, str] = os.environ) -> Path | None:
+    door = known_door(home, environment)
+    return None if door is None else door.socket

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import select
+import signal
 import socket
 import sys
 import time
@@ -30,7 +31,7 @@ from odyssey.errors import (
     Unreachable,
     UsageError,
 )
-from odyssey.paths import Home, find_home, known_socket, prepare
+from odyssey.paths import Home, find_home, known_door, known_socket, prepare
 
 PATIENCE_S: Final = 60.0  # a long log on a slow disk is looked through before a daemon serves
 FOUNDED: Final = "started a mesh of one on this machine (odyssey up opens it to others)"
@@ -90,12 +91,15 @@ def ensure_running(
     environment: Mapping[str, str] = os.environ,
     patience_s: float = PATIENCE_S,
 ) -> Running:
+    """One that was started by the way gives way to one that is not; what runs goes on."""
     home = home or find_home(environment)
-    if (found := running(home, environment)) is not None:
+    if (found := running(home, environment)) is not None and not _must_give_way(home, is_embedded, environment):
         return Running(found)
     prepare(home)
     deadline = time.monotonic() + patience_s
     with _turn(home, deadline):
+        if _must_give_way(home, is_embedded, environment):
+            end(home)
         while (found := running(home, environment)) is None:
             is_first = not home.mesh.exists()
             answer = _started(home, is_embedded, wishes, environment, deadline)
@@ -108,6 +112,20 @@ def ensure_running(
                 raise _silent(home)
             time.sleep(_STEP_S)  # it has only just begun, and will open its door
         return Running(found)
+
+
+def _must_give_way(home: Home, is_embedded: bool, environment: Mapping[str, str]) -> bool:
+    door = known_door(home, environment)
+    return door is not None and door.is_embedded and not is_embedded
+
+
+def end(home: Home) -> bool:
+    """The daemon of this home, in order, without a word through its door. True: it has let go of its home."""
+    if wait_until_gone(home, 0):
+        return True
+    with suppress(OSError, ValueError):
+        os.kill(int(home.daemon_lock.read_bytes()), signal.SIGTERM)
+    return wait_until_gone(home)
 
 
 @contextmanager
@@ -197,11 +215,12 @@ def wait_until_gone(home: Home, patience_s: float = 30.0) -> bool:
     except FileNotFoundError:
         return True
     try:
-        while time.monotonic() < deadline:
+        while True:
             with suppress(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return True
+            if time.monotonic() >= deadline:
+                return False
             time.sleep(_STEP_S)
-        return False
     finally:
         os.close(file)

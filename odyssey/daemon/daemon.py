@@ -146,7 +146,7 @@ class Daemon:
             _log.warning("this machine is not a member of its mesh yet")
 
     async def _open_door(self) -> None:
-        self._gate = Gate(self._home)
+        self._gate = Gate(self._home, self._options.is_embedded)
         await self._door.listen(self._gate.listener)
 
     def _look_around(self) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from odyssey.errors import CallersError, OdysseyError
-from odyssey.paths import Home, socket_path, write_whole
+from odyssey.paths import Door, Home, socket_path, write_door
 from odyssey.starting import answers
 
 BACKLOG: Final = 128
@@ -30,9 +30,9 @@ class Taken(CallersError):
 
 
 class Gate:
-    def __init__(self, home: Home, environment: Mapping[str, str] = os.environ) -> None:
-        self._home, self._environment = home, environment
-        self.path, self.listener, self._inode = _opened(home, environment)
+    def __init__(self, home: Home, is_embedded: bool, environment: Mapping[str, str] = os.environ) -> None:
+        self._home, self._is_embedded, self._environment = home, is_embedded, environment
+        self.path, self.listener, self._inode = _opened(home, is_embedded, environment)
 
     def is_there(self) -> bool:
         return _inode(self.path) == self._inode
@@ -40,7 +40,7 @@ class Gate:
     def open_again(self) -> bool:
         """Where there is a place. Who listens closes the old listener."""
         try:
-            self.path, self.listener, self._inode = _opened(self._home, self._environment)
+            self.path, self.listener, self._inode = _opened(self._home, self._is_embedded, self._environment)
         except (OSError, OdysseyError):
             return False
         return True
@@ -54,7 +54,9 @@ class Gate:
             self._home.door.unlink()
 
 
-def _opened(home: Home, environment: Mapping[str, str]) -> tuple[Path, socket.socket, tuple[int, int] | None]:
+def _opened(
+    home: Home, is_embedded: bool, environment: Mapping[str, str]
+) -> tuple[Path, socket.socket, tuple[int, int] | None]:
     path = socket_path(home, environment)
     _clear(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -66,7 +68,7 @@ def _opened(home: Home, environment: Mapping[str, str]) -> tuple[Path, socket.so
             os.umask(before)
         listener.listen(BACKLOG)
         listener.setblocking(False)
-        write_whole(home.door, os.fsencode(path) + b"\n")
+        write_door(home, Door(path, is_embedded))
     except BaseException:
         listener.close()
         raise

@@ -97,7 +97,9 @@ def test_a_rule_that_cannot_be_kept_is_not_followed(desk: Desk, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
+    desk.owner.share("50%", None, None, None, None)
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StoreError, match="full"):
         desk.owner.pause(0)
-    assert not desk.owner.now.pause
+    desk.owner.look()
+    assert (desk.owner.now.pause, desk.owner.now.total.cpu_milli) == ("", 4000)

@@ -15,6 +15,7 @@ from tests.mutants import (
     lease,
     lives,
     members,
+    process,
     raft_log,
     raft_members,
     recovery,
@@ -43,4 +44,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *typing.MUTANTS,
     *salvage.MUTANTS,
     *counter.MUTANTS,
+    *process.MUTANTS,
 )

@@ -52,8 +52,8 @@ class Place:
 
     # -- daemons -------------------------------------------------------------------------------------------------------
 
-    def start(self) -> Running:
-        return starting.ensure_running(environment=self.environment)
+    def start(self, is_embedded: bool = True) -> Running:
+        return starting.ensure_running(is_embedded=is_embedded, environment=self.environment)
 
     @property
     def daemon(self) -> int | None:

@@ -50,8 +50,8 @@ def test_after_a_kill_the_next_one_starts_on_the_same_mesh(place: Place) -> None
     mesh = place.home.mesh.read_bytes()
     place.kill()
     assert before.exists()  # nobody was there to take it away
-    assert not starting.answers(before)
-    assert place.start() == Running(before, is_new=True)
+    assert place.start().socket == before  # by whoever was quicker: the hands start it again too
+    assert starting.answers(before)
     assert place.home.mesh.read_bytes() == mesh
 
 
@@ -110,6 +110,22 @@ def test_the_socket_opens_again_when_its_directory_is_gone(place: Place, tmp_pat
     shutil.rmtree(runtime)
     found = wait_for(lambda: starting.running(place.home, place.environment))
     assert found != socket
+
+
+def test_a_socket_at_which_another_daemon_answers_is_left_alone(place: Place, tmp_path: Path) -> None:
+    socket = place.start().socket
+    other = Place(tmp_path / "other")
+    command = ("-m", "odyssey.daemon", "--home", str(other.home.path), "--foreground")
+    other.environment["ODYSSEY_SOCKET"] = str(socket)
+    found = other.python(*command)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert f"error: another daemon answers at {socket}" in found.stderr
+    assert starting.answers(socket)
+    socket_of_nobody = tmp_path / "file"
+    socket_of_nobody.touch()
+    other.environment["ODYSSEY_SOCKET"] = str(socket_of_nobody)
+    assert "is no socket" in other.python(*command).stderr
+    assert socket_of_nobody.exists()
 
 
 # -- what a person has to mend -----------------------------------------------------------------------------------------

@@ -95,6 +95,19 @@ def test_an_end_at_once_ends_what_runs_and_it_runs_again_with_the_next_daemon(de
     assert len(starts(log)) == 2
 
 
+def test_one_that_was_started_by_the_way_gives_way_to_one_that_is_to_stay(desk: Desk, tmp_path: Path) -> None:
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    job = desk.submit(GATED, log, gate)
+    wait_for(lambda: starts(log))
+    assert desk.client.call(r.Status()).is_embedded
+    assert desk.place.start(is_embedded=False).is_new
+    assert not desk.client.call(r.Status()).is_embedded
+    assert not desk.place.start(is_embedded=False).is_new
+    assert not desk.place.start().is_new
+    gate.touch()
+    assert desk.follow(job)[1].tries == 1
+
+
 def test_nothing_stays_when_nothing_runs(desk: Desk) -> None:
     desk.follow(desk.submit("true"))
     desk.down()
