@@ -213,6 +213,7 @@ class _Visitor(asyncio.Protocol):
             else:
                 view = await handler(request)  # type: ignore[misc]
                 self._send(Reply(ask.number, wire.encode(view)))
+                self._flush()  # somebody waits for just this
         except asyncio.CancelledError:
             self._send(Done(ask.number))
             raise
@@ -231,6 +232,7 @@ class _Visitor(asyncio.Protocol):
                     await asyncio.sleep(0)  # others have their turn, however much there is
                 await self._room.wait()
         self._send(Done(number))
+        self._flush()
 
     def _send(self, frame: Frame) -> None:
         if self._closed:
@@ -248,6 +250,8 @@ class _Visitor(asyncio.Protocol):
 
     def _flush(self) -> None:
         """What is said in one turn of the loop goes out as one: each piece by itself would wake the visitor."""
+        if not self._unsent:
+            return
         data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
         self._unsent.clear()
         self._unsent_bytes = 0
@@ -256,8 +260,7 @@ class _Visitor(asyncio.Protocol):
 
     def _refuse_all(self, error: OdysseyError) -> None:
         self._send(refusal(0, error))
-        if self._unsent:
-            self._flush()
+        self._flush()
         self._closed = True
         self._transport.close()
 
