@@ -79,6 +79,10 @@ class InstantHands:
         self._reports[one.attempt] = Report(one.attempt, one.task, How.EXITED)
         self._loop.call_soon(self.ended)
 
+    def follow(self, one: Listed, spec: JobSpec) -> None:
+        """What it would follow has ended."""
+        self.start(one, spec)
+
     def forget(self, attempt: AttemptId) -> None:
         self._here.pop(attempt, None)
         self._reports.pop(attempt, None)

@@ -54,6 +54,11 @@ class Hands(Protocol):
 
     def start(self, one: Listed, spec: JobSpec) -> None: ...
 
+    def follow(self, one: Listed, spec: JobSpec) -> None:
+        """Start it, by itself, in the place of the first one with the same needs that ends; within the lease. It is
+        here until then, as one that has not started, and can still be started, refused or killed."""
+        ...
+
     def refuse(self, one: Listed) -> None:
         """Never start it; if it was not started before, report it as rejected."""
         ...
@@ -244,9 +249,17 @@ class Agent:
     def allow(self, total: Resources, paused: bool) -> None:
         """What the owner of this machine gives from now on."""
         if (total, paused) != (self._total, self._paused):
+            if not self._total.fits(total):
+                self._refuse_followers()
             self._total, self._paused = total, paused
             self._act()
             self._beat_soon()
+
+    def _refuse_followers(self) -> None:
+        """The room that they would take over is no more."""
+        for attempt, one in self._hands.here().items():
+            if not one.started and not one.ended:
+                self._hands.refuse(Listed(attempt, one.task))
 
     def set_alone(self, alone: bool, told: Callable[[], None] = _nothing) -> None:
         """Whether it is alone in its mesh; `told` is called once the hands know what follows."""
@@ -340,15 +353,28 @@ class Agent:
             self._hands.refuse(one)
 
     def _start(self, wanted: Sequence[Listed], here: Mapping[AttemptId, Here]) -> None:
-        """What came for a slot first, then the backlog in order, as long as the next one fits."""
+        """What came for a slot first, then the backlog in order, as long as the next one fits; and what comes then may
+        follow what runs, as long as it needs the same as something there: its room is known to be enough."""
         self._ask({job_of(one.task) for one in wanted} | {job_of(one.task) for one in here.values()})
         left = self._room(here)
+        if left is None:
+            return
+        needs = {self._specs[job_of(one.task)].want.need for one in here.values() if one.started and not one.ended}
+        is_full = False
         for one in sorted(wanted, key=lambda one: not one.slot):
             spec = self._specs.get(job_of(one.task))
-            if left is None or spec is None or not spec.want.need.fits(left):
+            if spec is None:
                 return
-            left = left - spec.want.need
-            self._hands.start(one, spec)
+            need = spec.want.need
+            if not is_full and need.fits(left):
+                left = left - need
+                needs.add(need)
+                self._hands.start(one, spec)
+            elif need in needs:
+                is_full = True
+                self._hands.follow(one, spec)
+            else:
+                return
 
     def _room(self, here: Mapping[AttemptId, Here]) -> Resources | None:
         """None: what runs here is not known yet, after a restart of this daemon."""

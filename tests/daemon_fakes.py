@@ -146,6 +146,11 @@ class Hands:
             self._bodies[one.attempt] = Here(one.task, ended=True)
             self._reports[one.attempt] = Report(one.attempt, one.task, Outcome.LOST)
 
+    def follow(self, one: Listed, spec: JobSpec) -> None:
+        if one.attempt not in self._journal and one.attempt not in self._bodies:
+            self.told.append(("follow", one.attempt))
+            self._bodies[one.attempt] = Here(one.task, started=False)
+
     def refuse(self, one: Listed) -> None:
         if one.attempt not in self._journal:
             self.told.append(("refuse", one.attempt))

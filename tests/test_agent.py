@@ -356,6 +356,34 @@ def test_only_what_has_room_starts_and_nothing_overtakes_what_does_not_fit() -> 
     assert desk.hands.did("start") == [101, 102, 103]
 
 
+def test_who_needs_the_same_as_what_runs_may_follow_it() -> None:
+    desk = served(specs=[a_spec(cpus=3), a_spec(cpus=2)], cpus=4)
+    desk.duty(listed(101, 1), listed(102, 1), listed(103, 1), listed(104, 2))
+    desk.wait(2 * ACT_MS)
+    assert desk.hands.did("start") == [101]
+    assert desk.hands.did("follow") == [102, 103]
+    desk.hands.end(101)
+    desk.agent.ended()
+    assert desk.hands.did("start") == [101, 102]  # if the hands have not come to it by themselves
+
+
+def test_what_is_told_to_follow_is_not_overtaken() -> None:
+    desk = served(specs=[a_spec(cpus=3), a_spec(cpus=1)], cpus=4)
+    desk.duty(listed(101, 1), listed(102, 1), listed(103, 2))
+    desk.wait(2 * ACT_MS)
+    assert desk.hands.did("start") == [101]
+    assert desk.hands.did("follow") == [102]
+
+
+def test_where_less_is_given_nobody_follows() -> None:
+    desk = served(specs=[a_spec(cpus=1)], cpus=2)
+    desk.duty(listed(101), listed(102), listed(103))
+    desk.wait(2 * ACT_MS)
+    desk.agent.allow(Resources(cpu_milli=1000, memory=1 << 40), paused=False)
+    assert desk.hands.did("follow") == [103]
+    assert desk.hands.did("refuse") == [103]
+
+
 def test_slots_go_before_the_backlog_and_the_backlog_keeps_its_order() -> None:
     desk = served(specs=[a_spec(cpus=2)], cpus=4)
     desk.duty(listed(101, slot=False), listed(102, slot=False), listed(103))

@@ -135,15 +135,25 @@ class SupervisorHands:
         self._send(frames.Lease(until_ms, self._number))
 
     def start(self, one: Listed, spec: JobSpec) -> None:
+        known = self._all.get(one.attempt)
+        if known is None or not known.started:
+            self._begin(one, spec, follows=False)
+
+    def follow(self, one: Listed, spec: JobSpec) -> None:
+        if one.attempt not in self._all:
+            self._begin(one, spec, follows=True)
+
+    def _begin(self, one: Listed, spec: JobSpec, follows: bool) -> None:
         now = self._clock.boottime_ms()
-        if one.attempt in self._all or self._telling is not None or now >= (self._until_ms or 0):
+        if self._socket is None or self._telling is not None or now >= (self._until_ms or 0):
             return
         launch = self._launcher(one, spec)
         if isinstance(launch, Trouble):
             self._send(frames.Refuse(one.attempt, one.task, launch.outcome, launch.why.encode()))
             return
-        self._all[one.attempt] = _One(one.task, True, now)
-        self._send(frames.Start(one.attempt, one.task, launch.room, launch.timeout_ms, launch.memory, launch.order))
+        self._all[one.attempt] = _One(one.task, not follows, now)
+        kind = frames.Follow if follows else frames.Start
+        self._send(kind(one.attempt, one.task, launch.room, launch.timeout_ms, launch.memory, launch.order))
 
     def refuse(self, one: Listed) -> None:
         self._send(frames.Refuse(one.attempt, one.task, Outcome.REJECTED))

@@ -266,9 +266,27 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     agent(
         "what does not fit is overtaken",
-        "            if left is None or spec is None or not spec.want.need.fits(left):\n                return\n",
-        "            if left is None or spec is None or not spec.want.need.fits(left):\n                continue\n",
+        "            else:\n                return\n\n",
+        "\n",
         "only_what_has_room_starts_and_nothing_overtakes_what_does_not_fit",
+    ),
+    agent(
+        "follows what needs something else",
+        "            elif need in needs:\n",
+        "            elif needs:\n",
+        "who_needs_the_same_as_what_runs_may_follow_it",
+    ),
+    agent(
+        "starts beside those that follow",
+        "            if not is_full and need.fits(left):\n",
+        "            if need.fits(left):\n",
+        "what_is_told_to_follow_is_not_overtaken",
+    ),
+    agent(
+        "followers go on where less is given",
+        "            if not self._total.fits(total):\n",
+        "            if False:\n",
+        "where_less_is_given_nobody_follows",
     ),
     agent(
         "the backlog goes before slots",

@@ -19,6 +19,7 @@ from odyssey.mesh.generation import Generation
 from odyssey.mesh.lease import FREEZE_MS
 from odyssey.messages import Here, Listed
 from odyssey.model import Outcome
+from odyssey.resources import Resources
 from odyssey.scheduler.retry import mixed
 from odyssey.spec import JobSpec
 from tests.sim.checks import Violation
@@ -86,6 +87,7 @@ class _Body:
     run: Running
     overlap: bool
     left: float  # seconds that it still has to run
+    need: Resources | None = None
     since: float | None = None  # it runs since then; None: it stands still
     frozen_at_ms: int | None = None
     ran: float = 0.0
@@ -107,6 +109,7 @@ class SimHands:
     generation: Callable[[], Generation]
     bodies: dict[AttemptId, _Body] = field(default_factory=dict)
     journal: set[AttemptId] = field(default_factory=set)
+    followers: dict[AttemptId, tuple[Listed, JobSpec]] = field(default_factory=dict)
     until_ms: int = 0
     asleep: bool = False
     dead: bool = False
@@ -115,7 +118,8 @@ class SimHands:
     # -- the port ------------------------------------------------------------------------------------------------------
 
     def here(self) -> Mapping[AttemptId, Here]:
-        return {attempt: self._shown(body) for attempt, body in self.bodies.items()}
+        waiting = {attempt: Here(one.task, started=False) for attempt, (one, _) in self.followers.items()}
+        return waiting | {attempt: self._shown(body) for attempt, body in self.bodies.items()}
 
     def _shown(self, body: _Body) -> Here:
         ran = body.ran if body.since is None else body.ran + (self.loop.time() - body.since)
@@ -138,12 +142,28 @@ class SimHands:
             return
         if self.clocks.boottime_ms() >= self.until_ms or self.dead:
             return
+        self.followers.pop(one.attempt, None)
         self.journal.add(one.attempt)
         self.witness.starts += 1
-        body = self.bodies[one.attempt] = _Body(one, self._run(one), spec.overlap, script(one.task).run_ms / 1000)
+        run_s = script(one.task).run_ms / 1000
+        body = self.bodies[one.attempt] = _Body(one, self._run(one), spec.overlap, run_s, need=spec.want.need)
         self._go_on(body)
 
+    def follow(self, one: Listed, spec: JobSpec) -> None:
+        if one.attempt in self.journal:
+            self._tell_forgotten(one)
+        elif not self.dead:
+            self.followers.setdefault(one.attempt, (one, spec))
+
+    def _follow(self, need: Resources) -> None:
+        """The room of one that has ended goes to the next."""
+        for one, spec in self.followers.values():
+            if spec.want.need == need:
+                self.start(one, spec)
+                return
+
     def refuse(self, one: Listed) -> None:
+        self.followers.pop(one.attempt, None)
         if one.attempt in self.journal:
             self._tell_forgotten(one)
             return
@@ -163,6 +183,9 @@ class SimHands:
         self._end_soon(attempt, POLITE_MS, Outcome.SIGNALLED, 15)
 
     def kill(self, attempt: AttemptId) -> None:
+        if attempt in self.followers:
+            self.refuse(self.followers[attempt][0])
+            return
         self._end_soon(attempt, KILL_MS, Outcome.EVICTED, 0)
 
     def freeze(self, attempt: AttemptId) -> None:
@@ -177,6 +200,7 @@ class SimHands:
         if body is None or body.frozen_at_ms is None or self.clocks.boottime_ms() >= self.until_ms:
             return
         body.frozen_at_ms = None
+        body.run = self._run(body.one)  # it is this generation that lets it run now
         self._go_on(body)
 
     def forget(self, attempt: AttemptId) -> None:
@@ -252,4 +276,6 @@ class SimHands:
         body.frozen_at_ms = None
         run_ms = round(body.ran * 1000)
         body.report = Report(body.one.attempt, body.one.task, outcome, code, run_ms=run_ms, cpu_ms=run_ms)
+        if body.need is not None:
+            self._follow(body.need)
         self.on_end()

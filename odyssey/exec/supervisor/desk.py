@@ -44,6 +44,7 @@ from odyssey.exec.supervisor.frames import (
 from odyssey.exec.supervisor.orders import Done
 from odyssey.exec.supervisor.spans import Spans
 
+AHEAD: Final = 8  # attempts that wait in the socket of a runner
 POLITE_MS: Final = 10_000  # between asking an attempt to end and making it end
 
 
@@ -53,6 +54,8 @@ class Crew(Protocol):
     def queue(self, slot: int, attempt: int, order: bytes) -> None: ...
 
     def take_back(self, slot: int) -> list[int]: ...
+
+    def hear(self, slot: int) -> tuple[Done, bytes] | None: ...
 
     def began_ms(self, slot: int, attempt: int) -> int | None:
         """None: its runner has not come to it yet."""
@@ -99,11 +102,15 @@ class Desk:
         self.attempts: dict[int, Attempt] = {}
         self.ended: dict[int, Ended] = {}
         self.past = Spans()
+        self.forgotten = Spans()  # since it was written down
         self.until_ms = 0
         self.records: list[Message] = []
         self.answers: list[Message] = []
         self.notes: list[tuple[int, bytes]] = []  # on ends that no runner has told
         self._starts: list[Attempt] = []
+        self._queues: list[Attempt] = []  # to wait behind what runs in their slot
+        self._ahead: dict[int, deque[Attempt]] = {}  # by slot: who waits there
+        self._slots: dict[int, dict[int, None]] = {}  # by room: in which slots such run
         self._lines: dict[int, deque[Attempt]] = {}  # by room: who follows whom
         self._dues: list[tuple[int, int]] = []  # (when, attempt): a time limit, or the end of patience
         self.wall_ms = wall_ms
@@ -132,7 +139,7 @@ class Desk:
             case Stop(attempt):
                 self._stop(attempt, CANCELLED, now_ms)
             case Kill(attempt):
-                self._kill(attempt, EVICTED)
+                self._kill(attempt, EVICTED, now_ms)
             case Freeze(attempt):
                 self._freeze(attempt, now_ms)
             case Thaw(attempt):
@@ -155,6 +162,7 @@ class Desk:
         if isinstance(start, Follow):
             self.attempts[attempt] = one
             self._lines.setdefault(start.room, deque()).append(one)
+            self._fill_some(start.room, now_ms)
         elif now_ms < self.until_ms:
             self.attempts[attempt] = one
             self._intend(one)
@@ -196,16 +204,25 @@ class Desk:
         return True
 
     def _take_back(self, slot: int) -> None:
-        """What waits there stands in line again, first."""
-        for attempt in reversed(self._crew.take_back(slot)):
-            one = self.attempts[attempt]
-            one.slot, one.is_ahead = -1, False
-            self._lines.setdefault(one.start.room, deque()).appendleft(one)
+        """What waits there and has not begun stands in line again, first."""
+        ahead = self._ahead.get(slot)
+        if not ahead:
+            return
+        unsent = [one for one in self._queues if one.slot == slot]
+        self._queues = [one for one in self._queues if one.slot != slot]
+        back = {*self._crew.take_back(slot), *(one.start.attempt for one in unsent)}
+        for one in reversed([one for one in ahead if one.start.attempt in back]):
+            ahead.remove(one)
+            self._stand_in_line(one)
+
+    def _stand_in_line(self, one: Attempt) -> None:
+        one.slot, one.is_ahead = -1, False
+        self._lines.setdefault(one.start.room, deque()).appendleft(one)
 
     def _forget(self, attempt: int) -> None:
         if self.ended.pop(attempt, None) is not None:
             self.past.add(attempt)
-            self.records.append(Forget(attempt))
+            self.forgotten.add(attempt)
 
     # -- beginning -----------------------------------------------------------------------------------------------------
 
@@ -217,6 +234,13 @@ class Desk:
                 self._reject(one, "this machine's disk takes no note of what it starts")
             else:
                 self._begin(one, now_ms)
+        queues, self._queues = self._queues, []
+        for one in queues:
+            if is_written:
+                self._crew.queue(one.slot, one.start.attempt, one.start.tail)
+            else:
+                self._ahead[one.slot].remove(one)
+                self._reject(one, "this machine's disk takes no note of what it starts")
 
     def _begin(self, one: Attempt, now_ms: int) -> None:
         start = one.start
@@ -225,16 +249,18 @@ class Desk:
         except OSError as error:
             self._reject(one, f"this machine can start no process now: {error.strerror or error}")
             return
-        one.began_ms = now_ms
-        self._watch(one, now_ms)
+        self._has_begun(one, now_ms)
+
+    def _has_begun(self, one: Attempt, now_ms: int) -> None:
+        one.began_ms, one.is_ahead = now_ms, False
+        self._slots.setdefault(one.start.room, {})[one.slot] = None
+        if one.start.timeout_ms:
+            heappush(self._dues, (now_ms + one.start.timeout_ms, one.start.attempt))
+        self._fill(one.slot, one.start.room, now_ms)
 
     def _reject(self, one: Attempt, why: str) -> None:
         start = one.start
         self._end(Ended(start.attempt, start.task, REJECTED, 0, self.wall_ms, self.wall_ms, 0, 0, 0, 0, why.encode()))
-
-    def _watch(self, one: Attempt, now_ms: int) -> None:
-        if one.start.timeout_ms:
-            heappush(self._dues, (now_ms + one.start.timeout_ms, one.start.attempt))
 
     # -- the lease -----------------------------------------------------------------------------------------------------
 
@@ -245,19 +271,25 @@ class Desk:
     def _check_lease(self, now_ms: int) -> None:
         if now_ms < self.until_ms:
             return
-        for attempt, one in self.attempts.items():
-            if one.is_ahead:
-                self._take_back(one.slot)
-            if one.runs:
+        for _ in range(2):  # what is found to have begun behind another is frozen too
+            for attempt in list(self.attempts):
                 self._freeze(attempt, now_ms)
 
     def _freeze(self, attempt: int, now_ms: int) -> None:
         one = self.attempts.get(attempt)
-        if one is not None and one.runs and one.frozen_at_ms == UNKNOWN_MS and not one.is_killed:
-            self._take_back(one.slot)
+        if one is None or not one.runs or one.frozen_at_ms != UNKNOWN_MS or one.is_killed:
+            return
+        if self._still_runs(one, now_ms):
             self._crew.freeze(one.slot)
             one.frozen_at_ms = now_ms
             self.answers.append(Frozen(attempt, now_ms))
+
+    def _still_runs(self, one: Attempt, now_ms: int) -> bool:
+        """Before force is used on its slot: the next one must not begin there, and may have begun already."""
+        self._take_back(one.slot)
+        while (told := self._crew.hear(one.slot)) is not None:
+            self.done(*told, now_ms)
+        return one.start.attempt in self.attempts
 
     def _thaw(self, attempt: int, now_ms: int) -> None:
         one = self.attempts.get(attempt)
@@ -285,16 +317,18 @@ class Desk:
             if self._withdraw(one):
                 self._end(Ended(attempt, one.start.task, REJECTED, 0, self.wall_ms, self.wall_ms, 0, 0, 0, 0))
             return
+        if not self._still_runs(one, now_ms):
+            return
         one.verdict = verdict
         if one.frozen_at_ms != UNKNOWN_MS and now_ms >= self.until_ms:
-            self._kill(attempt, verdict)  # it may not run, so it cannot end by itself
+            self._kill(attempt, verdict, now_ms)  # it may not run, so it cannot end by itself
             return
         if one.frozen_at_ms != UNKNOWN_MS:
             self._wake(one, now_ms)
         self._crew.term(one.slot)
         heappush(self._dues, (now_ms + POLITE_MS, attempt))
 
-    def _kill(self, attempt: int, verdict: int) -> None:
+    def _kill(self, attempt: int, verdict: int, now_ms: int) -> None:
         one = self.attempts.get(attempt)
         if one is None or one.is_killed:
             return
@@ -302,16 +336,15 @@ class Desk:
             if self._withdraw(one):
                 self._end(Ended(attempt, one.start.task, REJECTED, 0, self.wall_ms, self.wall_ms, 0, 0, 0, 0))
             return
+        if not self._still_runs(one, now_ms):
+            return
         one.is_killed = True
         one.verdict = verdict if one.verdict == EXITED else one.verdict
-        self._take_back(one.slot)
         self._crew.kill(one.slot)
 
     def done(self, done: Done, note: bytes, now_ms: int) -> None:
         """A runner says that it ended."""
         one = self.attempts[done.attempt]
-        if one.is_ahead:  # it began when the one before it ended, and was so short that we hear both now
-            one.is_ahead = False
         stood = one.stood_ms + (0 if one.frozen_at_ms == UNKNOWN_MS else now_ms - one.frozen_at_ms)
         outcome = done.outcome
         if one.verdict != EXITED and outcome != OOM and (outcome != EXITED or done.code):
@@ -321,17 +354,18 @@ class Desk:
         self._end(Ended(done.attempt, one.start.task, outcome, done.code, *times, *rest, note), is_noted=True)
         self._follow(one, now_ms)
 
-    def gone(self, ran: int | None, not_begun: Iterable[int], oom: bool, leaked: bool, now_ms: int) -> None:
+    def gone(self, slot: int, ran: int | None, not_begun: Iterable[int], oom: bool, leaked: bool, now_ms: int) -> None:
         """A runner has been waited for."""
-        waiting = [self.attempts[attempt] for attempt in not_begun]
-        for one in reversed(waiting):
-            one.slot = -1
-            if one.is_ahead:
-                one.is_ahead = False
-                self._lines.setdefault(one.start.room, deque()).appendleft(one)
-            else:
+        for one in reversed(self._ahead.pop(slot, ())):
+            if one.start.attempt != ran:
+                self._stand_in_line(one)
+        self._queues = [one for one in self._queues if one.slot != slot]
+        for attempt in not_begun:
+            one = self.attempts[attempt]
+            if one.slot == slot:  # it was the first thing this runner was to do
                 self._reject(one, "the process that was to run it died")
                 self._follow(one, now_ms)
+                break
         if ran is None:
             return
         one = self.attempts[ran]
@@ -354,13 +388,48 @@ class Desk:
     # -- who follows ---------------------------------------------------------------------------------------------------
 
     def _follow(self, before: Attempt, now_ms: int) -> None:
-        """Its room goes to the next in line; what waited in its socket has begun already."""
-        line = self._lines.get(before.start.room)
+        """Its room goes to the next: to who waits in its slot, and has begun already, or to the first in line."""
+        ahead = self._ahead.get(before.slot)
+        if ahead:
+            one = ahead.popleft()
+            self.answers.append(Began(one.start.attempt))
+            self._has_begun(one, now_ms)
+            return
+        self._slots[before.start.room].pop(before.slot, None)
+        line = self._lines.get(before.start.room) or self._taken_from_others(before.start.room)
+        if line and now_ms < self.until_ms:
+            one = line.popleft()
+            self._intend(one)
+            self.answers.append(Began(one.start.attempt))
+
+    def _taken_from_others(self, room: int) -> "deque[Attempt] | None":
+        """Nobody waits behind one that runs long while there is room elsewhere."""
+        for slot in self._slots[room]:
+            if self._ahead.get(slot):
+                self._take_back(slot)
+                if self._lines.get(room):
+                    break
+        return self._lines.get(room)
+
+    def _fill_some(self, room: int, now_ms: int) -> None:
+        """Somebody new stands in line."""
+        for slot in self._slots.get(room, ()):
+            if len(self._ahead.get(slot, ())) < AHEAD:
+                self._fill(slot, room, now_ms)
+                return
+
+    def _fill(self, slot: int, room: int, now_ms: int) -> None:
+        """So that its runner finds the next one without waiting for us."""
+        line = self._lines.get(room)
         if not line or now_ms >= self.until_ms:
             return
-        one = line.popleft()
-        self._intend(one)
-        self.answers.append(Began(one.start.attempt))
+        ahead = self._ahead.setdefault(slot, deque())
+        while line and len(ahead) < AHEAD:
+            one = line.popleft()
+            one.slot, one.is_ahead = slot, True
+            ahead.append(one)
+            self._queues.append(one)
+            self.records.append(Held(one.start.attempt, one.start.task, 1, 0, 0))
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -373,7 +442,7 @@ class Desk:
             if one is None or not one.runs:
                 continue
             if one.verdict != EXITED:
-                self._kill(attempt, one.verdict)
+                self._kill(attempt, one.verdict, now_ms)
             elif one.frozen_at_ms == UNKNOWN_MS:
                 self._check_time(one, now_ms)
         return self._dues[0][0] if self._dues else None
@@ -387,6 +456,12 @@ class Desk:
             heappush(self._dues, (now_ms + left, attempt))
         else:
             self._stop(attempt, TIMEOUT, now_ms)
+
+    @property
+    def is_provided(self) -> bool:
+        """Every runner that works has enough before it for a moment."""
+        slots = [slot for slots in self._slots.values() for slot in slots]
+        return bool(slots) and all(len(self._ahead.get(slot, ())) >= AHEAD // 2 for slot in slots)
 
     @property
     def runs_any(self) -> bool:

@@ -10,7 +10,7 @@ Never: waits for the disk. Grows without bound: it is written anew when most of 
 import os
 from typing import Final, NamedTuple
 
-from odyssey.exec.supervisor.frames import Ended, Forget, Garbled, Held, Message, Past, Splitter, packed
+from odyssey.exec.supervisor.frames import Ended, Garbled, Held, Past, Splitter, packed
 from odyssey.exec.supervisor.spans import Spans
 
 MAGIC: Final = b"odyssey-hands-1\n"
@@ -43,8 +43,9 @@ class Journal:
         self.rewrite(told)
         return told
 
-    def add(self, message: Message) -> None:
-        self._lines.append(packed(message))
+    def add(self, line: bytes) -> None:
+        """A packed frame."""
+        self._lines.append(line)
 
     def flush(self) -> bool:
         """False: the disk does not take it. What was added is kept for the next time."""
@@ -67,7 +68,7 @@ class Journal:
 
     def rewrite(self, told: Told) -> None:
         """So that it holds this and nothing else."""
-        parts = [self._head, *(packed(Past(*span)) for span in ((0, told.past.floor), *told.past.spans()))]
+        parts = [self._head, *(packed(Past(*span)) for span in told.past.all())]
         parts += [packed(Held(attempt, task, 1, 0, 0)) for attempt, task in told.running.items()]
         parts += [packed(one) for one in told.ended.values()]
         new = f"{self._path}.new"
@@ -91,11 +92,13 @@ def _replay(data: bytes, told: Told) -> None:
                 case Ended():
                     told.running.pop(one.attempt, None)
                     told.ended[one.attempt] = one
-                case Forget():
-                    told.ended.pop(one.attempt, None)
-                    told.past.add(one.attempt)
                 case Past():
-                    if one.stop > one.start:
-                        told.past.add(one.start, one.stop)
+                    told.past.add(one.start, one.stop)
+                    if one.stop - one.start > len(told.ended):
+                        for attempt in [attempt for attempt in told.ended if one.start <= attempt < one.stop]:
+                            del told.ended[attempt]
+                    else:
+                        for attempt in range(one.start, one.stop):
+                            told.ended.pop(attempt, None)
     except Garbled:
         pass  # what follows was never read by anybody

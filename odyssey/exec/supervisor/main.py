@@ -27,14 +27,16 @@ from odyssey.exec.supervisor import alone, frames, libc, slots, tree
 from odyssey.exec.supervisor.cgroups import Groups
 from odyssey.exec.supervisor.crew import Crew, Folders
 from odyssey.exec.supervisor.desk import Desk
-from odyssey.exec.supervisor.frames import Ended, Hello, Message, Splitter, packed
+from odyssey.exec.supervisor.frames import Ended, Hello, Message, Past, Splitter, packed
 from odyssey.exec.supervisor.journal import Journal, Told
 from odyssey.exec.supervisor.nurse import Nurse, start
 from odyssey.exec.supervisor.outlet import Outlet
+from odyssey.exec.supervisor.spans import Spans
 
 READY: Final = b"ready\n"
 OTHER: Final = b"other\n"  # another one serves this home
 _READ: Final = 256 << 10
+_NAP_S: Final = 0.002  # while runners have enough to do: what ends meanwhile is told at once
 _LATER_MS: Final = 10_000  # idle runners are sent away after so long
 _HOUR_MS: Final = 3_600_000
 _FOREVER: Final = 1 << 60
@@ -100,7 +102,7 @@ class Supervisor:
             lost = Ended(attempt, task, frames.LOST, 0, 0, now, 0, 0, 0, int(left), note)
             self._desk.ended[attempt] = lost
             self._desk.notes.append((attempt, note))
-            self._journal.add(lost)
+            self._journal.add(packed(lost))
         self._journal.flush()
 
     # -- the loop ------------------------------------------------------------------------------------------------------
@@ -120,6 +122,8 @@ class Supervisor:
                 if handler is not None:
                     handler()
             self._settle(boottime_ms())
+            if self._desk.is_provided:
+                time.sleep(_NAP_S)
 
     def _patience(self, due: int | None, now: int) -> int | None:
         """Milliseconds to wait. The alarm goes on in sleep; the wait of poll does not, so it is only the second."""
@@ -140,9 +144,12 @@ class Supervisor:
     def _settle(self, now: int) -> None:
         """The journal, then what begins, then what is told."""
         desk = self._desk
-        while desk.records:  # what could not begin has ended, which is written too
+        while desk.records or desk.forgotten:  # what could not begin has ended, which is written too
+            for first, stop in desk.forgotten.spans():
+                self._journal.add(packed(Past(first, stop)))
+            desk.forgotten = Spans()
             for record in desk.records:
-                self._journal.add(record)
+                self._journal.add(packed(record))
             desk.records.clear()
             desk.begin(now, self._journal.flush())
         for attempt, note in desk.notes:
@@ -199,7 +206,7 @@ class Supervisor:
             while (told := self._crew.hear(slot)) is not None:
                 self._desk.done(*told, boottime_ms())
         for gone in self._crew.bury():
-            self._desk.gone(gone.ran, gone.not_begun, gone.oom, gone.leaked, boottime_ms())
+            self._desk.gone(gone.slot, gone.ran, gone.not_begun, gone.oom, gone.leaked, boottime_ms())
         for end in ends - {hand.post.fileno() for hand in self._crew.hands.values()}:
             self._leave(end)
 

@@ -105,7 +105,7 @@ class Runner:
     def _carry_out(self, data: bytes) -> tuple[Done, bytes]:
         attempt, began, wall = attempt_in(data), _boottime_ms(), time.time_ns() // 1_000_000
         self._outlet.begin(attempt)
-        self._tell(attempt, 0, began)
+        self._tell(attempt, began)
         stdin: Feed | None = None
         try:
             order = self._reader.read(data)
@@ -116,20 +116,21 @@ class Runner:
             if stdin is not None:
                 stdin.close()
             self._outlet.end(UNKNOWN, note)
-            self._tell(0, 0, 0)
+            self._place.slots.clear(self._place.slot)
             return Done(attempt, fault.outcome, 0, 0, wall, 0, 0, 0, 0), note
-        self._tell(attempt, child, began)
         status, usage = self._attend(child, stdin)
+        if stdin is not None:
+            stdin.leave(self._poll)
         leaked = self._clear()
         self._drain()
         unread = UNKNOWN
         if stdin is not None:
             unread = stdin.unread()
-            stdin.close(self._poll)
+            stdin.close()
         note = b"the disk was full: a part of the output is lost" if self._outlet.is_disk_full else b""
         self._outlet.is_disk_full = False
         self._outlet.end(unread, note)
-        self._tell(0, 0, 0)
+        self._place.slots.clear(self._place.slot)
         for end in (self._place.pipes.out_write, self._place.pipes.err_write):
             os.set_blocking(end, True)  # a job may have changed it
         code = os.waitstatus_to_exitcode(status)
@@ -139,10 +140,10 @@ class Runner:
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         return Done(attempt, outcome, abs(code), wall, wall + ran, ran, cpu, peak, int(leaked)), note
 
-    def _tell(self, attempt: int, child: int, began_ms: int) -> None:
+    def _tell(self, attempt: int, began_ms: int) -> None:
         outlet = self._outlet
         self._page = Page(
-            attempt, child, began_ms, outlet.number, outlet.at[OUT], outlet.size[OUT],
+            attempt, began_ms, outlet.number, outlet.at[OUT], outlet.size[OUT],
             outlet.cut[OUT], outlet.at[ERR], outlet.size[ERR], outlet.cut[ERR], int(outlet.is_open),
         )  # fmt: skip
         self._place.slots.write(self._place.slot, self._page)
@@ -220,7 +221,7 @@ class Runner:
                     assert stdin is not None
                     stdin.feed()
             if busy:
-                self._tell(self._page.attempt, child, self._page.began_ms)
+                self._tell(self._page.attempt, self._page.began_ms)
 
     def _reap(self) -> "tuple[int, int, struct_rusage] | None":
         try:
@@ -240,10 +241,14 @@ class Runner:
 
     def _drain(self) -> None:
         """All that is left, when nobody writes any more."""
-        while self._take(OUT, self._place.pipes.out_read):
-            pass
-        while self._take(ERR, self._place.pipes.err_read):
-            pass
+        while ready := self._poll.poll(0):
+            for end, _ in ready:
+                if end == self._place.pipes.out_read:
+                    self._take(OUT, end)
+                elif end == self._place.pipes.err_read:
+                    self._take(ERR, end)
+                else:
+                    os.read(end, 4096)  # a wake for somebody who has been waited for
 
     # -- after it ------------------------------------------------------------------------------------------------------
 
@@ -369,9 +374,13 @@ class Feed:
         in_pipe = struct.unpack("i", fcntl.ioctl(self.read_end, termios.FIONREAD, b"\0\0\0\0"))[0]
         return os.fstat(self._file).st_size - self._fed + int(in_pipe)
 
-    def close(self, poll: "select.poll | None" = None) -> None:
-        if poll is not None and self._is_watched:
+    def leave(self, poll: "select.poll") -> None:
+        """Nobody reads it any more."""
+        if self._is_watched:
             poll.unregister(self._write_end)
+            self._is_watched = False
+
+    def close(self) -> None:
         self._shut()
         os.close(self.read_end)
         os.close(self._file)

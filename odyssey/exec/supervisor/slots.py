@@ -18,10 +18,10 @@ _SIZE: Final = 128  # of one page
 _HEAD: Final = 4096
 _TRIES: Final = 1000
 _LIFE: Final = struct.Struct("<16sQ")
-_USED: Final = struct.Struct("<Q")
+_NUMBER: Final = struct.Struct("<Q")
 _TURN: Final = struct.Struct("<Q")
 _SERVER: Final = struct.Struct("<QQ")
-_PAGE: Final = struct.Struct("<QQqQQQQQQQQ")
+_PAGE: Final = struct.Struct("<QqQQQQQQQQ")
 
 
 class Server(NamedTuple):
@@ -33,7 +33,6 @@ class Server(NamedTuple):
 
 class Page(NamedTuple):
     attempt: int = 0  # 0: none
-    child: int = 0  # its first process, as the runner numbers it
     began_ms: int = 0
     segment: int = 0
     out_at: int = 0  # where its output begins in the segment
@@ -62,7 +61,7 @@ class Slots:
     @property
     def used(self) -> int:
         """All slots that ever had a runner are below this."""
-        used: int = _USED.unpack_from(self._memory, _LIFE.size)[0]
+        used: int = _NUMBER.unpack_from(self._memory, _LIFE.size)[0]
         return used
 
     def server(self, slot: int) -> Server:
@@ -70,7 +69,7 @@ class Slots:
 
     def serve(self, slot: int, server: Server) -> None:
         if slot >= self.used:
-            _USED.pack_into(self._memory, _LIFE.size, slot + 1)
+            _NUMBER.pack_into(self._memory, _LIFE.size, slot + 1)
         _SERVER.pack_into(self._memory, _HEAD + slot * _SIZE, *server)
 
     def read(self, slot: int) -> Page:
@@ -89,6 +88,11 @@ class Slots:
         _TURN.pack_into(self._memory, at, turn)
         _PAGE.pack_into(self._memory, at + _TURN.size, *page)
         _TURN.pack_into(self._memory, at, turn + 1)
+
+    def clear(self, slot: int) -> None:
+        """Nothing runs there."""
+        at = _HEAD + slot * _SIZE + _SERVER.size
+        _NUMBER.pack_into(self._memory, at + _TURN.size, 0)  # eight bytes are written as one
 
     def close(self) -> None:
         self._memory.close()

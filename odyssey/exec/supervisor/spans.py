@@ -38,5 +38,12 @@ class Spans:
             self.floor = stops[cut - 1]
             del starts[:cut], stops[:cut]
 
+    def __bool__(self) -> bool:
+        return bool(self._starts)
+
+    def all(self) -> list[tuple[int, int]]:
+        """With what was given up."""
+        return [(0, self.floor), *self.spans()] if self.floor else self.spans()
+
     def spans(self) -> list[tuple[int, int]]:
         return list(zip(self._starts, self._stops, strict=True))
