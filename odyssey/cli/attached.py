@@ -38,10 +38,12 @@ from odyssey.resources import show_duration_rounded, show_size_rounded
 
 ASK_AFTER_SECONDS: Final = 30.0
 TAP_AFTER_SECONDS: Final = 30.0
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OUR_FAULT: Final = 125
 LOOK_SECONDS: Final = 0.25
 EXPLAIN_AFTER_SECONDS: Final = 1.5
 ETA_EVERY_SECONDS: Final = 10.0  # where there is no terminal to draw on
+OWN_FAILURES: Final = ("exited", "signalled", "timeout")
 OURS: Final = {124: "the time limit's", 125: "Odyssey's", 126: "cannot be run", 127: "not found"}
 
 
@@ -73,7 +75,7 @@ class Attached:
         self._signals: list[int] = []
         self._began = time.monotonic()
         self._explained = 0.0
-        self._is_started = False
+        self._is_started = self._has_moved = False
         self._refusals: dict[str, str] = {}  # what machines said that could not even start it
         self._stop_status: int | None = None  # what we end with after a cancel
         self._first_ended: int | None = None
@@ -114,10 +116,7 @@ class Attached:
             case Moved() if item.outcome == "not_here":
                 self._refusals[item.node] = item.reason
             case Moved():
-                lost = f" ({show_duration_rounded(item.run_ms)} lost)" if item.run_ms else ""
-                self._output.say(
-                    f"{item.reason}; job {self._job} starts again{lost}. Jobs that must never run twice: --once"
-                )
+                self._output.say(self._starts_again(item))
             case Ended():
                 self._last_end = item
             case Progress():
@@ -126,6 +125,17 @@ class Attached:
                     self._first_ended = progress.ended(item.tasks)
             case Over():
                 self._over = item.job
+
+    def _starts_again(self, moved: Moved) -> str:
+        """What is its own fault, or its machine's; of the latter, the first time, also what would keep it from that."""
+        is_array = self._progress is not None and self._progress.tasks.total > 1
+        task = f"task {self._job}/{moved.index}" if is_array else f"job {self._job}"
+        if moved.outcome in OWN_FAILURES:
+            return f"{task} failed ({moved.reason}) and is tried again"
+        lost = f" ({show_duration_rounded(moved.run_ms)} lost)" if moved.run_ms >= 1000 else ""
+        once = "" if self._has_moved else ". Jobs that must never run twice: --once"
+        self._has_moved = True
+        return f"{moved.reason}; {task} starts again{lost}{once}"
 
     def _draw(self) -> None:
         elapsed = time.monotonic() - self._began
@@ -153,7 +163,10 @@ class Attached:
             self._signals.append(number)
             self._feed.wake()
 
-        before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        ours = [
+            number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+        ]  # nohup, and `&` in scripts
+        before = {number: signal.signal(number, heard) for number in ours}
         try:
             yield
         finally:
@@ -193,6 +206,7 @@ class Attached:
     def _cancel(self, status: int) -> None:
         self._stop_status = status
         self._desk.ask(Cancel(str(self._job)))
+        self._output.progress(f"odyssey: job {self._job} is asked to end; Ctrl-C again does not wait for it")
 
     def _detach(self, status: int) -> int:
         if self._stdin is not None:
@@ -266,7 +280,8 @@ def last_words(job: JobView, end: Ended | None) -> Iterator[str]:
         told = ", ".join(f"{count} {word}" for word, count in parts if count)
         yield f"job {job.id}: {job.tasks.done} of {job.tasks.total} tasks done, {told}; see odyssey show {job.id}"
     elif not is_own and (end is None or end.outcome != "signalled"):
-        yield f"job {job.id} {job.state}: {job.reason or 'see odyssey show ' + str(job.id)}"
+        because = "" if job.reason == job.state else f": {job.reason or f'see odyssey show {job.id}'}"
+        yield f"job {job.id} {job.state}{because}"
 
 
 def _key_of_terminal() -> str:

@@ -65,7 +65,7 @@ def _whole(desk: Desk, ref: str) -> JobDetail:
 def _facts(desk: Desk, detail: JobDetail) -> list[tuple[str, str | None]]:
     job, spec = detail.job, detail.spec
     code = "" if job.exit_code is None else f", exit {job.exit_code}"
-    why = f": {job.reason}" if job.reason else ""
+    why = f": {job.reason}" if job.reason and job.reason not in (job.state, f"exit {job.exit_code}") else ""
     return [
         ("job", f"{job.id} {job.name}".rstrip()),
         ("state", f"{'held, ' if job.is_held else ''}{job.state}{code}{why}"),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import pty
 import signal
+import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -78,12 +82,14 @@ def test_the_streams_are_the_jobs_apart_and_byte_for_byte() -> None:
         ("failed", 124, ended("failed", None, "timeout"), ["odyssey: job 42 failed: time limit of 2s"]),
         ("failed", 125, ended("failed", None, "lost"), ["odyssey: job 42 failed: time limit of 2s"]),
         ("cancelled", 125, ended("cancelled", None, None), ["odyssey: job 42 cancelled: time limit of 2s"]),
+        ("skipped", 125, ended("skipped", None, None), ["odyssey: job 42 skipped"]),
     ],
 )
 def test_the_status_is_the_jobs_and_the_last_line_says_whose_it_is(
     state: str, status: int, end: Ended, said: list[str]
 ) -> None:
-    result = run(began(), end, over(state, status, reason="time limit of 2s"))
+    reason = "skipped" if state == "skipped" else "time limit of 2s"
+    result = run(began(), end, over(state, status, reason=reason))
     assert (result.status, result.err.lines) == (status, said)
 
 
@@ -101,9 +107,13 @@ def test_an_array_tells_how_many_failed() -> None:
 
 def test_a_move_and_a_cut_are_told() -> None:
     moved = Moved(0, 7, "nova", "lost", "nova vanished", 192_000)
-    result = run(began(), moved, began(attempt=8), Cut(0, 8, STDOUT, 3 << 30), ended(), over())
+    failed = Moved(0, 7, "nova", "exited", "exit 4", 7)
+    again = Moved(0, 7, "titan", "lost", "titan vanished", 300)
+    result = run(began(), moved, failed, again, began(attempt=8), Cut(0, 8, STDOUT, 3 << 30), ended(), over())
     assert result.err.lines == [
         "odyssey: nova vanished; job 42 starts again (3m12s lost). Jobs that must never run twice: --once",
+        "odyssey: job 42 failed (exit 4) and is tried again",
+        "odyssey: titan vanished; job 42 starts again",
         "odyssey: 3 GB of stdout are not kept: it is too long",
     ]
 
@@ -259,6 +269,49 @@ def test_hanging_up_is_detaching() -> None:
     rig = Rig(terminal=True)
     assert rig.stay(began(), rig.signalled(signal.SIGHUP), over()) == 129
     assert not rig.is_cancelled
+
+
+def test_what_is_ignored_stays_ignored_as_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        rig = Rig()
+
+        def hang_up() -> None:
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            os.kill(os.getpid(), signal.SIGHUP)
+
+        assert rig.stay(began(), hang_up, out(b"on\n"), over()) == 0
+        assert rig.out.data == b"on\n"
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("typed", "key"), [(b"d", "d"), (b"C", "c"), (b"\r", "\r"), (b"\x03", "d"), (b"\x04", "\x04")])
+def test_a_key_is_read_from_the_terminal_itself(typed: bytes, key: str) -> None:
+    program = (
+        "from odyssey.cli.attached import _key_of_terminal as key\n"
+        "import sys, termios\nbefore = termios.tcgetattr(0)\nprint('ready', flush=True)\nsaid = key()\n"
+        "print(repr(said), termios.tcgetattr(0) == before)"
+    )
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(sys.executable, [sys.executable, "-c", program])
+    try:
+        shown = b""
+        while b"ready\r\n" not in shown:
+            shown += os.read(terminal, 4096)
+        until = time.monotonic() + 20
+        while termios.tcgetattr(terminal)[3] & termios.ICANON:  # it listens when the terminal is raw
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        os.write(terminal, typed)
+        with suppress(OSError):  # the other side is gone
+            while data := os.read(terminal, 4096):
+                shown += data
+        assert shown.splitlines()[-1].decode() == f"{key!r} True"
+    finally:
+        os.close(terminal)
+        os.waitpid(process, 0)
 
 
 def test_who_has_waited_long_is_tapped_on_the_shoulder() -> None:
