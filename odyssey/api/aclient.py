@@ -105,22 +105,17 @@ class AsyncClient:
         return answer
 
     async def stream(self, request: r.Request[r.A]) -> AsyncGenerator[r.A, None]:
-        row = BY_REQUEST[type(request)]
-        line, number = await self._patiently(lambda: self._begin(row, request))
-        is_whole = False
-        try:
-            while (part := await line.answer(number, row)) is not None:
+        async with aclosing(self._parts(*await self._asked(request))) as parts:
+            async for part in parts:
                 yield part
-            is_whole = True
-        finally:
-            self._put_back(line, is_whole)
 
     async def follow(self, request: r.Follow) -> AsyncGenerator[v.AnyItem, None]:
         """To the job's end, over restarts of the daemon."""
         marks = Marks(request)
         while True:
+            asked = await self._asked(marks.request())  # here patience has an end
             try:
-                async with aclosing(self.stream(marks.request())) as parts:
+                async with aclosing(self._parts(*asked)) as parts:
                     async for told in parts:
                         for item in told.items:
                             if marks.note(item):
@@ -128,6 +123,20 @@ class AsyncClient:
             except Broken:
                 continue
             return
+
+    async def _asked(self, request: r.Request[Any]) -> tuple[_Line, int, Operation]:
+        row = BY_REQUEST[type(request)]
+        line, number = await self._patiently(lambda: self._begin(row, request))
+        return line, number, row
+
+    async def _parts(self, line: _Line, number: int, row: Operation) -> AsyncGenerator[Any, None]:
+        is_whole = False
+        try:
+            while (part := await line.answer(number, row)) is not None:
+                yield part
+            is_whole = True
+        finally:
+            self._put_back(line, is_whole)
 
     # -- connections ---------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from odyssey import errors, wire
 from odyssey.api import frames
@@ -114,6 +114,14 @@ class Connection:
         return taken
 
 
+class _Asked(NamedTuple):
+    """A question whose parts are to come."""
+
+    connection: Connection
+    number: int
+    row: Operation
+
+
 class Client:
     """`path` tells where the daemon's socket is each time it is asked: a daemon that starts may choose another.
     `patience` is for how many seconds one that was there and has gone is waited for."""
@@ -145,25 +153,32 @@ class Client:
     def stream(self, request: r.Request[r.A], until: float | None = None) -> Iterator[r.A]:
         """The parts as they come. It ends with `Broken` when the daemon goes; `follow` and `wait` come back. `until` is
         when it is too late for the next part, on the clock `time.monotonic`: a TimeoutError."""
+        yield from self._parts(self._asked(request), until)
+
+    def _asked(self, request: r.Request[r.A]) -> _Asked:
         row = BY_REQUEST[type(request)]
         connection, number = self._patiently(lambda: self._begin(row, request))
+        return _Asked(connection, number, row)
+
+    def _parts(self, asked: _Asked, until: float | None = None) -> Iterator[Any]:
         is_whole = False
         try:
-            while (part := connection.answer(number, row, until)) is not None:
+            while (part := asked.connection.answer(asked.number, asked.row, until)) is not None:
                 yield part
             is_whole = True
         finally:
             if is_whole and until is None:  # else it has a deadline of its own now
-                self._put_back(connection)
+                self._put_back(asked.connection)
             else:
-                connection.close()
+                asked.connection.close()
 
     def follow(self, request: r.Follow) -> Iterator[v.AnyItem]:
         """Everything that is told of a job, to its end, over restarts of the daemon."""
         marks = Marks(request)
         while True:
+            asked = self._asked(marks.request())  # here patience has an end
             try:
-                for told in self.stream(marks.request()):
+                for told in self._parts(asked):
                     for item in told.items:
                         if marks.note(item):
                             yield item
@@ -188,8 +203,9 @@ class Client:
         until = time.monotonic() + timeout if timeout is not None else None
         told: set[int] = set()
         while True:
+            asked = self._asked(r.Wait(refs))
             try:
-                for job in self.stream(r.Wait(refs), until):
+                for job in self._parts(asked, until):
                     if job.id not in told:
                         told.add(job.id)
                         yield job

@@ -315,3 +315,27 @@ def test_the_asyncio_client_says_at_once_that_there_is_no_daemon(tmp_path: Path)
                 await client.call(r.Status())
 
     asyncio.run(call())
+
+
+def test_a_daemon_that_stays_away_is_given_up(tmp_path: Path) -> None:
+    counter, path = FakeCounter(tmp_path), tmp_path / "s"
+    counter.submit()
+
+    async def away() -> None:
+        async with asyncio.timeout(20), AsyncClient(path, patience=0.1) as asynchronous:
+            with Client(path, patience=0.1) as client:
+                async with opened(counter, path):
+                    counter.assign(1)
+                    followings = client.follow(r.Follow("1")), client.wait("1")
+                    assert isinstance(await blocking(lambda: next(followings[0])), v.Began)
+                    waiting = asyncio.create_task(blocking(lambda: list(followings[1])))
+                    following = asynchronous.follow(r.Follow("1"))
+                    assert isinstance(await anext(following), v.Began)
+                with pytest.raises(errors.Unreachable):
+                    await blocking(lambda: list(followings[0]))
+                with pytest.raises(errors.Unreachable):
+                    await waiting
+                with pytest.raises(errors.Unreachable):
+                    await anext(following)
+
+    asyncio.run(away())
