@@ -141,6 +141,9 @@ class Jobs:
         return meant, request.only or own
 
     async def _change(self, meant: Meant, command: Command) -> v.Changed:
+        if meant.job not in self._counter.state.jobs:
+            hint = f"look at it with: odyssey show {meant.job}; to run it again, submit it anew"
+            raise UsageError(f"job {meant.job} ended long ago and cannot be changed any more", hint=hint)
         return v.Changed(meant.job, changed_tasks(await self._committing.carry_out(command), meant.job))
 
 

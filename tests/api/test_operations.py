@@ -346,6 +346,9 @@ def test_a_job_that_is_history_is_found_listed_and_told(tmp_path: Path) -> None:
         told = client.call(r.Explain("2"))
         assert told.reason is not None
         assert told.reason.text == "exit 1"
+        for change in (r.Retry("2"), r.Cancel("1"), r.Hold("3")):
+            with pytest.raises(errors.UsageError, match="ended long ago"):
+                client.call(change)
 
     asked(tmp_path, ask, prepare)
 
