@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from odyssey.api import views as v
 from odyssey.api.executor import CallFailed, MeshExecutor
 from odyssey.api.program import Client
 from odyssey.errors import InvalidSpec
-from tests.system.place import Place, wait_for
+from tests.system.place import ROOT, Place, wait_for
 
 
 @pytest.fixture
@@ -26,22 +27,14 @@ def client(place: Place) -> Iterator[Client]:
         yield client
 
 
-def test_the_example_of_the_manual_works(place: Place, tmp_path: Path) -> None:
+def test_the_example_of_the_readme_shows_what_it_says(place: Place, tmp_path: Path) -> None:
     """As a program of its own: it starts the daemon, as the command line does."""
+    (example,) = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     program = tmp_path / "program.py"
-    program.write_text(
-        "from odyssey import Client, MeshExecutor\n"
-        "def double(n):\n    print('working on', n)\n    return 2 * n\n"
-        "client = Client()\n"
-        "done = client.run(['sh', '-c', 'echo out; echo err >&2; exit 3'])\n"
-        "print(done.exit_code, done.stdout, done.stderr, done.job_id)\n"
-        "with MeshExecutor(cpus=1) as executor:\n"
-        "    print(list(executor.map(double, range(5))))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, str(program)], env=place.environment, capture_output=True, text=True, check=False
-    )
-    assert (done.stdout, done.stderr) == ("3 b'out\\n' b'err\\n' 1\n[0, 2, 4, 6, 8]\n", "")
+    program.write_text(example[0])
+    words = [sys.executable, str(program)]
+    done = subprocess.run(words, env=place.environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (example[1], "")
 
 
 def test_what_a_program_asks_of_a_job(client: Client, tmp_path: Path) -> None:
