@@ -47,7 +47,7 @@ from odyssey.scheduler.state import State
 AGE_MS: Final = 600_000
 LOSSES_MS: Final = 1_000
 SIGHTS_MS: Final = 500  # how often keepers are looked at where three or more vote; else with every tick
-LOOK_AGAIN_MS: Final = 5_000  # while a task waits for a faster machine that may overrun
+LOOK_AGAIN_MS: Final = 5_000  # while a task waits for a faster machine that may overrun, or for memory of others
 AT_ONCE: Final = 1_000  # tasks in one order: a log entry has its limits
 _NEVER: Final = 1 << 62
 
@@ -294,11 +294,20 @@ class Coordinator:
         made = plan(Snapshot(self._state, seen), self._board, self._policies)
         if made.more:
             self._dirty = True
-        if any(one.code is Code.FASTER_SOON for one in made.blocked):
+        codes = {one.code for one in made.blocked}
+        if Code.FASTER_SOON in codes or (Code.FULL in codes and self._is_memory_taken()):
             self._plan_again(LOOK_AGAIN_MS)
         for command in orders(made, self.fence):
             self._planning += 1
             self._replica.propose(command, self._planned)
+
+    def _is_memory_taken(self) -> bool:
+        """By programs of others, somewhere: that may end without a word on the log."""
+        for number, node in self._state.nodes.items():
+            free, use = self._seen.get(number, _UNHEARD).memory_free, self._state.uses.get(number)
+            if free is not None and free < node.total.memory - (use.memory if use is not None else 0):
+                return True
+        return False
 
     def _planned(self, outcome: Outcome) -> None:
         self._planning -= 1

@@ -68,6 +68,11 @@ class Home(NamedTuple):
         return self.path / "lease"
 
     @property
+    def programs(self) -> Path:
+        """The PATH of the owner, for jobs."""
+        return self.path / "programs"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

@@ -22,19 +22,19 @@ from odyssey.commands import (
     ReportAttempts,
     SubmitJobs,
 )
-from odyssey.coordinator import AGE_MS, AT_ONCE
+from odyssey.coordinator import AGE_MS, AT_ONCE, LOOK_AGAIN_MS
 from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, TaskId, task_id
 from odyssey.mesh.grants import DEAF_MS
 from odyssey.mesh.lease import GIVE_AWAY_MS
 from odyssey.mesh.letters import Outcome
 from odyssey.mesh.raft.types import Append, Heartbeat, Member
 from odyssey.mesh.replica import TICK_MS
-from odyssey.messages import Going, Holding, Keeping
+from odyssey.messages import Going, Holding, Keeping, Telemetry
 from odyssey.model import Cause, TaskState, Use
 from odyssey.model import Outcome as Ended
 from odyssey.scheduler.apply import TRANSITIONS
 from odyssey.scheduler.fairshare import DECAY_EVERY_MS
-from tests.builders import a_spec
+from tests.builders import GIB, a_spec
 from tests.coordinator_desk import Desk, Worker, again, at_work, busy, leading
 
 # -- when it may order -------------------------------------------------------------------------------------------------
@@ -94,6 +94,19 @@ def test_one_plan_is_under_way_at_a_time() -> None:
     desk.disk.let_go()
     desk.wait()
     assert all(desk.state_of(JobId(job)) is TaskState.ASSIGNED for job in (1, 2))
+
+
+def test_memory_that_others_have_taken_is_looked_at_again_when_they_may_have_gone() -> None:
+    """Nothing happens on the log when a browser is closed."""
+    desk = leading()
+    worker = desk.admit("1")
+    desk.beats(worker, telemetry=Telemetry(memory_free=GIB // 4))
+    desk.wait()
+    job = desk.submit()
+    desk.beating(10_000, worker, telemetry=Telemetry(memory_free=GIB // 4))
+    assert not worker.holds
+    desk.beating(LOOK_AGAIN_MS + 1_000, worker, telemetry=Telemetry(memory_free=4 * GIB))
+    assert worker.holds == [desk.attempt(job)]
 
 
 def test_a_plan_that_the_log_does_not_take_is_made_again_later_and_not_at_once() -> None:

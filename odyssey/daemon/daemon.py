@@ -31,8 +31,9 @@ from odyssey.daemon.life import Body, Life
 from odyssey.daemon.options import Options
 from odyssey.daemon.owner import LOOK_S, Owner, login
 from odyssey.daemon.tidying import Keep, Tidying
-from odyssey.daemon.work import Work, facts
+from odyssey.daemon.work import Work
 from odyssey.events import Event
+from odyssey.exec import probe
 from odyssey.ids import UserId
 from odyssey.manners import Allowed, Whose
 from odyssey.mesh import identity
@@ -85,12 +86,12 @@ class Daemon:
     def _put_together(self) -> None:
         storehouse, clock = self._storehouse(), SystemClock()
         home, options, system = self._home, self._options, RealSystem()
-        self._facts = facts()
-        self._health = Health(system, clock, self._facts.total.cpu_milli // 1000)
+        self._facts = probe.facts(home.path)
+        self._health = Health(system, clock, os.cpu_count() or 1)
         self._owner = Owner(
             home.policy, self._facts.total, clock, self._health.look_at_mains, self._whose, self._on_allowed
         )
-        self._work = Work(self._loop, home, clock, self._config, options.is_embedded, self._on_ended)
+        self._work = Work(self._loop, home, clock, self._config, options, self._on_ended)
         body = Body(
             clock=clock,
             entropy=SystemEntropy(),

@@ -21,6 +21,11 @@ class Options(NamedTuple):
     machine: str = ""
     mesh: str = ""
 
+    @property
+    def is_owners_word(self) -> bool:
+        """A person typed `odyssey up`."""
+        return not self.is_embedded and not self.foreground
+
 
 def read(words: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="odyssey.daemon", allow_abbrev=False, add_help=False)

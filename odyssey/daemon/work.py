@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import platform
 import pwd
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from odyssey.api.matching import arch_name
 from odyssey.clock import Clock
-from odyssey.commands import Facts
 from odyssey.config import Config
+from odyssey.daemon.options import Options
 from odyssey.errors import OdysseyError
 from odyssey.exec.hands import Places, SupervisorHands
 from odyssey.exec.launch import Launch, Launcher, Machine, Trouble
@@ -26,8 +25,7 @@ from odyssey.exec.outputs import Outputs
 from odyssey.ids import AttemptId
 from odyssey.mesh.blobs import Blobs, Words
 from odyssey.messages import Here, Listed
-from odyssey.paths import LONGEST_SOCKET, Home, socket_path
-from odyssey.resources import Resources
+from odyssey.paths import LONGEST_SOCKET, Home, socket_path, write_whole
 from odyssey.spec import JobSpec
 from odyssey.starting import command, handed_on
 
@@ -43,7 +41,7 @@ class Work:
         home: Home,
         clock: Clock,
         config: Config,
-        is_embedded: bool,
+        options: Options,
         on_end: Callable[[], None],
     ) -> None:
         self._loop, self._on_end = loop, on_end
@@ -57,12 +55,17 @@ class Work:
             log=home.logs / "hands",
             output_limit=config.number("output.limit"),
         )
-        again = ENV, *(f"{name}={value}" for name, value in handed_on(os.environ).items()), *command(home, is_embedded)
+        again = (
+            ENV,
+            *(f"{name}={value}" for name, value in handed_on(os.environ).items()),
+            *command(home, options.is_embedded),
+        )
         self.hands = SupervisorHands(
             loop, places, clock, self._launch, self._ended, self._in_trouble, tuple(map(os.fsencode, again))
         )
         self.outputs = Outputs(places.outputs, own / "slots", loop)
         self._words = Words(Blobs(home.blobs))
+        self._path = owners_path(home, os.environ.get("PATH", os.defpath), may_change=options.is_owners_word)
         self.call("")
 
     def call(self, machine: str) -> None:
@@ -71,7 +74,7 @@ class Work:
         self._launcher = Launcher(
             Machine(
                 machine,
-                os.fsencode(os.environ.get("PATH", os.defpath)),
+                self._path,
                 os.fsencode(user.pw_dir if user else os.environ.get("HOME", "/")),
                 os.fsencode(user.pw_name if user else os.environ.get("USER", "")),
                 os.fsencode(user.pw_shell if user else os.environ.get("SHELL", "/bin/sh")),
@@ -126,6 +129,22 @@ class Work:
         self.hands.stdin_grew(name, size, is_complete)
 
 
+def owners_path(home: Home, here: str, may_change: bool) -> bytes:
+    """Where the owner's programs are. Service managers and cron start a daemon with a bare PATH, so what was there when
+    a person started it is kept."""
+    try:
+        known = home.programs.read_bytes()
+    except OSError:
+        known = b""
+    if known and not may_change:
+        return known
+    path = os.fsencode(here)
+    if path != known:
+        with suppress(OSError):  # it is asked for again next time
+            write_whole(home.programs, path)
+    return path
+
+
 def _socket(home: Home, own: Path) -> Path:
     """Beside the journal, where nothing takes it away while jobs run; elsewhere only if no socket can be there."""
     path = own / "socket"
@@ -139,10 +158,3 @@ def _user() -> pwd.struct_passwd | None:
         return pwd.getpwuid(os.geteuid())
     except KeyError:
         return None
-
-
-def facts() -> Facts:
-    """Of this machine, before its owner takes anything away."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Facts(Resources(1000 * cpus, memory), os=platform.system().lower(), arch=arch_name(platform.machine()))

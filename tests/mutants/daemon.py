@@ -33,6 +33,12 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "one_plan_is_under_way_at_a_time",
     ),
     coordinator(
+        "memory that others have taken is never looked at again",
+        " or (Code.FULL in codes and self._is_memory_taken())",
+        "",
+        "memory_that_others_have_taken_is_looked_at_again_when_they_may_have_gone",
+    ),
+    coordinator(
         "a report settled before it is on the log",
         "dict.fromkeys((one.attempt for one in new), False)",
         "dict.fromkeys((one.attempt for one in new), True)",
