@@ -21,8 +21,8 @@ from tests.mutants import (
     recovery,
     replica,
     salvage,
+    shell,
     state,
-    typing,
 )
 from tests.mutants.table import Mutant
 
@@ -41,7 +41,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *driving.MUTANTS,
     *recovery.MUTANTS,
     *archiving.MUTANTS,
-    *typing.MUTANTS,
+    *shell.MUTANTS,
     *salvage.MUTANTS,
     *counter.MUTANTS,
     *process.MUTANTS,
