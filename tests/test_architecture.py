@@ -57,6 +57,7 @@ PURE = (
     "api/teller.py",
     "api/following.py",
     "api/asking.py",
+    "cli/ending.py",
     "cli/flow.py",
     "cli/halting.py",
     "cli/mapfiles.py",

@@ -8,10 +8,9 @@ Never: ends a job because of an error of its own.
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, Protocol
@@ -31,7 +30,9 @@ from odyssey.api.views import (
 )
 from odyssey.cli import progress
 from odyssey.cli.desk import Desk
+from odyssey.cli.ending import OUR_FAULT, exit_status, last_words, nowhere
 from odyssey.cli.feed import Feed
+from odyssey.cli.keys import key_of_terminal
 from odyssey.cli.stdin import Stdin
 from odyssey.errors import OdysseyError
 from odyssey.resources import show_duration_rounded, show_size_rounded
@@ -39,12 +40,10 @@ from odyssey.resources import show_duration_rounded, show_size_rounded
 ASK_AFTER_SECONDS: Final = 30.0
 TAP_AFTER_SECONDS: Final = 30.0
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-OUR_FAULT: Final = 125
 LOOK_SECONDS: Final = 0.25
 EXPLAIN_AFTER_SECONDS: Final = 1.5
 ETA_EVERY_SECONDS: Final = 10.0  # where there is no terminal to draw on
 OWN_FAILURES: Final = ("exited", "signalled", "timeout")
-OURS: Final = {124: "the time limit's", 125: "Odyssey's", 126: "cannot be run", 127: "not found"}
 
 
 class Listener(Protocol):
@@ -70,7 +69,7 @@ class Attached:
         self._desk, self._output, self._job = desk, desk.output, job
         self._stdin, self._listener = stdin, listener
         self._feed = Feed(desk.daemon(), Follow(str(job), is_grouped))
-        self._key = key or _key_of_terminal
+        self._key = key or key_of_terminal
         self._tells_eta, self._eta_told = tells_eta, 0.0
         self._signals: list[int] = []
         self._began = time.monotonic()
@@ -247,61 +246,3 @@ class Attached:
             self._output.tap(progress.closing(f"job {job.id} {job.name}".rstrip(), job.state, took, job.node))
         status = exit_status(job)
         return status if self._listener is None else self._listener.status(status)
-
-
-def exit_status(job: JobView) -> int:
-    if job.exit_status is not None:
-        return job.exit_status
-    return 0 if job.state == "done" else OUR_FAULT
-
-
-def nowhere(refusals: Mapping[str, str]) -> OdysseyError:
-    """No machine could start it: what each said, and what would help against the first."""
-    said = "; ".join(f"{node}: {reason}" for node, reason in refusals.items())
-    first = next(iter(refusals.values()))
-    hint = "odyssey explain last"
-    if "not found" in first:
-        hint = "install it there, or write its whole path"
-    elif "executed" in first:
-        hint = "chmod +x it, or name what runs it: odyssey run -- sh FILE"
-    return OdysseyError(f"no machine can run this: {said}", hint=hint)
-
-
-def last_words(job: JobView, end: Ended | None) -> Iterator[str]:
-    """Whose fault it was, when the status alone does not say it."""
-    if job.state in ("done", "waiting", "running"):
-        return
-    status = exit_status(job)
-    is_own = end is not None and end.outcome == "exited" and job.tasks.total == 1
-    if is_own and status in OURS:
-        yield f"{status} is the job's own exit status"
-    elif job.tasks.total > 1:
-        parts = (("failed", job.tasks.failed), ("cancelled", job.tasks.cancelled), ("skipped", job.tasks.skipped))
-        told = ", ".join(f"{count} {word}" for word, count in parts if count)
-        yield f"job {job.id}: {job.tasks.done} of {job.tasks.total} tasks done, {told}; see odyssey show {job.id}"
-    elif not is_own and (end is None or end.outcome != "signalled"):
-        because = "" if job.reason == job.state else f": {job.reason or f'see odyssey show {job.id}'}"
-        yield f"job {job.id} {job.state}{because}"
-
-
-def _key_of_terminal() -> str:
-    """One key: d, c, or anything else to go on. A second Ctrl-C, or a terminal that is gone, is d."""
-    import termios
-    import tty
-
-    try:
-        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
-    except OSError:
-        return "d"
-    try:
-        before = termios.tcgetattr(terminal)
-        tty.setraw(terminal)
-        try:
-            key = os.read(terminal, 1)
-        finally:
-            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
-    except (OSError, termios.error):
-        return "d"
-    finally:
-        os.close(terminal)
-    return "d" if key in (b"\x03", b"") else key.decode("ascii", "replace").lower()

@@ -18,9 +18,9 @@ import click
 from odyssey.api.requests import Cancel, Jobs
 from odyssey.api.views import JobView, Submitted
 from odyssey.cli import flow
-from odyssey.cli.attached import exit_status
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
+from odyssey.cli.ending import exit_status
 from odyssey.cli.submitting import hints, submit
 from odyssey.cli.telling import as_json, length, tasks, took_ms
 from odyssey.errors import UsageError, echo

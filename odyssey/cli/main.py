@@ -70,6 +70,7 @@ COMMANDS: Final = {
     "share": Row("Machine", "sharing", "what this machine gives, and when"),
     "pause": Row("Machine", "sharing", "give nothing for a while"),
     "resume": Row("Machine", "sharing", "give again"),
+    "policy": Row("Machine", "policy", "how the best machine is found"),
     "doctor": Row("Machine", "doctor", "what this machine can do, and what would help"),
     "completion": Row("Machine", "completion", "the script that completes words in your shell"),
 }

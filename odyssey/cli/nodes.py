@@ -1,4 +1,8 @@
-"""`odyssey nodes`: the machines of the mesh."""
+"""`odyssey nodes`: the machines of the mesh.
+
+Promises: what a machine has not told is left empty.
+Never: sorts or leaves out.
+"""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ import click
 
 from odyssey.api.requests import Jobs
 from odyssey.api.views import JobView
-from odyssey.cli.attached import exit_status
 from odyssey.cli.command import command, ref_argument
 from odyssey.cli.desk import Desk
+from odyssey.cli.ending import exit_status
 from odyssey.cli.telling import as_json
 from odyssey.errors import UsageError
 

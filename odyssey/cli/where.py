@@ -1,4 +1,8 @@
-"""`odyssey where`: on which machine each task of a job runs or ran, and how much of its output is kept there."""
+"""`odyssey where`: on which machine each task of a job runs or ran, and how much of its output is kept there.
+
+Promises: every task, page after page; sizes are exact where no person reads them.
+Never: says of a size that is not known that it is 0.
+"""
 
 from __future__ import annotations
 

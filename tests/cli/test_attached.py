@@ -289,7 +289,7 @@ def test_what_is_ignored_stays_ignored_as_under_nohup() -> None:
 @pytest.mark.parametrize(("typed", "key"), [(b"d", "d"), (b"C", "c"), (b"\r", "\r"), (b"\x03", "d"), (b"\x04", "\x04")])
 def test_a_key_is_read_from_the_terminal_itself(typed: bytes, key: str) -> None:
     program = (
-        "from odyssey.cli.attached import _key_of_terminal as key\n"
+        "from odyssey.cli.keys import key_of_terminal as key\n"
         "import sys, termios\nbefore = termios.tcgetattr(0)\nprint('ready', flush=True)\nsaid = key()\n"
         "print(repr(said), termios.tcgetattr(0) == before)"
     )

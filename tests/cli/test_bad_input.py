@@ -63,6 +63,8 @@ WRONG = [
     (["run", "--json", "x"], "stdout is the job's own", "add --detach"),
     (["map", "--json", "echo", ":::", "a"], "stdout is the job's own", "add --detach"),
     (["prio", "42", "top"], "top is not a priority", "-10 to 10"),
+    (["policy", "weighted"], "policy weighted is not understood", "odyssey policy use NAME"),
+    (["policy", "set", "speed"], "speed is no term and weight", "TERM=WEIGHT"),
     (["ps", "--state", "gone"], "--state gone is not known", "waiting"),
     (["ps", "--limit", "0"], "--limit 0 is less than 1", "--limit"),
     (["logs", "42", "--tail", "-1"], "--tail -1 is not a whole number", "--tail"),

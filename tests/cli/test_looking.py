@@ -20,6 +20,7 @@ from odyssey.api.requests import (
     Logs,
     Nodes,
     Pause,
+    Policy,
     Prio,
     Queue,
     Retry,
@@ -44,6 +45,7 @@ from odyssey.api.views import (
     NodeList,
     Output,
     Picture,
+    PolicyView,
     QueueView,
     Quorum,
     ReasonView,
@@ -326,6 +328,15 @@ def test_share_tells_the_rules_in_force() -> None:
     result = type_in("share", "--cpus", "4", "--quiet", "22-08", answers={Share: view})
     assert (result.out.lines, result.asked) == (["gives 4 cores, lowest priority"], [Share("4", quiet="22-08")])
     assert type_in("pause", "2h", answers={Pause: view}).asked == [Pause(7_200_000)]
+
+
+def test_the_policy_is_told_used_and_set() -> None:
+    answers = {Policy: PolicyView("weighted", {"speed": 60, "load": 5}, ("pack", "weighted"))}
+    result = type_in("policy", answers=answers)
+    assert result.out.lines == ["weighted   (there are pack, weighted)", "  speed        60", "  load         5"]
+    assert type_in("policy", "use", "pack", answers=answers).asked == [Policy("pack")]
+    asked = type_in("policy", "set", "speed=50", "load=0", answers=answers).asked
+    assert asked == [Policy(weights=(("speed", 50), ("load", 0)))]
 
 
 def test_doctor_ends_with_1_when_something_is_wrong() -> None:

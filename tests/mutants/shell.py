@@ -60,7 +60,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     cli(
         "the job's own 127 passes for ours",
-        "attached",
+        "ending",
         "    if is_own and status in OURS:\n",
         "    if status in OURS:\n",
         f"{ATTACHED}the_status_is_the_jobs_and_the_last_line_says_whose_it_is",
