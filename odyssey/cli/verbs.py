@@ -16,6 +16,7 @@ from odyssey.cli.command import Run, command, ref_argument
 from odyssey.cli.desk import Desk
 from odyssey.cli.telling import counted
 from odyssey.errors import ExitStatus, OdysseyError, UsageError, echo
+from odyssey.resources import parse_duration
 from odyssey.spec import MAX_PRIORITY
 
 Say = Callable[[Changed], str]
@@ -57,12 +58,22 @@ def _tasks(did: str, nothing: str) -> Say:
     )
 
 
-cancel_command = _verb(
-    "cancel",
-    "End jobs, or single tasks (42/7). What runs is asked to end, and killed after 10 seconds.",
-    Cancel,
-    _tasks("cancelled", "had ended already"),
-)
+@command("cancel")
+@ref_argument(many=True)
+@click.option("--undo", metavar="DUR", help="not at once: for so long Ctrl-C takes it back (30s)")
+def cancel_command(desk: Desk, refs: tuple[str, ...], undo: str | None) -> int:
+    """End jobs, or single tasks (42/7). What runs is asked to end, and killed after 10 seconds."""
+    if undo is not None:
+        ms = parse_duration(undo, option="--undo")
+        if any("/" in ref for ref in refs):
+            raise UsageError("--undo is for whole jobs", hint="leave it out, or cancel the job")
+        from odyssey.cli.undoing import is_taken_back
+
+        if is_taken_back(desk, refs, ms):
+            return 0
+    return _each(desk, map(Cancel, refs), _tasks("cancelled", "had ended already"))
+
+
 retry_command = _verb(
     "retry",
     "Start again what has failed or was cancelled, of jobs or of single tasks (42/7).",

@@ -62,6 +62,8 @@ WRONG = [
     (["run", "--", NUL], "holds a NUL byte", "in a file"),
     (["run", "--json", "x"], "stdout is the job's own", "add --detach"),
     (["map", "--json", "echo", ":::", "a"], "stdout is the job's own", "add --detach"),
+    (["cancel", "--undo", "30", "42"], "--undo 30 has no unit", "--undo 30s"),
+    (["cancel", "--undo", "30s", "42/1"], "--undo is for whole jobs", "cancel the job"),
     (["prio", "42", "top"], "top is not a priority", "-10 to 10"),
     (["policy", "weighted"], "policy weighted is not understood", "odyssey policy use NAME"),
     (["policy", "set", "speed"], "speed is no term and weight", "TERM=WEIGHT"),
