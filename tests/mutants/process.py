@@ -28,6 +28,7 @@ def nurse(name: str, old: str, new: str, test: str) -> Mutant:
 
 
 START: Final = "system/test_start.py::test_"
+LIFE: Final = "daemon/test_life.py::test_"
 WORK: Final = "system/test_work.py::test_"
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -138,6 +139,27 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "        if not self._stopped and self.node is None and self._worker is None:\n",
         "        if False:\n",
         "system/test_full_disk.py::test_a_disk_that_is_filled_and_emptied",
+    ),
+    row(
+        "what was known is not shown while the store has failed",
+        "daemon/life.py",
+        "        self.node, self.trouble = None, why\n",
+        "        self.node, self.trouble, self.book = None, why, Book()\n",
+        LIFE + "a_store_that_fails_ends_one_life_and_the_next_begins_with_all_that_was_known",
+    ),
+    row(
+        "a store stays in its old generation",
+        "daemon/founding.py",
+        "            if settled is not None:\n                store.adopt(lineage)\n",
+        "            if settled is None:\n                store.adopt(lineage)\n",
+        LIFE + "to_another_generation_the_store_goes_over_with_all_it_holds",
+    ),
+    row(
+        "the log is not told what the owner gives",
+        "daemon/life.py",
+        "        elif not _says(me, facts):\n",
+        "        elif False:\n",
+        LIFE + "when_what_the_owner_gives_changes_the_log_is_told",
     ),
     # -- a daemon that died
     nurse(
