@@ -17,7 +17,22 @@ import msgspec
 
 from bench.harness import REGISTER, Check, Effort, Figure, Result, chosen, heading, line, measured
 
-AREAS = ("plan", "apply", "memory", "log", "wire", "replay", "store", "raft", "spine", "api", "shell", "sim", "lab")
+AREAS = (
+    "plan",
+    "apply",
+    "memory",
+    "log",
+    "wire",
+    "replay",
+    "store",
+    "raft",
+    "spine",
+    "api",
+    "shell",
+    "daemon",
+    "sim",
+    "lab",
+)
 
 
 def main() -> int:
