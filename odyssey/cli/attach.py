@@ -15,6 +15,9 @@ from odyssey.cli.desk import Desk
 @command("attach", json=False)
 @ref_argument()
 def attach_command(desk: Desk, ref: str) -> int:
-    """Come back to a job: its output from the start, Ctrl-C, and its exit status."""
+    """Come back to a job (42) or one of its tasks (42/7): its output from the start, Ctrl-C, and its exit status."""
     found = desk.ask(Job(ref, limit=0)).job
+    task = ref.partition("/")[2]  # a number, or the daemon had refused it
+    if task:
+        return Attached(desk, found.id, task=int(task), is_grouped=False).stay()
     return Attached(desk, found.id, is_grouped=found.tasks.total > 1).stay()

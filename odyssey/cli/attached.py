@@ -40,6 +40,7 @@ from odyssey.resources import show_duration_rounded, show_size_rounded
 ASK_AFTER_SECONDS: Final = 30.0
 TAP_AFTER_SECONDS: Final = 30.0
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ONCE_SECONDS: Final = 0.5  # within which two signals are one
 LOOK_SECONDS: Final = 0.25
 EXPLAIN_AFTER_SECONDS: Final = 1.5
 ETA_EVERY_SECONDS: Final = 10.0  # where there is no terminal to draw on
@@ -60,15 +61,17 @@ class Attached:
         desk: Desk,
         job: int,
         *,
+        task: int | None = None,
         is_grouped: bool,
         stdin: Stdin | None = None,
         listener: Listener | None = None,
         tells_eta: bool = False,
         key: Callable[[], str] | None = None,
     ) -> None:
-        self._desk, self._output, self._job = desk, desk.output, job
+        self._desk, self._output, self._job, self._task = desk, desk.output, job, task
+        self._ref = str(job) if task is None else f"{job}/{task}"  # only this task of it
         self._stdin, self._listener = stdin, listener
-        self._feed = Feed(desk.daemon(), Follow(str(job), is_grouped))
+        self._feed = Feed(desk.daemon(), Follow(self._ref, is_grouped))
         self._key = key or key_of_terminal
         self._tells_eta, self._eta_told = tells_eta, 0.0
         self._signals: list[int] = []
@@ -77,6 +80,7 @@ class Attached:
         self._is_started = self._has_moved = False
         self._refusals: dict[str, str] = {}  # what machines said that could not even start it
         self._stop_status: int | None = None  # what we end with after a cancel
+        self._stopped = 0.0
         self._first_ended: int | None = None
         self._last_end: Ended | None = None
         self._progress: Progress | None = None
@@ -89,7 +93,7 @@ class Attached:
                 self._feed.start()
                 if self._stdin is not None and self._stdin.is_pipe:
                     self._stdin.send_beside(self._desk.daemon(), self._feed.wake)
-                while self._over is None:
+                while self._over is None and not (self._task is not None and self._last_end is not None):
                     if (item := self._feed.take(LOOK_SECONDS)) is not None:
                         self._show(item)
                     if (status := self._obey()) is not None:
@@ -97,7 +101,7 @@ class Attached:
                     self._draw()
             except OSError as error:
                 return self._gone(error)
-        return self._end(self._over)
+        return self._end(self._over) if self._over is not None else self._end_of_task()
 
     # ---- what is told ------------------------------------------------------------------------------------------------
 
@@ -146,7 +150,7 @@ class Attached:
                 self._output.say(line.strip())
         elif not self._is_started and elapsed - self._explained > EXPLAIN_AFTER_SECONDS and self._can_ask:
             self._explained = elapsed
-            reason = self._desk.ask(Explain(str(self._job))).reason
+            reason = self._desk.ask(Explain(self._ref)).reason
             if reason is not None:
                 self._output.progress(f"odyssey: job {self._job} waits: {reason.text}")
 
@@ -181,6 +185,8 @@ class Attached:
             number = self._signals.pop(0)
             if number == signal.SIGHUP:
                 return self._detach(128 + number)
+            if self._stop_status is not None and time.monotonic() - self._stopped < ONCE_SECONDS:
+                continue  # `timeout` sends the same signal twice
             if self._stop_status is not None:  # the second time: no more waiting
                 self._output.say(f"job {self._job} is being cancelled")
                 return self._stop_status
@@ -203,8 +209,8 @@ class Attached:
         return answer
 
     def _cancel(self, status: int) -> None:
-        self._stop_status = status
-        self._desk.ask(Cancel(str(self._job)))
+        self._stop_status, self._stopped = status, time.monotonic()
+        self._desk.ask(Cancel(self._ref))
         self._output.progress(f"odyssey: job {self._job} is asked to end; Ctrl-C again does not wait for it")
 
     def _detach(self, status: int) -> int:
@@ -227,6 +233,12 @@ class Attached:
         return OUR_FAULT
 
     # ---- the end -----------------------------------------------------------------------------------------------------
+
+    def _end_of_task(self) -> int:
+        """The job may go on without it."""
+        self._output.clear()
+        assert self._last_end is not None
+        return self._last_end.exit_status if self._stop_status is None else self._stop_status
 
     def _end(self, job: JobView) -> int:
         self._output.clear()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from odyssey.api.requests import Follow, Logs
-from odyssey.api.views import STDERR, STDOUT, AnyItem, Cut, Output
+from odyssey.api.views import STDERR, STDOUT, AnyItem, Cut, Ended, Output
 from odyssey.cli.command import command, ref_argument
 from odyssey.cli.desk import Desk
 from odyssey.errors import UsageError
@@ -39,7 +39,10 @@ def logs_command(
 
 def _items(desk: Desk, request: Follow | Logs) -> Iterator[AnyItem]:
     if isinstance(request, Follow):
-        yield from desk.daemon().follow(request)
+        for item in desk.daemon().follow(request):
+            yield item
+            if isinstance(item, Ended) and "/" in request.ref:
+                return  # the task has ended; the job may go on
         return
     for part in desk.stream(request):
         yield from part.items

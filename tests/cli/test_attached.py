@@ -152,6 +152,17 @@ def test_attach_begins_with_what_is_there() -> None:
     assert result.asked == [Job("fit", limit=0), Follow("42")]
 
 
+def test_attach_to_a_task_ends_with_the_task() -> None:
+    def story(_: object) -> Iterator[AnyItem]:
+        yield from (out(b"seven", index=7), ended("failed", 3, index=7, exit_status=3))
+        yield over()
+
+    answers = {Job: JobDetail(a_job(42, "running"), SPEC, ()), Follow: story}
+    result = type_in("attach", "fit/7", answers=answers)
+    assert (result.status, result.out.data, result.asked[1]) == (3, b"seven", Follow("42/7"))
+    assert type_in("logs", "-f", "fit/7", answers=answers).out.data == b"seven"
+
+
 def test_progress_is_drawn_for_arrays_on_a_terminal() -> None:
     story = (Progress(counts(10, done=5, running=2), 2, (("nova", 2),)), over(tasks=counts(10, done=10)))
     drawn = run(*story, words=("--array", "0-9", "--", "x"), terminal=True).err.text
@@ -242,6 +253,20 @@ def test_a_signal_in_the_first_moments_cancels_and_waits_for_the_end(number: int
     assert rig.stay(began(), rig.signalled(number), out(b"cleaning up\n"), over("cancelled", 125)) == status
     assert rig.is_cancelled
     assert b"cleaning up" in rig.out.data
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(0.0, True), (1.0, False)])
+def test_the_second_time_it_does_not_wait_but_two_at_once_are_one(seconds: float, waits: bool) -> None:
+    rig = Rig()
+
+    def again() -> None:
+        rig.attached._stopped -= seconds
+        os.kill(os.getpid(), signal.SIGINT)
+        rig.is_back.wait(0.0 if waits else 10)
+
+    story = (began(), rig.signalled(signal.SIGINT), again, out(b"cleaning up"), over("cancelled", 125))
+    assert rig.stay(*story) == 130
+    assert (rig.out.data == b"cleaning up") is waits
 
 
 def long_ago(rig: Rig) -> None:
