@@ -11,7 +11,7 @@ import errno
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, Protocol
 
@@ -150,9 +150,10 @@ class Attached:
                 self._output.say(line.strip())
         elif not self._is_started and elapsed - self._explained > EXPLAIN_AFTER_SECONDS and self._can_ask:
             self._explained = elapsed
-            reason = self._desk.ask(Explain(self._ref)).reason
-            if reason is not None:
-                self._output.progress(f"odyssey: job {self._job} waits: {reason.text}")
+            with suppress(OdysseyError):  # it is only a comfort
+                reason = self._desk.ask(Explain(self._ref)).reason
+                if reason is not None:
+                    self._output.progress(f"odyssey: job {self._job} waits: {reason.text}")
 
     @property
     def _can_ask(self) -> bool:

@@ -81,6 +81,21 @@ def asked(values: dict[str, Any]) -> dict[str, Any]:
     return {option.key: values.get(option.key.replace("-", "_")) for option in OPTIONS}
 
 
+def command_words(metavar: str) -> Callable[[Run], Run]:
+    """The words of a command for a job, as they were typed; completed as files are."""
+    return click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar=metavar, shell_complete=_files)
+
+
+def file_argument(metavar: str) -> Callable[[Run], Run]:
+    return click.argument("file", metavar=metavar, shell_complete=_files)
+
+
+def _files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
 def _jobs(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
     from odyssey.cli.completing import jobs
 

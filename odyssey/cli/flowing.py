@@ -18,7 +18,7 @@ import click
 from odyssey.api.requests import Cancel, Jobs
 from odyssey.api.views import JobView, Submitted
 from odyssey.cli import flow
-from odyssey.cli.command import command
+from odyssey.cli.command import command, file_argument
 from odyssey.cli.desk import Desk
 from odyssey.cli.ending import exit_status
 from odyssey.cli.submitting import hints, submit
@@ -33,7 +33,7 @@ _MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "✗", "skipped": 
 @command("flow")
 @click.option("--detach", is_flag=True, help="print the first job's number and leave them")
 @click.option("--dry-run", is_flag=True, help="only look for mistakes, and show the tree")
-@click.argument("file", metavar="FILE.toml")
+@file_argument("FILE.toml")
 def flow_command(desk: Desk, file: str, **options: Any) -> int:
     """Run jobs that wait for each other. Ctrl-C cancels those that have not ended.
 

@@ -18,7 +18,7 @@ import msgspec
 from odyssey.api.requests import Nodes, Status
 from odyssey.cli import halting, mapfiles, mapping
 from odyssey.cli.attached import Attached
-from odyssey.cli.command import asked, command, job_options
+from odyssey.cli.command import asked, command, command_words, job_options
 from odyssey.cli.desk import Desk
 from odyssey.cli.mapped import Mapped, Task
 from odyssey.cli.putting import put_items
@@ -46,7 +46,7 @@ _READ: Final = 1 << 20
 @click.option("--detach", is_flag=True, help="print the job's number and leave it")
 @click.option("--dry-run", is_flag=True, help="only print the commands")
 @job_options(without=("array", "tag"))
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND... [::: ITEM...]")
+@command_words("[--] COMMAND... [::: ITEM...]")
 def map_command(desk: Desk, words: tuple[str, ...], **options: Any) -> int:
     """Run a command once for each item.
 

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from odyssey.cli.attached import Attached
-from odyssey.cli.command import asked, command, job_options
+from odyssey.cli.command import asked, command, command_words, job_options
 from odyssey.cli.desk import Desk
 from odyssey.cli.main import bytes_of
 from odyssey.cli.stdin import SPOOL_LIMIT, Stdin
@@ -26,7 +26,7 @@ from odyssey.resources import show_size_rounded
 @click.option("--detach", is_flag=True, help="print its number and leave it (of stdin only a file is read)")
 @click.option("--dry-run", is_flag=True, help="only say what would happen")
 @click.option("-n", "no_stdin", is_flag=True, help="the job reads nothing: for loops that read a list themselves")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND...")
+@command_words("[--] COMMAND...")
 def run_command(desk: Desk, words: tuple[str, ...], **options: Any) -> int:
     """Run a command, and pass on its output and its exit status.
 

@@ -14,7 +14,7 @@ import click
 
 from odyssey.api.asking import BY_KEY, build
 from odyssey.cli import sheet
-from odyssey.cli.command import asked, command, job_options
+from odyssey.cli.command import asked, command, command_words, file_argument, job_options
 from odyssey.cli.desk import Desk
 from odyssey.cli.main import bytes_of, understood
 from odyssey.cli.submitting import dry_run, spec_of, submit, told
@@ -24,8 +24,8 @@ from odyssey.errors import OdysseyError, UsageError, echo, one_line
 @command("submit", takes_command=True)
 @job_options()
 @click.option("--dry-run", is_flag=True, help="only say what would happen")
-@click.argument("file", metavar="FILE")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[ARG]...")
+@file_argument("FILE")
+@command_words("[ARG]...")
 def submit_command(desk: Desk, file: str, words: tuple[str, ...], **options: Any) -> int:
     """Run a script in the background; its #ODYSSEY lines hold options, as those below. Prints the job's number.
 

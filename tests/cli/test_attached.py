@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from odyssey.api.requests import Cancel, Follow, Job, PutStdin, Request, Submit
+from odyssey.api.requests import Cancel, Explain, Follow, Job, PutStdin, Request, Submit
 from odyssey.api.views import (
     STDERR,
     STDOUT,
@@ -25,11 +25,13 @@ from odyssey.api.views import (
     Changed,
     Cut,
     Ended,
+    ExplainView,
     JobDetail,
     Moved,
     Output,
     Over,
     Progress,
+    ReasonView,
     SpecView,
     Submitted,
 )
@@ -168,6 +170,25 @@ def test_progress_is_drawn_for_arrays_on_a_terminal() -> None:
     drawn = run(*story, words=("--array", "0-9", "--", "x"), terminal=True).err.text
     assert " 5/10   nova 2" in drawn
     assert drawn.endswith("\r\x1b[K")  # and is gone at the end
+
+
+def test_why_it_waits_is_told_on_a_terminal_and_is_only_a_comfort() -> None:
+    for answer, told in (
+        (ExplainView(42, "waiting", ReasonView("full", "all machines are busy"), None), True),
+        (Unreachable("the daemon has gone", hint="?"), False),
+    ):
+        rig = Rig(terminal=True)
+        rig.daemon.answers = {**rig.daemon.answers, Explain: answer}
+        rig.attached._began -= 10
+
+        def until_asked(rig: Rig = rig) -> None:
+            until = time.monotonic() + 10
+            while not any(isinstance(one, Explain) for one in rig.daemon.asked):
+                assert time.monotonic() < until
+                rig.is_back.wait(0.001)
+
+        assert rig.stay(until_asked, began(), over()) == 0
+        assert ("job 42 waits: all machines are busy" in rig.err.text) is told
 
 
 # ---- who reads our output goes ---------------------------------------------------------------------------------------

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -357,6 +360,26 @@ def test_each_shell_gets_its_script(shell: str, word: str) -> None:
     assert result.status == 0
     assert word in result.out.text
     assert "_ODYSSEY_COMPLETE" in result.out.text
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("odyssey ru", "plain,run"),
+        ("odyssey run --timeo", "plain,--timeout"),
+        ("odyssey run -- ./fi", "file,./fi"),
+        ("odyssey map gzip ::: lo", "file,lo"),
+        ("odyssey submit --cpus 2 fi", "file,fi"),
+        ("odyssey flow th", "file,th"),
+    ],
+)
+def test_words_are_completed(words: str, completed: str) -> None:
+    environment = {"_ODYSSEY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    command = [sys.executable, "-m", "odyssey"]
+    ended = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.stdout.splitlines() == [completed]
 
 
 def test_jobs_are_completed_by_name_and_number() -> None:
