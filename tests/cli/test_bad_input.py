@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -141,6 +142,11 @@ def test_every_answer_to_a_neighbour_can_be_followed() -> None:
     for word in ("kill", "ls", "parallel", "sbatch"):
         assert command_hint(word) in COMMANDS
     assert set(ALIASES.values()) <= set(COMMANDS)
+
+
+def test_every_command_is_in_the_document_for_scripts() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "COMMANDS.md").read_text()
+    assert [name for name in (*COMMANDS, *ALIASES) if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
