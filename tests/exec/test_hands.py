@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -391,3 +392,20 @@ def test_the_supervisor_dies_and_nothing_survives_it(rig: Rig) -> None:
     assert rig.hands.pid != dead
     assert not is_there(dead)
     assert rig.run(shell("exit 4")).code == 4
+
+
+def test_ends_are_heard_however_often_children_of_others_end(rig: Rig) -> None:
+    """The end of any child wakes the supervisor, and it reads what its runners have said, perhaps just before it is
+    told that they have said something."""
+    supervisor = rig.hands.pid
+    assert supervisor is not None
+    with subprocess.Popen(
+        ["sh", "-c", f"while kill -CHLD {supervisor}; do :; done"], stderr=subprocess.DEVNULL
+    ) as others:
+        try:
+            for _ in range(100):
+                rig.run(a_spec("true"))
+        finally:
+            others.kill()
+    for _ in range(10):  # now nobody wakes it but those who have something to say
+        rig.run(a_spec("true"))

@@ -153,6 +153,15 @@ class Crew:
             self._idle.setdefault(hand.memory, []).append(slot)
         return done, data[DONE.size :]
 
+    def is_cut_off(self, slot: int) -> bool:
+        """Nothing more will be heard from there: its runner is dead."""
+        try:
+            return not self.hands[slot].post.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            return True
+
     def poke(self) -> None:
         for hand in self.hands.values():
             if hand.attempts:

@@ -189,8 +189,9 @@ class Supervisor:
         if hand is None:
             return
         told = self._crew.hear(slot)
-        if told is None:
-            self._leave(hand.post.fileno())  # it is dead; waiting for it says the rest
+        if told is None:  # what it said was heard already, or it is dead; then waiting for it says the rest
+            if self._crew.is_cut_off(slot):
+                self._leave(hand.post.fileno())
             return
         self._desk.wall_ms = time.time_ns() // 1_000_000
         self._desk.done(*told, boottime_ms())
