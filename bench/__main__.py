@@ -32,6 +32,7 @@ AREAS = (
     "daemon",
     "sim",
     "lab",
+    "exec",
 )
 
 
