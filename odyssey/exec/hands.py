@@ -101,6 +101,7 @@ class SupervisorHands:
         self._socket: socket.socket | None = None
         self._splitter = frames.Splitter()
         self._out: list[bytes] = []
+        self._forgotten = list[int]()
         self._unsent = b""
         self._is_flushing = self._is_closed = False
         self._tries = 0
@@ -174,7 +175,8 @@ class SupervisorHands:
         one = self._all.get(attempt)
         if one is not None and one.report is not None:
             del self._all[attempt], self._reports[attempt]
-            self._send(frames.Forget(attempt))
+            self._forgotten.append(attempt)
+            self._flush_soon()
 
     # -- more than the port --------------------------------------------------------------------------------------------
 
@@ -281,7 +283,17 @@ class SupervisorHands:
     def _send(self, message: Message) -> None:
         if self._socket is None:
             return
+        self._tell_forgotten()
         self._out.append(packed(message))
+        self._flush_soon()
+
+    def _tell_forgotten(self) -> None:
+        """In one frame, before whatever was said after."""
+        if self._forgotten:
+            self._out.append(packed(frames.Forget(frames.packed_numbers(self._forgotten))))
+            self._forgotten.clear()
+
+    def _flush_soon(self) -> None:
         if not self._is_flushing:
             self._is_flushing = True
             self._loop.call_soon(self._flush)
@@ -290,7 +302,9 @@ class SupervisorHands:
         self._is_flushing = False
         end = self._socket
         if end is None:
+            self._forgotten.clear()
             return
+        self._tell_forgotten()
         data = self._unsent + b"".join(self._out)
         self._out.clear()
         was_waiting = bool(self._unsent)
@@ -354,10 +368,6 @@ class SupervisorHands:
                     self._told.pop(one)()
             case frames.Frozen(attempt, at_ms):
                 self._on_frozen(AttemptId(attempt), at_ms)
-            case frames.Began(attempt):
-                found = self._all.get(AttemptId(attempt))
-                if found is not None:
-                    found.started, found.began_ms = True, self._clock.boottime_ms()
             case frames.Hello():
                 self._on_hello(message)
             case frames.Held():
@@ -403,6 +413,9 @@ class SupervisorHands:
         where[attempt] = _One(task, True, 0, report=report)
         if self._telling is None:
             self._reports[attempt] = report
+            follower = self._all.get(AttemptId(ended.follower)) if ended.follower else None
+            if follower is not None:
+                follower.started, follower.began_ms = True, self._clock.boottime_ms()
         return True
 
     def _on_frozen(self, attempt: AttemptId, at_ms: int) -> None:

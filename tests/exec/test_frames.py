@@ -29,7 +29,7 @@ MESSAGES = st.one_of(
     st.builds(frames.End),
     st.builds(frames.Held, U64, U64, st.integers(0, 1), S64, U64),
     st.builds(
-        frames.Ended, U64, U64, st.integers(0, 8), st.integers(0, 255), U64, U64, U64, U64, U64, st.just(0), TAIL
+        frames.Ended, U64, U64, st.integers(0, 8), st.integers(0, 255), U64, U64, U64, U64, U64, st.just(0), U64, TAIL
     ),
 )
 

@@ -23,7 +23,6 @@ from odyssey.exec.supervisor.frames import (
     REJECTED,
     TIMEOUT,
     UNKNOWN_MS,
-    Began,
     Ended,
     Follow,
     Forget,
@@ -40,11 +39,12 @@ from odyssey.exec.supervisor.frames import (
     Stop,
     Thaw,
     Told,
+    numbers,
 )
 from odyssey.exec.supervisor.orders import Done
 from odyssey.exec.supervisor.spans import Spans
 
-AHEAD: Final = 8  # attempts that wait in the socket of a runner
+AHEAD: Final = 16  # attempts that wait in the socket of a runner
 POLITE_MS: Final = 10_000  # between asking an attempt to end and making it end
 
 
@@ -129,8 +129,9 @@ class Desk:
         match message:
             case Start() | Follow():
                 self._start(message, now_ms)
-            case Forget(attempt):
-                self._forget(attempt)
+            case Forget(tail):
+                for attempt in numbers(tail):
+                    self._forget(attempt)
             case Lease(until_ms, number):
                 self._lease(until_ms, now_ms)
                 self.answers.append(Told(number))
@@ -188,7 +189,9 @@ class Desk:
             return
         if one is not None and not self._withdraw(one):
             return
-        self._end(Ended(attempt, refuse.task, refuse.outcome, 0, self.wall_ms, self.wall_ms, 0, 0, 0, 0, refuse.tail))
+        self._end(
+            Ended(attempt, refuse.task, refuse.outcome, 0, self.wall_ms, self.wall_ms, 0, 0, 0, 0, 0, refuse.tail)
+        )
 
     def _withdraw(self, one: Attempt) -> bool:
         """It has not begun, and now never will."""
@@ -258,9 +261,10 @@ class Desk:
             heappush(self._dues, (now_ms + one.start.timeout_ms, one.start.attempt))
         self._fill(one.slot, one.start.room, now_ms)
 
-    def _reject(self, one: Attempt, why: str) -> None:
-        start = one.start
-        self._end(Ended(start.attempt, start.task, REJECTED, 0, self.wall_ms, self.wall_ms, 0, 0, 0, 0, why.encode()))
+    def _reject(self, one: Attempt, why: str, follower: int = 0) -> None:
+        attempt, task = one.start.attempt, one.start.task
+        wall = self.wall_ms
+        self._end(Ended(attempt, task, REJECTED, 0, wall, wall, 0, 0, 0, 0, follower, why.encode()))
 
     # -- the lease -----------------------------------------------------------------------------------------------------
 
@@ -351,8 +355,8 @@ class Desk:
             outcome = one.verdict
         rest = done[6:]
         times = (done.started_ms, done.ended_ms, max(0, done.run_ms - stood))
-        self._end(Ended(done.attempt, one.start.task, outcome, done.code, *times, *rest, note), is_noted=True)
-        self._follow(one, now_ms)
+        follower = self._follow(one, now_ms)
+        self._end(Ended(done.attempt, one.start.task, outcome, done.code, *times, *rest, follower, note), is_noted=True)
 
     def gone(self, slot: int, ran: int | None, not_begun: Iterable[int], oom: bool, leaked: bool, now_ms: int) -> None:
         """A runner has been waited for."""
@@ -363,8 +367,7 @@ class Desk:
         for attempt in not_begun:
             one = self.attempts[attempt]
             if one.slot == slot:  # it was the first thing this runner was to do
-                self._reject(one, "the process that was to run it died")
-                self._follow(one, now_ms)
+                self._reject(one, "the process that was to run it died", self._follow(one, now_ms))
                 break
         if ran is None:
             return
@@ -374,8 +377,8 @@ class Desk:
             outcome = OOM if oom else LOST
         run_ms = one.elapsed_ms(now_ms)
         began = self.wall_ms - (now_ms - one.began_ms)
-        self._end(Ended(ran, one.start.task, outcome, 0, began, self.wall_ms, run_ms, 0, 0, int(leaked)))
-        self._follow(one, now_ms)
+        follower = self._follow(one, now_ms)
+        self._end(Ended(ran, one.start.task, outcome, 0, began, self.wall_ms, run_ms, 0, 0, int(leaked), follower))
 
     def _end(self, ended: Ended, is_noted: bool = False) -> None:
         if ended.tail and not is_noted:
@@ -387,24 +390,25 @@ class Desk:
 
     # -- who follows ---------------------------------------------------------------------------------------------------
 
-    def _follow(self, before: Attempt, now_ms: int) -> None:
+    def _follow(self, before: Attempt, now_ms: int) -> int:
         """Its room goes to the next: to who waits in its slot, and has begun already, or to the first in line."""
         ahead = self._ahead.get(before.slot)
         if ahead:
             one = ahead.popleft()
-            self.answers.append(Began(one.start.attempt))
             self._has_begun(one, now_ms)
-            return
-        self._slots[before.start.room].pop(before.slot, None)
-        line = self._lines.get(before.start.room) or self._taken_from_others(before.start.room)
-        if line and now_ms < self.until_ms:
-            one = line.popleft()
-            self._intend(one)
-            self.answers.append(Began(one.start.attempt))
+            return one.start.attempt
+        room = before.start.room
+        self._slots.get(room, {}).pop(before.slot, None)
+        line = self._lines.get(room) or self._taken_from_others(room)
+        if not line or now_ms >= self.until_ms:
+            return 0
+        one = line.popleft()
+        self._intend(one)
+        return one.start.attempt
 
     def _taken_from_others(self, room: int) -> "deque[Attempt] | None":
         """Nobody waits behind one that runs long while there is room elsewhere."""
-        for slot in self._slots[room]:
+        for slot in self._slots.get(room, ()):
             if self._ahead.get(slot):
                 self._take_back(slot)
                 if self._lines.get(room):

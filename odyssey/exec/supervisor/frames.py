@@ -96,9 +96,9 @@ class Lease(NamedTuple):
 
 
 class Forget(NamedTuple):
-    """Its end is known where it matters."""
+    """The ends of these are known where it matters: eight bytes for each."""
 
-    attempt: int
+    tail: bytes
 
 
 class Grew(NamedTuple):
@@ -132,12 +132,6 @@ class Ready(NamedTuple):
     """All that is here has been told."""
 
 
-class Began(NamedTuple):
-    """One that had to follow another has started."""
-
-    attempt: int
-
-
 class Ended(NamedTuple):
     """How one attempt ended; told until it is to be forgotten. The tail is a sentence for people."""
 
@@ -151,6 +145,7 @@ class Ended(NamedTuple):
     cpu_ms: int
     peak_memory: int
     leaked: int
+    follower: int = 0  # the attempt that has begun in its place
     tail: bytes = b""
 
 
@@ -189,7 +184,6 @@ Message = (
     | End
     | Held
     | Ready
-    | Began
     | Ended
     | Frozen
     | Told
@@ -208,12 +202,11 @@ _TABLE: Final[tuple[tuple[int, type[Message], str], ...]] = (
     (15, Freeze, ">Q"),
     (16, Thaw, ">Q"),
     (17, Lease, ">qQ"),
-    (18, Forget, ">Q"),
+    (18, Forget, ">"),
     (19, Grew, ">"),
     (30, Held, ">QQBqQ"),
     (31, Ready, ">"),
-    (32, Began, ">Q"),
-    (33, Ended, ">QQBiQQQQQB"),
+    (33, Ended, ">QQBiQQQQQBQ"),
     (34, Frozen, ">Qq"),
     (35, Told, ">Q"),
     (50, Past, ">QQ"),
@@ -246,6 +239,17 @@ def read(kind: int, body: bytes) -> Message:
         raise Garbled(f"a frame of kind {kind} with {len(body)} bytes")
     fields = form.unpack_from(body)
     return make((*fields, body[form.size :]) if has_tail else fields)
+
+
+def numbers(data: bytes) -> tuple[int, ...]:
+    """The tail of a Forget."""
+    if len(data) % 8:
+        raise Garbled(f"numbers in {len(data)} bytes")
+    return struct.unpack(f">{len(data) // 8}Q", data)
+
+
+def packed_numbers(some: list[int]) -> bytes:
+    return struct.pack(f">{len(some)}Q", *some)
 
 
 class Splitter:

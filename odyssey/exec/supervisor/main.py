@@ -36,7 +36,7 @@ from odyssey.exec.supervisor.spans import Spans
 READY: Final = b"ready\n"
 OTHER: Final = b"other\n"  # another one serves this home
 _READ: Final = 256 << 10
-_NAP_S: Final = 0.002  # while runners have enough to do: what ends meanwhile is told at once
+_NAP_S: Final = 0.004  # while runners have enough to do: what ends meanwhile is told at once
 _LATER_MS: Final = 10_000  # idle runners are sent away after so long
 _HOUR_MS: Final = 3_600_000
 _FOREVER: Final = 1 << 60
@@ -99,7 +99,7 @@ class Supervisor:
         self._desk.ended = told.ended
         note = b"the process that ran it on this machine died"
         for attempt, task in told.running.items():
-            lost = Ended(attempt, task, frames.LOST, 0, 0, now, 0, 0, 0, int(left), note)
+            lost = Ended(attempt, task, frames.LOST, 0, 0, now, 0, 0, 0, int(left), 0, note)
             self._desk.ended[attempt] = lost
             self._desk.notes.append((attempt, note))
             self._journal.add(packed(lost))
@@ -144,12 +144,16 @@ class Supervisor:
     def _settle(self, now: int) -> None:
         """The journal, then what begins, then what is told."""
         desk = self._desk
+        ends = dict[int, bytes]()  # what is written is also told
         while desk.records or desk.forgotten:  # what could not begin has ended, which is written too
             for first, stop in desk.forgotten.spans():
                 self._journal.add(packed(Past(first, stop)))
             desk.forgotten = Spans()
             for record in desk.records:
-                self._journal.add(packed(record))
+                line = packed(record)
+                self._journal.add(line)
+                if isinstance(record, Ended):
+                    ends[record.attempt] = line
             desk.records.clear()
             desk.begin(now, self._journal.flush())
         for attempt, note in desk.notes:
@@ -160,7 +164,8 @@ class Supervisor:
             hand = self._crew.new.pop()
             self._serve(hand.post.fileno(), partial(self._on_done, hand.slot))
         if desk.answers:
-            answers = b"".join([packed(one) for one in desk.answers])
+            lines = [ends.get(one.attempt) if isinstance(one, Ended) else None for one in desk.answers]
+            answers = b"".join([line or packed(one) for line, one in zip(lines, desk.answers, strict=True)])
             desk.answers.clear()
             self._say(answers)
         if self._journal.is_large:
