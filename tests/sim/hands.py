@@ -180,7 +180,7 @@ class SimHands:
         self.on_end()
 
     def stop(self, attempt: AttemptId) -> None:
-        self._end_soon(attempt, POLITE_MS, Outcome.SIGNALLED, 15)
+        self._end_soon(attempt, POLITE_MS, Outcome.CANCELLED, 15)
 
     def kill(self, attempt: AttemptId) -> None:
         if attempt in self.followers:
