@@ -77,7 +77,7 @@ def storm(home: Path, attempts: int, kills: int, seed: int) -> list[str]:
                 killed += 1
             else:
                 code = daemon.wait()
-    return [*_judged(home, attempts), *([] if code == 0 else [f"the last daemon ended with {code}"])]
+    return [*([] if code == 0 else [f"the last daemon ended with {code}"]), *_judged(home, attempts)]
 
 
 def _judged(home: Path, attempts: int) -> list[str]:
@@ -90,13 +90,13 @@ def _judged(home: Path, attempts: int) -> list[str]:
             if ran[number] != 1:
                 wrong.append(f"{number} ran {ran[number]} times")
             if [line for line in told if line.startswith(f"{number} ")] != [f"{number} EXITED {number % 7}"]:
-                wrong.append(f"{number} was told otherwise")
+                wrong.append(f"{number} was told as {[line for line in told if line.startswith(f'{number} ')]}")
             attempt: AttemptId = listed(number).attempt
             if (rig.out(attempt), rig.err(attempt)) != (b"out %d\n" % number, b"err %d\n" % number):
                 wrong.append(f"{number} has not its output: {rig.out(attempt)!r} {rig.err(attempt)!r}")
     finally:
         rig.close()
-    return wrong
+    return [*wrong[:20], rig.said()] if wrong else []
 
 
 def _lines(path: Path) -> list[str]:
@@ -110,7 +110,7 @@ def main(words: list[str]) -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         wrong = storm(Path(folder), *map(int, words))
-    for line in wrong[:20]:
+    for line in wrong:
         print(line)
     return 1 if wrong else 0
 

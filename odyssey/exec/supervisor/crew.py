@@ -26,6 +26,7 @@ from odyssey.exec.supervisor.frames import OOM
 from odyssey.exec.supervisor.orders import DONE, Done, attempt_in
 from odyssey.exec.supervisor.outlet import ERR, OUT, Outlet
 from odyssey.exec.supervisor.runner import CHUNK, MOST_ORDER, Pipes, Place, Runner
+from odyssey.exec.supervisor.runner import FILE as _FILE
 from odyssey.exec.supervisor.slots import IDLE, MOST, NOBODY, Server, Slots
 
 IDLE_RUNNERS: Final = 2  # so many of one kind wait for work; more are sent away when they have been idle
@@ -109,28 +110,36 @@ class Crew:
             path = os.path.join(self._folders.own, f"order-{self._big}")
             with open(path, "wb", opener=_private) as file:
                 file.write(order)
-            order = b"@" + os.fsencode(path)
+            order = _FILE + os.fsencode(path)
         with suppress(BrokenPipeError, ConnectionResetError):  # it is dead: that is noticed by waiting
             hand.post.send(order)
 
     def take_back(self, slot: int) -> list[int]:
-        """What waits there and has not begun."""
-        hand, back, go = self.hands[slot], list[int](), False
-        with suppress(BlockingIOError):
-            while data := hand.theirs.recv(MOST_ORDER + 1024, socket.MSG_DONTWAIT):
-                if data == _GO:
-                    go = True
-                    continue
-                if data[:1] == b"@":
-                    path = data[1:]
-                    with open(path, "rb") as file:
-                        data = file.read(64)
-                    os.unlink(path)
-                back.append(attempt_in(data))
-        if go:
+        """What waits there behind the first and has not begun. A new runner may not have come to the first yet: that
+        one stays."""
+        hand = self.hands[slot]
+        drained = self._drained(hand)
+        if _GO in drained:
             hand.post.send(_GO)
+        back = list[int]()
+        for data in drained:
+            if data == _GO:
+                continue
+            attempt = _attempt_in(data)
+            if attempt == hand.attempts[0]:
+                hand.post.send(data)
+            else:
+                back.append(attempt)
+                _discard(data)
         hand.attempts = [attempt for attempt in hand.attempts if attempt not in back]
         return back
+
+    def _drained(self, hand: Hand) -> list[bytes]:
+        found = list[bytes]()
+        with suppress(BlockingIOError):
+            while data := hand.theirs.recv(MOST_ORDER + 1024, socket.MSG_DONTWAIT):
+                found.append(data)
+        return found
 
     def began_ms(self, slot: int, attempt: int) -> int | None:
         page = self._slots.read(slot)
@@ -139,10 +148,13 @@ class Crew:
     def hear(self, slot: int) -> tuple[Done, bytes] | None:
         """What ended there."""
         hand = self.hands[slot]
+        data = b""
         try:
             data = hand.post.recv(8192, socket.MSG_DONTWAIT)
-        except (BlockingIOError, ConnectionResetError):
+        except BlockingIOError:
             return None
+        except ConnectionResetError:
+            pass
         if not data:
             return None
         done = Done(*DONE.unpack_from(data))
@@ -292,8 +304,12 @@ class Crew:
         return found
 
     def _bury(self, hand: Hand) -> Gone:
-        not_begun = self.take_back(hand.slot)
-        ran = hand.attempts[0] if hand.attempts else None
+        drained = [data for data in self._drained(hand) if data != _GO]
+        not_begun = [_attempt_in(data) for data in drained]
+        for data in drained:
+            _discard(data)
+        begun = [attempt for attempt in hand.attempts if attempt not in not_begun]
+        ran = begun[0] if begun else None
         if ran is not None:
             self._save_output(hand, ran)
         oom = bool(hand.memory) and self._ran_out(hand)
@@ -343,6 +359,19 @@ def _be_modest() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with suppress(OSError):
         libc.lowest_disk_priority()
+
+
+def _attempt_in(data: bytes) -> int:
+    """Of an order as it is in a socket."""
+    if data[:1] == _FILE:
+        with open(data[1:], "rb") as file:
+            data = file.read(64)
+    return attempt_in(data)
+
+
+def _discard(data: bytes) -> None:
+    if data[:1] == _FILE:
+        os.unlink(data[1:])
 
 
 def _end_with_all(_number: int, _frame: object) -> None:

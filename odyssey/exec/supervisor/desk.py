@@ -208,14 +208,21 @@ class Desk:
 
     def _take_back(self, slot: int) -> None:
         """What waits there and has not begun stands in line again, first."""
+        self._take_back_unsent(slot)
         ahead = self._ahead.get(slot)
-        if not ahead:
-            return
+        if ahead:
+            back = set(self._crew.take_back(slot))
+            self._stand_in_line_again([one for one in ahead if one.start.attempt in back])
+
+    def _take_back_unsent(self, slot: int) -> None:
         unsent = [one for one in self._queues if one.slot == slot]
-        self._queues = [one for one in self._queues if one.slot != slot]
-        back = {*self._crew.take_back(slot), *(one.start.attempt for one in unsent)}
-        for one in reversed([one for one in ahead if one.start.attempt in back]):
-            ahead.remove(one)
+        if unsent:
+            self._queues = [one for one in self._queues if one.slot != slot]
+            self._stand_in_line_again(unsent)
+
+    def _stand_in_line_again(self, some: list[Attempt]) -> None:
+        for one in reversed(some):
+            self._ahead[one.slot].remove(one)
             self._stand_in_line(one)
 
     def _stand_in_line(self, one: Attempt) -> None:
@@ -232,12 +239,12 @@ class Desk:
     def begin(self, now_ms: int, is_written: bool) -> None:
         """What was found to be started, once the journal has it; or not at all, if it cannot."""
         starts, self._starts = self._starts, []
+        queues, self._queues = self._queues, []  # before `_begin` adds to them, which is not written yet
         for one in starts:
             if not is_written:
                 self._reject(one, "this machine's disk takes no note of what it starts")
             else:
                 self._begin(one, now_ms)
-        queues, self._queues = self._queues, []
         for one in queues:
             if is_written:
                 self._crew.queue(one.slot, one.start.attempt, one.start.tail)
@@ -392,6 +399,7 @@ class Desk:
 
     def _follow(self, before: Attempt, now_ms: int) -> int:
         """Its room goes to the next: to who waits in its slot, and has begun already, or to the first in line."""
+        self._take_back_unsent(before.slot)
         ahead = self._ahead.get(before.slot)
         if ahead:
             one = ahead.popleft()

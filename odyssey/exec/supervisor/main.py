@@ -372,14 +372,16 @@ def main(words: Sequence[str]) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.write(int(ready), OTHER)
+        with suppress(BrokenPipeError):
+            os.write(int(ready), OTHER)
         return
     gc.disable()  # nothing here makes cycles, and a runner that collects would copy pages that it shares
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, 5)
     supervisor = Supervisor(Folders(own, outputs, spool), door, int(limit))
     gc.freeze()
-    os.write(int(ready), READY)
+    with suppress(BrokenPipeError):  # whoever started it was killed meanwhile; the next one finds it
+        os.write(int(ready), READY)
     os.close(int(ready))
     supervisor.run()
     supervisor.close()

@@ -32,7 +32,8 @@ from odyssey.exec.supervisor.slots import IDLE, Page, Slots
 if TYPE_CHECKING:
     from resource import struct_rusage
 
-MOST_ORDER: Final = 60 << 10  # bytes of an order in one datagram; a longer one is in a file
+MOST_ORDER: Final = 4 << 10  # bytes of an order in one datagram: so many as may wait fit; a longer one is in a file
+FILE: Final = b"\xff"  # begins the path of an order in a file; no order begins so: attempts are numbers below 2 ** 63
 CHUNK: Final = 64 << 10  # as much as a pipe holds
 _DEFAULT_PATH: Final = b"/usr/local/bin:/usr/bin:/bin"
 _NO_HANG: Final = os.WNOHANG
@@ -95,7 +96,7 @@ class Runner:
         """Until the supervisor closes its end."""
         post = self._place.post
         while data := post.recv(MOST_ORDER + 1024):
-            if data[:1] == b"@":
+            if data[:1] == FILE:
                 data = _fetched(data[1:])
             done, note = self._carry_out(data)
             post.send(DONE.pack(*done) + note)
