@@ -32,6 +32,7 @@ from odyssey.daemon.options import Options
 from odyssey.daemon.owner import LOOK_S, Owner, login
 from odyssey.daemon.tidying import Keep, Tidying
 from odyssey.daemon.work import Work
+from odyssey.errors import OdysseyError
 from odyssey.events import Event
 from odyssey.exec import probe
 from odyssey.ids import UserId
@@ -53,7 +54,7 @@ class Daemon:
     def __init__(self, options: Options, home: Home, config: Config) -> None:
         self._options, self._home, self._config = options, home, config
         self._gate: Gate | None = None
-        self._ends_work = False
+        self._ends_work = self._is_refused = False
 
     @property
     def socket(self) -> Path:
@@ -78,6 +79,9 @@ class Daemon:
                 self._look_around()
                 self._tidying.start()
             return await self._over
+        except OdysseyError:
+            self._is_refused = True  # the next start would end like this one: nobody is to try it by himself
+            raise
         finally:
             await self._end()
 
@@ -153,6 +157,11 @@ class Daemon:
     def _look_around(self) -> None:
         """From time to time: what the owner allows, and whether the socket is still there."""
         if self._over.done():
+            return
+        if not self._home.daemon_lock.exists():
+            _log.error("ends: the home %s is gone", self._home.path)
+            self._ends_work = True  # nobody could ever ask what became of it
+            self.end()
             return
         self._loop.call_later(LOOK_S, self._look_around)
         self._owner.look()
@@ -233,7 +242,7 @@ class Daemon:
         self.end(BROKEN)
 
     async def _end(self) -> None:
-        is_orderly = self._over.done() and self._over.result() == 0
+        is_orderly = self._is_refused or (self._over.done() and self._over.result() == 0)
         if self._gate is not None:
             self._gate.leave()
             await self._door.close()

@@ -104,7 +104,12 @@ class Place:
     def end(self) -> None:
         with suppress(AssertionError, ProcessLookupError):
             self.stop()
-        for process in self.processes():
+        wait_for(self._are_gone)
+
+    def _are_gone(self) -> bool:
+        """Again and again: what dies may have started something meanwhile."""
+        left = list(self.processes())
+        for process in left:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        wait_for(lambda: not list(self.processes()))
+        return not left

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -112,9 +113,24 @@ def test_the_socket_opens_again_when_its_directory_is_gone(place: Place, tmp_pat
     assert found != socket
 
 
-def test_a_socket_at_which_another_daemon_answers_is_left_alone(place: Place, tmp_path: Path) -> None:
-    socket = place.start().socket
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Place]:
     other = Place(tmp_path / "other")
+    try:
+        yield other
+    finally:
+        other.end()
+
+
+def test_a_start_that_is_refused_leaves_nothing_that_tries_again(place: Place, other: Place) -> None:
+    other.environment["ODYSSEY_SOCKET"] = str(place.start().socket)
+    found = other.python("-m", "odyssey.daemon", "--home", str(other.home.path), "--foreground")
+    assert found.returncode == 1
+    wait_for(lambda: not list(other.processes()))
+
+
+def test_a_socket_at_which_another_daemon_answers_is_left_alone(place: Place, other: Place, tmp_path: Path) -> None:
+    socket = place.start().socket
     command = ("-m", "odyssey.daemon", "--home", str(other.home.path), "--foreground")
     other.environment["ODYSSEY_SOCKET"] = str(socket)
     found = other.python(*command)
@@ -126,6 +142,22 @@ def test_a_socket_at_which_another_daemon_answers_is_left_alone(place: Place, tm
     other.environment["ODYSSEY_SOCKET"] = str(socket_of_nobody)
     assert "is no socket" in other.python(*command).stderr
     assert socket_of_nobody.exists()
+
+
+def test_when_its_home_is_deleted_everything_ends(place: Place) -> None:
+    place.start()
+    shutil.rmtree(place.home.path)
+    wait_for(lambda: not list(place.processes()))
+
+
+def test_also_when_its_daemon_dies_of_that(place: Place) -> None:
+    place.start()
+    daemon = place.daemon
+    assert daemon is not None
+    shutil.rmtree(place.home.path)
+    os.kill(daemon, signal.SIGKILL)
+    wait_for(lambda: not list(place.processes()))
+    assert not place.home.path.exists()
 
 
 # -- what a person has to mend -----------------------------------------------------------------------------------------

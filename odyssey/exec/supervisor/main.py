@@ -77,7 +77,9 @@ class Supervisor:
         self._splitter = Splitter()
         self._unsent = b""
         self._is_over = False
-        self._nurse = Nurse(start)
+        self._lock_path = os.path.join(folders.own, "lock")
+        self._lock = _identity(self._lock_path)
+        self._nurse = Nurse(self._start_daemon)
         self._dismiss_ms: int | None = None
         self._wake, wake_write = os.pipe()
         for end in (self._wake, wake_write):
@@ -299,6 +301,13 @@ class Supervisor:
             self._daemon = None
             self._nurse.lost(boottime_ms())
 
+    def _start_daemon(self, words: Sequence[bytes]) -> None:
+        """Unless the home is gone: a new one would know nothing of this process."""
+        if _identity(self._lock_path) == self._lock:
+            start(words)
+        else:
+            self._end()
+
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def _close_in_child(self) -> None:
@@ -319,6 +328,14 @@ class Supervisor:
         self._groups.close()
         with suppress(FileNotFoundError):
             os.unlink(self._door_path)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_sure_it_is_over(path: str) -> bool:
