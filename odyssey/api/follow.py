@@ -18,9 +18,11 @@ from odyssey.api.names import resolve
 from odyssey.api.past import Found, Past
 from odyssey.api.ports import Counter
 from odyssey.api.teller import Teller
+from odyssey.ids import AttemptId
 from odyssey.model import Job
 
-LIVE_SECONDS: Final = 0.02  # between two looks while somebody writes
+SOON_SECONDS: Final = 0.02  # until the next look for bytes that are on their way
+HINTED_SECONDS: Final = 0.5  # while somebody writes, and it is told when he has
 CALM_SECONDS: Final = 1.0
 PROGRESS_MS: Final = 200
 
@@ -33,7 +35,8 @@ class Following:
         meant = resolve(request.ref, self._counter.state, self._counter.owner)
         teller = Teller(meant.job, meant.task, request, self._counter.outputs)
         listener = self._ledger.listen(meant.job)
-        deaf = self._counter.outputs.watch(lambda attempt: listener.stir() if teller.tells(attempt) else None)
+        is_live = not (request.is_grouped or request.without_output)
+        deaf = self._watch(teller, listener) if is_live else None
         try:
             found = await self._past.find(meant.job)
             teller.all_of(found.job)
@@ -42,8 +45,16 @@ class Following:
                 async for told in telling:
                     yield told
         finally:
-            deaf()
+            if deaf is not None:
+                deaf()
             self._ledger.leave(listener)
+
+    def _watch(self, teller: Teller, listener: Listener) -> Callable[[], None]:
+        def changed(attempt: AttemptId) -> None:
+            if teller.tells(attempt):
+                listener.stir()
+
+        return self._counter.outputs.watch(changed)
 
     async def _old(self, teller: Teller, found: Found) -> AsyncGenerator[v.Told, None]:
         """A job that is history: nothing changes any more."""
@@ -53,7 +64,7 @@ class Following:
             if items:
                 yield v.Told(tuple(items))
             elif not teller.has_more:
-                await asyncio.sleep(LIVE_SECONDS)
+                await asyncio.sleep(SOON_SECONDS)
         yield v.Told((v.Over(found.view),))
 
     async def _tell(self, teller: Teller, listener: Listener) -> AsyncGenerator[v.Told, None]:
@@ -78,12 +89,12 @@ class Following:
             items += progress.items(job, now, self._progress)
             if items and not is_news(items) and may_wait:
                 may_wait = False
-                await listener.wait(LIVE_SECONDS)
+                await listener.wait(SOON_SECONDS)
             elif items:
                 yield v.Told(tuple(items))
                 items, may_wait = [], True
             elif not teller.has_more:
-                await listener.wait(LIVE_SECONDS if teller.look_again else CALM_SECONDS)
+                await listener.wait(patience(teller))
 
     def _hear(self, teller: Teller, listener: Listener, job: Job) -> None:
         retried, listener.retried = listener.retried, []
@@ -99,6 +110,12 @@ class Following:
         now = project.going(told).get(job.id)
         running = now.running if now is not None else 0
         return v.Progress(project.counts(job, running), running, project.spread(self._counter.state, job.id))
+
+
+def patience(teller: Teller) -> float:
+    if teller.waits_for_rest:
+        return SOON_SECONDS
+    return HINTED_SECONDS if teller.look_again else CALM_SECONDS
 
 
 def is_news(items: list[v.AnyItem]) -> bool:

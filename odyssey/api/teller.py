@@ -93,6 +93,11 @@ class Teller:
         """Somebody writes, or its last bytes are on their way."""
         return bool(self._open)
 
+    @property
+    def waits_for_rest(self) -> bool:
+        """The last bytes of something that has ended are on their way."""
+        return any(self._threads[index].ended_ms is not None for index in self._open)
+
     def tells(self, attempt: AttemptId) -> bool:
         """It is one whose output is told as it is written."""
         return any(self._threads[index].announced == attempt for index in self._open)
