@@ -114,14 +114,20 @@ class AsyncClient:
         marks = Marks(request)
         while True:
             asked = await self._asked(marks.request())  # here patience has an end
+            over: v.Over | None = None
             try:
                 async with aclosing(self._parts(*asked)) as parts:
                     async for told in parts:
                         for item in told.items:
-                            if marks.note(item):
+                            if isinstance(item, v.Over):
+                                over = item  # told when the line is free again: nobody asks for more
+                            elif marks.note(item):
                                 yield item
             except Broken:
-                continue
+                if over is None:
+                    continue
+            if over is not None:
+                yield over
             return
 
     async def _asked(self, request: r.Request[Any]) -> tuple[_Line, int, Operation]:

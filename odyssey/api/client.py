@@ -177,13 +177,19 @@ class Client:
         marks = Marks(request)
         while True:
             asked = self._asked(marks.request())  # here patience has an end
+            over: v.Over | None = None
             try:
                 for told in self._parts(asked):
                     for item in told.items:
-                        if marks.note(item):
+                        if isinstance(item, v.Over):
+                            over = item  # told when the connection is free again: nobody asks for more
+                        elif marks.note(item):
                             yield item
             except Broken:
-                continue
+                if over is None:
+                    continue
+            if over is not None:
+                yield over
             return
 
     def put_blob(self, data: bytes) -> Blob:

@@ -51,6 +51,7 @@ class Door:
     def __init__(self, handlers: Mapping[str, Handler], report: Callable[[BaseException], None]) -> None:
         self._handlers, self._report = handlers, report
         self._visitors: set[_Visitor] = set()
+        self.visits = 0  # since it was made
         self._server: asyncio.Server | None = None
 
     async def open(self, path: Path) -> None:
@@ -70,6 +71,7 @@ class Door:
             before.close()
 
     def _visitor(self) -> "_Visitor":
+        self.visits += 1
         return _Visitor(self._visitors, self._handlers, self._report)
 
     async def close(self) -> None:

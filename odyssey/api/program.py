@@ -148,7 +148,8 @@ class Job:
 
     def wait(self, timeout: float | None = None) -> v.JobView:
         """Raises TimeoutError when it has not ended in so many seconds; it goes on."""
-        return next(iter(self._client.wait(str(self.id), timeout=timeout)))
+        (view,) = self._client.wait(str(self.id), timeout=timeout)
+        return view
 
     def result(self) -> Result:
         """How it ended and what it wrote, task after task; of a task that was moved, what the last try wrote."""

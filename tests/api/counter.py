@@ -82,6 +82,7 @@ class FakeCounter:
         self.outcomes: list[Outcome] = []  # of the next proposals, instead of being applied
         self.proposed: list[Command] = []
         self.desks: list[Desk] = []
+        self.door: Door | None = None
         self.downs: list[bool] = []
         self.segments: dict[bytes, bytes] = {}
         self.grown: list[tuple[bytes, int, bool]] = []
@@ -173,6 +174,12 @@ class FakeCounter:
     def end_backoff(self, *tasks: TaskId) -> None:
         self.do(EndBackoff(self.mesh.fence, tasks))
 
+    @property
+    def visits(self) -> int:
+        """How many connections there have been."""
+        assert self.door is not None
+        return self.door.visits
+
     def give_up(self, job: int, index: int = 0) -> None:
         self.do(GiveUpTasks(self.mesh.fence, (task_id(job, index),)))
 
@@ -199,6 +206,7 @@ async def opened(counter: FakeCounter, path: Path) -> AsyncIterator[Door]:
     bugs: list[BaseException] = []
     desk = desk_of(counter)
     door = Door(desk.handlers, bugs.append)
+    counter.door = door
     await door.open(path)
     try:
         yield door

@@ -144,3 +144,20 @@ def test_a_job_that_moves_tells_so_and_its_output_comes_try_by_try(tmp_path: Pat
 def test_no_daemon_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(errors.Unreachable):
         Client(tmp_path / "nothing").call(r.Status())
+
+
+def test_one_connection_is_enough_for_one_question_after_the_other(tmp_path: Path) -> None:
+    async def walk(counter: FakeCounter, client: Client) -> None:
+        def ask() -> None:
+            for _ in range(3):
+                job = client.call(r.Submit(os.urandom(16), (a_spec(),))).id
+                client.call(r.Cancel(str(job)))
+                for item in client.follow(r.Follow(str(job))):
+                    if isinstance(item, v.Over):
+                        break
+                list(client.wait(str(job)))
+
+        await blocking(ask)
+        assert counter.visits == 1
+
+    walked(tmp_path, walk)

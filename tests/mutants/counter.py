@@ -122,6 +122,14 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "        if not",
         DOOR + "a_slow_reader_stops_only_what_is_made_for_him",
     ),
+    api(
+        "a connection for every job",
+        "client",
+        "                        if isinstance(item, v.Over):\n",
+        "                        if False:\n",
+        WALK + "one_connection_is_enough_for_one_question_after_the_other",
+        WALK + "a_job_from_submit_to_its_end",
+    ),
     # -- changes
     api(
         "a specification says whose it is",
