@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from select import select
 from typing import Final, NamedTuple, Protocol
 
 from odyssey.errors import OdysseyError, lines, one_line
@@ -64,7 +65,10 @@ class Descriptor:
     def write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[os.write(self._number, view) :]
+            try:
+                view = view[os.write(self._number, view) :]
+            except BlockingIOError:  # whoever else has this terminal or pipe may have made it non-blocking
+                select([], [self._number], [])
 
 
 class Column(NamedTuple):

@@ -13,6 +13,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from select import select
 from typing import Final
 
 from odyssey.api.operations import Asker
@@ -62,15 +63,26 @@ class Stdin:
     def _work(self, asker: Asker, failed: Callable[[], None]) -> None:
         try:
             self.send_file(asker)
-        except (Unreachable, OSError):
+        except Unreachable:
             return  # a daemon that stays away is noticed by whoever follows the job
         except OdysseyError as error:
             self.failure = error
             failed()
+        except OSError as error:
+            what = (error.strerror or "it cannot be read").lower()
+            self.failure = OdysseyError(f"stdin cannot be read: {what}", hint="run the job with -n if it reads nothing")
+            failed()
 
     def _send_piece(self, asker: Asker) -> bool:
-        data = os.read(self._number, PIECE)
-        return self._send(asker, data)
+        return self._send(asker, self._read())
+
+    def _read(self) -> bytes:
+        """Whoever else has this pipe may have made it non-blocking."""
+        while True:
+            try:
+                return os.read(self._number, PIECE)
+            except BlockingIOError:
+                select([self._number], [], [])
 
     def finish(self, asker: Asker) -> None:
         """The person goes, the job stays: what has been sent is all there is."""

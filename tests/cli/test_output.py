@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 
 import pytest
 
-from odyssey.cli.output import Column, Output
+from odyssey.cli.output import Column, Descriptor, Output
 from odyssey.errors import UsageError
 from tests.cli.desk import Kept
 
@@ -70,6 +72,27 @@ def test_bytes_of_jobs_pass_untouched() -> None:
     output.stdout(b"\xff\x00\x1b[31m")
     output.stderr(b"no end")
     assert (out.data, err.data) == (b"\xff\x00\x1b[31m", b"no end")
+
+
+def test_a_pipe_that_does_not_block_is_waited_for() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    data = os.urandom(1 << 20)  # more than fits
+    got = bytearray()
+
+    def drain() -> None:
+        while piece := os.read(reader, 65536):
+            got.extend(piece)
+
+    thread = threading.Thread(target=drain)
+    thread.start()
+    try:
+        Descriptor(writer).write(data)
+    finally:
+        os.close(writer)
+        thread.join()
+        os.close(reader)
+    assert bytes(got) == data
 
 
 def test_json_is_one_line() -> None:

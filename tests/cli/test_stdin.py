@@ -102,6 +102,32 @@ def test_a_pipe_is_sent_beside_the_job_and_what_is_lost_is_told() -> None:
         assert stdin.put_back(0) is None
 
 
+def test_a_pipe_that_does_not_block_is_waited_for() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    try:
+        stdin, spool = Stdin(reader), Spool()
+        stdin.send_beside(FakeAsker({PutStdin: spool}), lambda: None)
+        os.write(writer, b"late")
+        os.close(writer)
+        assert spool.ended.wait(10)
+        assert spool.data == b"late"
+    finally:
+        os.close(reader)
+
+
+def test_an_input_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
+    failed = threading.Event()
+    file = os.open(tmp_path / "only-written", os.O_WRONLY | os.O_CREAT)
+    try:
+        stdin = Stdin(file)
+        stdin.send_beside(FakeAsker({}), failed.set)
+        assert failed.wait(10)
+        assert "stdin cannot be read: bad file descriptor" in str(stdin.failure)
+    finally:
+        os.close(file)
+
+
 def test_of_a_pipe_that_is_still_open_nothing_is_said_and_its_end_can_be_sent() -> None:
     with a_pipe(b"abc", is_open=True) as pipe:
         stdin, spool = Stdin(pipe), Spool()
