@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from odyssey.starting import FOUNDED
-from tests.system.people import ODYSSEY, odyssey, shell, terminal
+from tests.system.people import LIMIT_S, ODYSSEY, odyssey, shell, terminal
 from tests.system.place import Place, wait_for
 
 
@@ -154,7 +154,7 @@ def test_a_signal_cancels_the_job(up: Place, number: int, status: int) -> None:
         assert run.stdout is not None
         assert run.stdout.readline() == b"on\n"
         run.send_signal(number)
-        assert run.wait(30) == status
+        assert run.wait(LIMIT_S) == status
     assert wait_for(lambda: state(up) == "cancelled")
 
 
@@ -166,13 +166,13 @@ def test_a_hang_up_leaves_the_job_and_attach_comes_back(up: Place, tmp_path: Pat
         assert run.stdout is not None
         assert run.stdout.readline() == b"on\n"
         run.send_signal(signal.SIGHUP)
-        assert run.wait(30) == 129
+        assert run.wait(LIMIT_S) == 129
     assert state(up) == "running"
     with start(up, "attach", "last") as attached:
         assert attached.stdout is not None
         assert attached.stdout.readline() == b"on\n"
         go.touch()
-        assert attached.communicate(timeout=30) == (b"off\n", b"")
+        assert attached.communicate(timeout=LIMIT_S) == (b"off\n", b"")
     assert attached.returncode == 7
 
 
@@ -186,7 +186,7 @@ def test_a_daemon_that_is_killed_is_not_noticed(up: Place, tmp_path: Path) -> No
         up.kill()
         up.start()
         go.touch()
-        assert run.communicate(timeout=30) == (b"off\n", b"")
+        assert run.communicate(timeout=LIMIT_S) == (b"off\n", b"")
     assert run.returncode == 7
 
 
