@@ -68,8 +68,3 @@ class Desk:
         self.ledger.close()
         self._chronicle.close()
         self._spool.close()
-
-
-def handlers(counter: Counter) -> Mapping[str, Handler]:
-    """Of a desk that stays as long as the process."""
-    return Desk(counter).handlers

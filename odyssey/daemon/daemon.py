@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from odyssey.api.desk import handlers
+from odyssey.api.desk import Desk
 from odyssey.api.door import Door
 from odyssey.archiving import Habits
 from odyssey.clock import SystemClock, SystemEntropy
@@ -113,7 +113,8 @@ class Daemon:
         )
         keep = Keep(self._config.number("output.keep"), self._config.number("output.age"))
         self._tidying = Tidying(self._work.outputs, lambda: self._life.book.state, keep, clock, self._loop)
-        self._door = Door(handlers(self._counter), _report)
+        self._desk = Desk(self._counter)
+        self._door = Door(self._desk.handlers, _report)
 
     def _storehouse(self) -> Storehouse:
         home, entropy = self._home, SystemEntropy()
@@ -246,6 +247,7 @@ class Daemon:
         if self._gate is not None:
             self._gate.leave()
             await self._door.close()
+        self._desk.close()
         if self._ends_work:
             await self._life.clear_out(CLEAR_S)
         if self._ends_work or (is_orderly and not self._work.here()):
