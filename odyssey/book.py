@@ -17,6 +17,7 @@ class Book:
     def __init__(self, state: State | None = None) -> None:
         self.state = State() if state is None else state
         self.watch: Callable[[Sequence[Event]], None] = lambda _: None
+        self.when_ms: Mapping[int, int] = {}  # by index: the wall time of the entries whose events are being told
 
     def apply(self, entries: Sequence[Entry]) -> Mapping[int, list[Event]]:
         answers: dict[int, list[Event]] = {}
@@ -25,6 +26,7 @@ class Book:
             self.state, events = apply(self.state, (entry,))
             answers[entry.index] = events
             happened += events
+        self.when_ms = {entry.index: entry.wall_ms for entry in entries}
         self.watch(happened)
         return answers
 

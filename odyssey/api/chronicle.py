@@ -37,11 +37,10 @@ class Chronicle:
         self.close = counter.subscribe(self._heard)
 
     def _heard(self, events: Sequence[e.Event]) -> None:
-        now = self._counter.clock.wall_ms()
         told = [event for event in events if is_told(event)]
         for event in told:
             self._number += 1
-            self._ring.append(Happened(self._number, now, event))
+            self._ring.append(Happened(self._number, self._counter.when_ms(event.index), event))
         if told:
             for more in self._more:
                 more.set()

@@ -139,6 +139,11 @@ class Counter(Protocol):
         ends that."""
         ...
 
+    def when_ms(self, index: int) -> int:
+        """When this entry was made, by the clock of who made it: for those whose events are being told. A daemon that
+        starts is told of what happened long ago."""
+        ...
+
     def segment(self, digest: bytes, done: Callable[[bytes | None], None]) -> None:
         """The bytes of a piece of history that is on this disk."""
         ...

@@ -138,6 +138,9 @@ class DaemonCounter(Counter):
 
     # -- asked for -----------------------------------------------------------------------------------------------------
 
+    def when_ms(self, index: int) -> int:
+        return self._life.book.when_ms.get(index, 0)
+
     def subscribe(self, heard: Heard) -> Callable[[], None]:
         self._heard.append(heard)
 

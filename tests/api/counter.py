@@ -86,6 +86,7 @@ class FakeCounter:
         self.downs: list[bool] = []
         self.segments: dict[bytes, bytes] = {}
         self.grown: list[tuple[bytes, int, bool]] = []
+        self.made_ms: dict[int, int] = {}
 
     # -- ports ---------------------------------------------------------------------------------------------------------
 
@@ -134,6 +135,9 @@ class FakeCounter:
     def subscribe(self, heard: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         self.heard.append(heard)
         return lambda: self.heard.remove(heard)
+
+    def when_ms(self, index: int) -> int:
+        return self.made_ms.get(index, 1_000_000 + index)
 
     def segment(self, digest: bytes, done: Callable[[bytes | None], None]) -> None:
         done(self.segments.get(digest))

@@ -291,6 +291,18 @@ def test_events_tell_what_happened_and_go_on(tmp_path: Path) -> None:
     walked(tmp_path, walk)
 
 
+def test_an_event_is_as_old_as_the_log_says_and_not_as_the_daemon(tmp_path: Path) -> None:
+    """One that starts is told again of all that is not in its last snapshot."""
+
+    async def walk(counter: FakeCounter, client: Client) -> None:
+        counter.made_ms[counter.applied + 1] = 86_400_000
+        counter.submit(name="fit")
+        (page,) = await blocking(lambda: list(client.stream(r.Events())))
+        assert [event.at for event in page.events] == [86_400_000]
+
+    walked(tmp_path, walk)
+
+
 def test_a_watch_tells_all_and_then_what_changed(tmp_path: Path) -> None:
     async def walk(counter: FakeCounter, client: Client) -> None:
         for name in ("one", "two"):

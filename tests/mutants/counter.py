@@ -24,6 +24,13 @@ def api(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
 MUTANTS: Final[tuple[Mutant, ...]] = (
     # -- what is told of a job
     api(
+        "an event as old as the daemon",
+        "chronicle",
+        "self._counter.when_ms(event.index)",
+        "self._counter.clock.wall_ms()",
+        DOES + "an_event_is_as_old_as_the_log_says_and_not_as_the_daemon",
+    ),
+    api(
         "output told twice",
         "teller",
         "                thread.offsets[stream] += len(data)\n",
