@@ -83,7 +83,7 @@ class BeatId(msgspec.Struct, frozen=True, array_like=True, gc=False):
 # -- machine to coordinator --------------------------------------------------------------------------------------------
 
 
-class Here(msgspec.Struct, frozen=True, gc=False):
+class Here(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An attempt as the supervisor tells of it. One that has ended is told as long as it may still be listed."""
 
     task: TaskId

@@ -442,9 +442,9 @@ def test_this_meshs_own_history_waits_for_its_turn() -> None:
 def test_nothing_is_deleted_while_an_old_log_is_still_to_be_read() -> None:
     desk = leading("1")
     desk.node.salvaging.busy = True
-    desk.propose(AdmitNode(ME, "pc1", UserId("anna"), Facts(TOTAL, shared=True)))
     desk.disk.history[DIGEST] = DATA
     end_jobs(desk, 3)
+    desk.propose(AdmitNode(ME, "pc1", UserId("anna"), Facts(TOTAL, shared=True)))
     desk.wait(LOOK_MS + HOLD_MS)
     assert desk.book.state.segments
     assert DIGEST in desk.disk.history
