@@ -35,6 +35,7 @@ class Account(NamedTuple):
     back_ms: tuple[int, ...]  # from each kill until somebody answered again
     ended: Counter[str]  # tasks by state
     tries: int
+    outcomes: Counter[str]  # of tries
     ran: Counter[int]  # how often each task left its mark
     output: dict[tuple[int, int], bytes]  # by task and stream
 
@@ -60,16 +61,18 @@ def kill_often(place: Place, mark: Path, tasks: int, kills: int, seed: int = 1) 
                 key = item.index, item.stream
                 output[key] = output.get(key, b"") + item.data
         states: Counter[str] = Counter()
+        outcomes: Counter[str] = Counter()
         tries, start = 0, 0
         while True:
             page = client.call(r.Job(job, start))
             states.update(one.state for one in page.task_list)
             tries += sum(one.tries_total for one in page.task_list)
+            outcomes.update(f"{one.outcome}: {one.reason}" for task in page.task_list for one in task.tries)
             if page.next_task is None:
                 break
             start = page.next_task
     ran = Counter(int(line) for line in mark.read_text().split())
-    return Account(kills, time.monotonic() - began, tuple(back), states, tries, ran, output)
+    return Account(kills, time.monotonic() - began, tuple(back), states, tries, outcomes, ran, output)
 
 
 def _wait_for_tasks(client: Client, job: str, count: int) -> None:
@@ -99,7 +102,7 @@ def complaints(account: Account, tasks: int) -> list[str]:
     if account.ended != {"done": tasks}:
         found.append(f"tasks ended as {dict(account.ended)}")
     if account.tries != tasks:
-        found.append(f"{account.tries} tries of {tasks} tasks")
+        found.append(f"{account.tries} tries of {tasks} tasks: {dict(account.outcomes)}")
     again = [task for task, count in account.ran.items() if count != 1]
     if again or len(account.ran) != tasks:
         found.append(f"{tasks - len(account.ran)} never ran, {len(again)} ran more than once: {again[:5]}")
