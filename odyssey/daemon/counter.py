@@ -18,6 +18,7 @@ from odyssey.api import views as v
 from odyssey.api.ports import Counter, Log, Manners, Outputs, Standing
 from odyssey.clock import Clock
 from odyssey.commands import Command
+from odyssey.daemon.doctor import checks
 from odyssey.daemon.life import Life
 from odyssey.daemon.work import Work
 from odyssey.events import Event
@@ -157,7 +158,10 @@ class DaemonCounter(Counter):
         self._work.stdin_grew(name, size, is_complete)
 
     def doctor(self, done: Callable[[v.DoctorView], None]) -> None:
-        done(checks(self._life, self._notes()))
+        life, work = self._life, self._work
+        trouble = "" if life.trouble is None else life.trouble.message
+        found = checks(work.hands.abilities, trouble, life.is_member, work.pid, self._notes())
+        done(v.DoctorView(tuple(found)))
 
     def down(self, now: bool) -> None:
         self._down(now)
@@ -190,11 +194,3 @@ class LogOfNow(Log):
 
 def _segment(digest: bytes, store: Store) -> bytes | StoreError | None:
     return store.segment(digest)
-
-
-def checks(life: Life, notes: tuple[str, ...]) -> v.DoctorView:
-    """What a person may want to know when something seems wrong."""
-    trouble = life.trouble
-    log = v.Check("log", trouble is None, "can be used" if trouble is None else trouble.message)
-    member = v.Check("member", life.is_member, "this machine is a member of its mesh" if life.is_member else "not yet")
-    return v.DoctorView((log, member, *(v.Check("note", None, note) for note in notes)))
