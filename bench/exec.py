@@ -22,6 +22,7 @@ from typing import Final
 
 from bench.harness import MS, US, Check, Effort, Result, Samples, bench, cost, paired, rate, size
 from odyssey.ids import AttemptId
+from odyssey.messages import Listed
 from tests.exec.rig import Rig, a_spec, listed
 
 TASKS: Final = 5_000
@@ -64,8 +65,18 @@ class Array:
             one = listed(self._number)
             (hands.start if len(self._live) < SLOTS else hands.follow)(one, SPEC)
             self._live.add(one.attempt)
+        self._promote()
         if not self._live:
             self._rig.loop.stop()
+
+    def _promote(self) -> None:
+        """Those that had nobody left to follow, as an agent does it."""
+        here = self._rig.hands.here()
+        running = sum(one.started and not one.ended for one in here.values())
+        for attempt, one in here.items():
+            if running < SLOTS and not one.started:
+                self._rig.hands.start(Listed(attempt, one.task), SPEC)
+                running += 1
 
 
 def _raw(program: Path, count: int) -> float:

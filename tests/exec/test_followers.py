@@ -84,6 +84,19 @@ def test_nobody_waits_behind_one_that_runs_long_while_there_is_room(rig: Rig) ->
     rig.wait(long)
 
 
+def test_the_first_order_of_a_new_runner_stays_with_it(rig: Rig) -> None:
+    """Each of these needs a runner of its own, which may not have come to it when what is behind it is taken back."""
+    for number in range(1, 11):
+        memory = (100 + number) << 20
+        first, other = listed(number), listed(FIRST + number)
+        rig.hands.start(first, a_spec("true", memory=memory, memory_is_limit=True))
+        rig.hands.follow(other, a_spec("true", memory=memory, memory_is_limit=True))
+        rig.turn()
+        rig.hands.kill(other.attempt)
+        assert rig.wait(first.attempt).outcome is Outcome.EXITED
+        rig.wait(other.attempt)
+
+
 def test_force_on_one_never_hits_the_next(rig: Rig) -> None:
     """While attempts come and go, each is stopped at some moment: only that one may end by it."""
     first = rig.start(shell("sleep 0.1"))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from odyssey.exec.outputs import Extent
+from odyssey.exec.supervisor import tree
 from odyssey.exec.supervisor.outlet import ERR, OUT
 from odyssey.model import Outcome
 from odyssey.spec import Blob
@@ -183,6 +184,21 @@ def test_output_is_there_while_it_runs(rig: Rig) -> None:
     rig.hands.kill(attempt)
     rig.wait(attempt)
     assert rig.out(attempt) == b"here\n"
+
+
+def test_what_it_wrote_before_it_was_killed_is_kept(rig: Rig, tmp_path: Path) -> None:
+    """Also what its runner has not come to: here it stands still."""
+    more, done = tmp_path / "more", tmp_path / "done"
+    script = f"echo up; until [ -e {more} ]; do sleep 0.01; done; printf %60000d 1; echo e >&2; touch {done}; sleep 60"
+    attempt = rig.start(shell(script))
+    rig.until(lambda: rig.out(attempt) == b"up\n")
+    assert rig.hands.pid is not None
+    os.kill(tree.below(rig.hands.pid)[0], signal.SIGSTOP)
+    more.touch()
+    rig.until(done.exists)
+    rig.hands.kill(attempt)
+    rig.wait(attempt)
+    assert (len(rig.out(attempt)), rig.err(attempt)) == (60_003, b"e\n")
 
 
 def test_output_outlives_all_processes(tmp_path: Path) -> None:
@@ -376,6 +392,21 @@ def test_the_daemon_dies_and_what_runs_goes_on(rig: Rig) -> None:
     assert rig.hands.here()[attempt].elapsed_ms > 0
     rig.wait(attempt)
     assert rig.out(attempt) == b"a\nb\n"
+
+
+def test_what_runs_is_here_while_nobody_answers(rig: Rig) -> None:
+    attempt = rig.start(shell("echo up; sleep 60"))
+    rig.until(lambda: rig.out(attempt))
+    assert rig.hands.pid is not None
+    os.kill(rig.hands.pid, signal.SIGKILL)
+    seen: list[bool] = []
+
+    def is_lost() -> bool:
+        seen.append(attempt in rig.hands.here())
+        return attempt in rig.hands.reports()
+
+    rig.until(is_lost)
+    assert all(seen)
 
 
 def test_the_supervisor_dies_and_nothing_survives_it(rig: Rig) -> None:

@@ -44,7 +44,7 @@ from odyssey.exec.supervisor.frames import (
 from odyssey.exec.supervisor.orders import Done
 from odyssey.exec.supervisor.spans import Spans
 
-AHEAD: Final = 16  # attempts that wait in the socket of a runner
+AHEAD: Final = 8  # attempts that wait in the socket of a runner; Linux lets no more than ten messages wait in one
 POLITE_MS: Final = 10_000  # between asking an attempt to end and making it end
 
 

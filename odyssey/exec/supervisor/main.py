@@ -36,7 +36,7 @@ from odyssey.exec.supervisor.spans import Spans
 READY: Final = b"ready\n"
 OTHER: Final = b"other\n"  # another one serves this home
 _READ: Final = 256 << 10
-_NAP_S: Final = 0.004  # while runners have enough to do: what ends meanwhile is told at once
+_NAP_S: Final = 0.002  # while runners have enough to do: what ends meanwhile is told at once
 _LATER_MS: Final = 10_000  # idle runners are sent away after so long
 _HOUR_MS: Final = 3_600_000
 _FOREVER: Final = 1 << 60
@@ -201,7 +201,9 @@ class Supervisor:
                 self._leave(hand.post.fileno())
             return
         self._desk.wall_ms = time.time_ns() // 1_000_000
-        self._desk.done(*told, boottime_ms())
+        while told is not None:
+            self._desk.done(*told, boottime_ms())
+            told = self._crew.hear(slot)
         if self._dismiss_ms is None:
             self._dismiss_ms = boottime_ms() + _LATER_MS
 
