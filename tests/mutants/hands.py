@@ -13,7 +13,7 @@ from tests.mutants.table import Mutant
 RUNS: Final = "exec/test_hands.py::test_"
 FOLLOWS: Final = "exec/test_followers.py::test_"
 NASTY: Final = "exec/test_nasty.py::test_"
-KINDS: Final = "exec/test_machines.py::test_"
+DECIDES: Final = "exec/test_desk.py::test_"
 
 
 def desk(name: str, old: str, new: str, *tests: str) -> Mutant:
@@ -39,7 +39,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "started without a lease",
         "        elif now_ms < self.until_ms:\n            self.attempts[attempt] = one\n",
         "        else:\n            self.attempts[attempt] = one\n",
-        RUNS + "without_a_lease_nothing_starts",
+        DECIDES + "nothing_begins_without_a_lease_whatever_the_daemon_says",
     ),
     desk(
         "nothing is frozen when the lease is over",
@@ -51,14 +51,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "thawed without a lease",
         "one.frozen_at_ms == UNKNOWN_MS or now_ms >= self.until_ms:\n            return\n        self._wake",
         "one.frozen_at_ms == UNKNOWN_MS:\n            return\n        self._wake",
-        "contracts/test_hands.py::test_when_the_lease_is_over_all_is_frozen_and_nothing_starts_or_thaws[real]",
-    ),
-    desk(
-        "force on one hits the next",
-        "        self._take_back(one.slot)\n        while (told := self._crew.hear(one.slot)) is not None:\n"
-        "            self.done(*told, now_ms)\n        return one.start.attempt in self.attempts",
-        "        return True",
-        FOLLOWS + "force_on_one_never_hits_the_next",
+        DECIDES + "nothing_thaws_without_a_lease_whatever_the_daemon_says",
     ),
     desk(
         "orders wait behind one that runs long",
@@ -70,25 +63,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "a time limit that counts frozen time",
         "        return max(0, until - self.began_ms - self.stood_ms)",
         "        return max(0, now_ms - self.began_ms)",
-        RUNS + "frozen_it_stands_still_and_then_goes_on",
+        DECIDES + "frozen_time_does_not_count",
     ),
     crew(
         "an order is taken back that its new runner has not come to",
         "            if attempt == hand.attempts[0]:\n",
         "            if False:\n",
         FOLLOWS + "the_first_order_of_a_new_runner_stays_with_it",
-    ),
-    crew(
-        "the frozen are killed and stay frozen",
-        "            tree.signal_all(hand.pid, signal.SIGKILL)\n        self._groups.freeze(slot, False)",
-        "            tree.signal_all(hand.pid, signal.SIGKILL)\n        self._groups.freeze(slot, self.is_alone)",
-        KINDS + "frozen_it_stands_still_and_can_be_killed_then",
-    ),
-    crew(
-        "runners outlive the supervisor",
-        "                libc.die_with_parent(signal.SIGKILL if self.is_alone else signal.SIGTERM)",
-        "                pass",
-        RUNS + "the_supervisor_dies_and_nothing_survives_it",
     ),
     crew(
         "what was in the pipes of a killed runner is lost",
@@ -101,12 +82,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "        leaked = self._clear()\n",
         "        leaked = False\n",
         RUNS + "what_is_left_behind_ends_with_it",
-    ),
-    runner(
-        "output that came last is lost",
-        "        self._drain()\n",
-        "",
-        RUNS + "much_output",
     ),
     runner(
         "a pipe stays as a job has left it",
