@@ -324,8 +324,8 @@ class Agent:
         if not self._running or self._saving is not None or self._withdrawn:
             return
         todo = self.lease.todo(here, self._clock.boottime_ms())
+        self._end(todo)  # first: what waits to follow must not begin under a lease that does not list it
         self._hands.lease(todo.until_ms)
-        self._end(todo)
         if self._paused:
             self._stand_still(here)
             return

@@ -263,7 +263,7 @@ class Coordinator:
             self._confirmed, self._stirred = confirmed, True
             self._grants.confirmed(confirmed)
             self._answer_beats(confirmed)
-        if self._dirty and not self._planning:
+        if self._dirty and not self._planning and self._grants.may_give(self._clock.monotonic_ms()):
             self._plan()
         if self._tell and self._stirred:
             self._stirred = False

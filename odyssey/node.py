@@ -233,8 +233,9 @@ class Node:
 
     @property
     def _is_recovered(self) -> bool:
-        """Nobody has coordinated this generation yet, and one was before it: members still find their way."""
-        return bool(self.lineage.charters) and self.book.state.head.term <= self.lineage.first_term
+        """Nothing was given to anybody in this generation yet, and one was before it: members still find their way, and
+        what was given to them behind the fork, of which nobody here knows, may still run under its last lease."""
+        return bool(self.lineage.charters) and self.book.state.head.gave < self.scope.generation
 
     def _applied(self, events: Sequence[Event]) -> None:
         self.holding.applied(events)

@@ -63,8 +63,8 @@ class Worker:
 class Desk:
     """Machine 1 with its replica, its book and, while it leads, its coordinator."""
 
-    def __init__(self, members: str = "1") -> None:
-        self.time, self.book = Time(), Book()
+    def __init__(self, members: str = "1", recovered: bool = False) -> None:
+        self.time, self.book, self.recovered = Time(), Book(), recovered
         self.disk = SlowDisk(self.time)
         self.coordinator: Coordinator | None = None
         self.workers: dict[NodeId, Worker] = {}
@@ -101,7 +101,7 @@ class Desk:
         if not core.is_leader:
             self.coordinator = None
         elif self.coordinator is None or self.coordinator.term != core.term:
-            self.coordinator = Coordinator(self.replica, self.book, self, self.time)
+            self.coordinator = Coordinator(self.replica, self.book, self, self.time, self.recovered)
         if self.coordinator is not None:
             self.coordinator.look()
 
@@ -203,9 +203,9 @@ def _reply(name: str, content: object) -> AnyMessage | None:
     return None
 
 
-def leading(members: str = "1") -> Desk:
+def leading(members: str = "1", recovered: bool = False) -> Desk:
     """Machine 1 leads, and its first entry is applied."""
-    desk = Desk(members)
+    desk = Desk(members, recovered)
     desk.wait(5_000)
     assert desk.replica.core.leads_safely
     return desk

@@ -168,6 +168,17 @@ def ends(desk: Desk, *ones: Listed) -> None:
         desk.agent.ended()
 
 
+def test_what_is_not_wanted_goes_before_the_lease_is_longer() -> None:
+    """What waits to follow must not begin under a lease that does not list it."""
+    desk = served()
+    desk.duty(A)
+    desk.wait(BEAT_MS * 2)
+    desk.hands.told.clear()
+    desk.duty(B)
+    kinds = [kind for kind, _ in desk.hands.told]
+    assert kinds.index("kill") < kinds.index("lease") < kinds.index("start")
+
+
 def test_the_first_to_end_after_a_quiet_moment_is_told_at_once() -> None:
     desk = served(cpus=8)
     desk.duty(A, B)

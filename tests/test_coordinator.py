@@ -24,7 +24,7 @@ from odyssey.commands import (
 )
 from odyssey.coordinator import AGE_MS, AT_ONCE, LOOK_AGAIN_MS
 from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, TaskId, task_id
-from odyssey.mesh.grants import DEAF_MS
+from odyssey.mesh.grants import DEAF_MS, RECOVERED_MS
 from odyssey.mesh.lease import GIVE_AWAY_MS
 from odyssey.mesh.letters import Outcome
 from odyssey.mesh.raft.types import Append, Heartbeat, Member
@@ -126,6 +126,20 @@ def test_a_plan_that_the_log_does_not_take_is_made_again_later_and_not_at_once()
 
 
 # -- Duties ------------------------------------------------------------------------------------------------------------
+
+
+def test_after_a_recovery_nothing_is_given_until_all_leases_of_before_are_over() -> None:
+    """What was given behind the fork is not known here, and may still run."""
+    desk = leading(recovered=True)
+    worker = desk.admit("7")
+    job = desk.submit()
+    desk.beats(worker)
+    desk.wait(100)
+    assert not desk.log(AssignTasks), "5.1 s after its election"
+    for _ in range(RECOVERED_MS // 1_000):
+        desk.beats(worker)
+        desk.wait(1_000)
+    assert worker.holds == [desk.attempt(job)]
 
 
 def test_a_duty_leaves_only_when_a_quorum_has_answered_since() -> None:

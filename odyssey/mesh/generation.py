@@ -33,6 +33,7 @@ from odyssey.mesh.raft.types import Member
 
 ID_BYTES: Final = 16
 NEWEST: Final = (1 << GENERATION_BITS) - 1  # as far as attempt ids can count
+NOT_AGREED: Final = 8_192  # more than a leader lets pile up that is not agreed on yet
 _PURPOSE: Final = b"odyssey generation\0"  # a signature for this is none for anything else
 
 Sign = Callable[[bytes], bytes]
@@ -122,16 +123,17 @@ def parted(one: Lineage, other: Lineage) -> tuple[Fork, ...]:
 
 
 def shared(forks: Collection[Fork], log: Sequence[Fork]) -> int:
-    """The last index of this log that is before all these forks: its snapshot and what follows. An entry of a later
-    term than a fork is behind it wherever it stands. Where the snapshot is, that tells no more than the indexes; and if
-    they say otherwise than its term, nothing is known to be shared."""
+    """The last index of this log that is surely before all these forks: its snapshot and what follows. An entry of a
+    later term than a fork is behind it wherever it stands. Where the snapshot is, only indexes are known, and the
+    founder's log may have ended in what was never agreed on, where this one has other entries. If indexes say otherwise
+    than its term, nothing is known to be shared."""
     if not forks:
         return log[-1].index
     end = min(fork.index for fork in forks)
     inside = list(takewhile(lambda at: all(at.index <= fork.index and at.term <= fork.term for fork in forks), log))
     if inside:
         return inside[-1].index
-    return end if log[0].index > end else 0
+    return max(0, end - NOT_AGREED) if log[0].index > end else 0
 
 
 # -- charters ----------------------------------------------------------------------------------------------------------

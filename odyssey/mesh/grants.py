@@ -234,6 +234,10 @@ class Grants:
                 gone |= attempts
         return gone
 
+    def may_give(self, now_ms: int) -> bool:
+        """Whether anything may be given to anybody: not while what another generation gave may still run."""
+        return not self._recovered or self._clock.at(now_ms) >= self._settled_ms
+
     # -- losses --------------------------------------------------------------------------------------------------------
 
     def give_away(

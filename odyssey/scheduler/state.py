@@ -37,6 +37,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     last_given: NodeNumber = NodeNumber(0)  # the machine of the newest assignment
     policy: str = "weighted"
     weights: tuple[tuple[str, int], ...] = ()
+    gave: int = 0  # the newest generation that has assigned anything
 
 
 class Submitted(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):

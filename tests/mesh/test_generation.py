@@ -10,6 +10,7 @@ from odyssey.errors import lines
 from odyssey.ids import NodeId, attempt_id
 from odyssey.mesh.generation import (
     NEWEST,
+    NOT_AGREED,
     Charter,
     Fork,
     Generation,
@@ -276,5 +277,7 @@ def test_an_entry_of_a_later_term_is_behind_the_fork_wherever_it_stands() -> Non
 
 
 def test_behind_a_snapshot_only_the_indexes_tell() -> None:
-    assert shared((Fork(1, 3),), log(1, 1, first=7)) == 3
+    far = NOT_AGREED + 100
+    assert shared((Fork(1, far),), log(1, 1, first=far + 7)) == 100, "the founder's last entries may be others"
+    assert shared((Fork(1, 3),), log(1, 1, first=7)) == 0
     assert shared((Fork(1, 9),), log(2, 2, first=7)) == 0

@@ -720,6 +720,16 @@ def test_after_recover_nothing_is_given_away_for_ten_seconds() -> None:
     assert office.lost(EARLIER, MINE, node=PI) == {Cause.DOWN: [EARLIER, MINE]}
 
 
+def test_nor_is_anything_given_to_anybody() -> None:
+    """What was given behind the fork, of which this coordinator does not know, may still run under its last lease."""
+    assert Office().grants.may_give(0)
+    office = Office(recovered=True)
+    office.wait(RECOVERED_MS - 1)
+    assert not office.grants.may_give(office.now)
+    office.now += 1
+    assert office.grants.may_give(office.now)
+
+
 def test_a_witness_moves_at_once_and_what_is_dead_is_not_listed() -> None:
     for waited in (0, GIVE_AWAY_MS):
         office = Office()

@@ -28,8 +28,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     coordinator(
         "two plans under way",
-        "        if self._dirty and not self._planning:\n",
-        "        if self._dirty:\n",
+        "        if self._dirty and not self._planning and",
+        "        if self._dirty and",
         "one_plan_is_under_way_at_a_time",
     ),
     coordinator(

@@ -30,6 +30,33 @@ def node(name: str, old: str, new: str, *tests: str) -> Mutant:
 
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- after a recovery, and between generations
+    coordinator(
+        "given while what another generation gave may run",
+        "not self._planning and self._grants.may_give(self._clock.monotonic_ms())",
+        "not self._planning",
+        "after_a_recovery_nothing_is_given_until_all_leases_of_before_are_over",
+    ),
+    Mutant(
+        "nobody remembers that a generation has given anything",
+        "scheduler/transitions/orders.py",
+        "last_given=batch.node, gave=entry.generation",
+        "last_given=batch.node",
+        ("scheduler/test_assign.py::test_the_last_machine_given_something_is_remembered",),
+    ),
+    Mutant(
+        "indexes taken for entries behind a snapshot",
+        "mesh/generation.py",
+        "max(0, end - NOT_AGREED)",
+        "end",
+        ("mesh/test_generation.py::test_behind_a_snapshot_only_the_indexes_tell",),
+    ),
+    agent(
+        "a longer lease before what it does not list is gone",
+        "        self._end(todo)  # first",
+        "        self._hands.lease(todo.until_ms)\n        self._end(todo)  # first",
+        "what_is_not_wanted_goes_before_the_lease_is_longer",
+    ),
     # -- how soon
     agent(
         "a single task waits for company",
@@ -240,8 +267,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     agent(
         "the hands start before they know the lease",
-        "        self._hands.lease(todo.until_ms)\n        self._end(todo)\n",
-        "        self._end(todo)\n",
+        "        self._hands.lease(todo.until_ms)\n        if self._paused",
+        "        if self._paused",
         "the_hands_know_the_lease_before_they_start_anything",
     ),
     agent(

@@ -96,6 +96,7 @@ def test_the_last_machine_given_something_is_remembered() -> None:
     job = mesh.submit(count=2)
     mesh.do(order(mesh, batch(one, job), batch(two, job, (1, 2))))
     assert mesh.state.head.last_given == two
+    assert mesh.state.head.gave == 1, "the generation"
     mesh.assign(job, one, 0)
     assert mesh.state.head.last_given == two, "nothing was given"
 

@@ -109,7 +109,7 @@ class SimHands:
     generation: Callable[[], Generation]
     bodies: dict[AttemptId, _Body] = field(default_factory=dict)
     journal: set[AttemptId] = field(default_factory=set)
-    followers: dict[AttemptId, tuple[Listed, JobSpec]] = field(default_factory=dict)
+    followers: dict[AttemptId, tuple[Listed, JobSpec, Running]] = field(default_factory=dict)
     until_ms: int = 0
     asleep: bool = False
     dead: bool = False
@@ -118,7 +118,7 @@ class SimHands:
     # -- the port ------------------------------------------------------------------------------------------------------
 
     def here(self) -> Mapping[AttemptId, Here]:
-        waiting = {attempt: Here(one.task, started=False) for attempt, (one, _) in self.followers.items()}
+        waiting = {attempt: Here(one.task, started=False) for attempt, (one, *_) in self.followers.items()}
         return waiting | {attempt: self._shown(body) for attempt, body in self.bodies.items()}
 
     def _shown(self, body: _Body) -> Here:
@@ -136,7 +136,8 @@ class SimHands:
             self.loop.call_later(left + self.entropy.below(FREEZE_MS) / 1000, self._lease_over, self._watch)
         told()
 
-    def start(self, one: Listed, spec: JobSpec) -> None:
+    def start(self, one: Listed, spec: JobSpec, run: Running | None = None) -> None:
+        """`run`: by whose word, if that was given before."""
         if one.attempt in self.journal:
             self._tell_forgotten(one)
             return
@@ -146,20 +147,20 @@ class SimHands:
         self.journal.add(one.attempt)
         self.witness.starts += 1
         run_s = script(one.task).run_ms / 1000
-        body = self.bodies[one.attempt] = _Body(one, self._run(one), spec.overlap, run_s, need=spec.want.need)
+        body = self.bodies[one.attempt] = _Body(one, run or self._run(one), spec.overlap, run_s, need=spec.want.need)
         self._go_on(body)
 
     def follow(self, one: Listed, spec: JobSpec) -> None:
         if one.attempt in self.journal:
             self._tell_forgotten(one)
         elif not self.dead:
-            self.followers.setdefault(one.attempt, (one, spec))
+            self.followers.setdefault(one.attempt, (one, spec, self._run(one)))
 
     def _follow(self, need: Resources) -> None:
         """The room of one that has ended goes to the next."""
-        for one, spec in self.followers.values():
+        for one, spec, run in self.followers.values():
             if spec.want.need == need:
-                self.start(one, spec)
+                self.start(one, spec, run)
                 return
 
     def refuse(self, one: Listed) -> None:

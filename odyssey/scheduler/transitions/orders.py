@@ -91,7 +91,7 @@ def _assign_batch(draft: Draft, entry: Entry, batch: Batch, position: int, why: 
         for reason, indices in dropped.items()
     ]
     if placed:
-        draft.head = replace(draft.head, last_given=batch.node)
+        draft.head = replace(draft.head, last_given=batch.node, gave=entry.generation)
         events.append(TasksAssigned(entry.index, batch.job, spans_of(placed), batch.node, first, batch.slot))
         events += () if batch.slot else promote(draft, entry, batch.node)
     return events
