@@ -341,6 +341,7 @@ def test_who_asks_anew_from_within_takes_no_outcome_away_from_others() -> None:
     def told_and_again(outcome: Outcome) -> None:
         rig.outcomes.append(outcome)
         rig.propose()
+        rig.replica.read(lambda _: None)
 
     for _ in range(2):
         rig.replica.propose(WISH, told_and_again)
