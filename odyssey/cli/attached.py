@@ -248,14 +248,19 @@ class Attached:
             if note:
                 self._output.say(note)
         if self._stop_status is not None:
+            if self._output.err.is_terminal:  # a person wants to know that nothing of it goes on
+                self._say_how_it_ended(job)
             return self._stop_status
         if self._refusals and job.state == "failed":
             self._output.error(nowhere(self._refusals))
         else:
-            for sentence in last_words(job, self._last_end):
-                self._output.say(sentence)
+            self._say_how_it_ended(job)
         if time.monotonic() - self._began > TAP_AFTER_SECONDS:
             took = job.ended_at - job.started_at if job.ended_at and job.started_at else None
             self._output.tap(progress.closing(f"job {job.id} {job.name}".rstrip(), job.state, took, job.node))
         status = exit_status(job)
         return status if self._listener is None else self._listener.status(status)
+
+    def _say_how_it_ended(self, job: JobView) -> None:
+        for sentence in last_words(job, self._last_end):
+            self._output.say(sentence)

@@ -25,8 +25,8 @@ def line(progress: Progress, ended_at_first: int, elapsed_ms: int) -> str:
     parts = [f" {'█' * full}{'░' * (BAR - full)}  {over}/{tasks.total}"]
     if tasks.failed:
         parts.append(f"{tasks.failed} failed")
-    if where := " · ".join(f"{name} {count}" for name, count in progress.nodes):
-        parts.append(where)
+    if len(progress.nodes) > 1:  # of a single machine the number says nothing that helps
+        parts.append(" · ".join(f"{name} {count}" for name, count in progress.nodes))
     left_ms = remaining_ms(tasks, ended_at_first, elapsed_ms)
     if left_ms is not None:
         parts.append(f"about {show_duration_rounded(left_ms)} left")

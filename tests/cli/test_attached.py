@@ -165,10 +165,11 @@ def test_attach_to_a_task_ends_with_the_task() -> None:
     assert type_in("logs", "-f", "fit/7", answers=answers).out.data == b"seven"
 
 
-def test_progress_is_drawn_for_arrays_on_a_terminal() -> None:
-    story = (Progress(counts(10, done=5, running=2), 2, (("nova", 2),)), over(tasks=counts(10, done=10)))
+@pytest.mark.parametrize(("nodes", "told"), [((("nova", 2),), ""), ((("nova", 2), ("pi4", 1)), "   nova 2 · pi4 1")])
+def test_progress_is_drawn_for_arrays_on_a_terminal(nodes: tuple[tuple[str, int], ...], told: str) -> None:
+    story = (Progress(counts(10, done=5, running=2), 2, nodes), over(tasks=counts(10, done=10)))
     drawn = run(*story, words=("--array", "0-9", "--", "x"), terminal=True).err.text
-    assert " 5/10   nova 2" in drawn
+    assert f" 5/10{told}\r" in drawn
     assert drawn.endswith("\r\x1b[K")  # and is gone at the end
 
 
@@ -274,6 +275,7 @@ def test_a_signal_in_the_first_moments_cancels_and_waits_for_the_end(number: int
     assert rig.stay(began(), rig.signalled(number), out(b"cleaning up\n"), over("cancelled", 125)) == status
     assert rig.is_cancelled
     assert b"cleaning up" in rig.out.data
+    assert "odyssey: job 42 cancelled" in rig.err.text  # nothing of it goes on
 
 
 @pytest.mark.parametrize(("seconds", "waits"), [(0.0, True), (1.0, False)])
