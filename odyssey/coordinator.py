@@ -349,9 +349,9 @@ class Coordinator:
     def _listed(self, node: NodeNumber) -> list[Listed]:
         tasks = self._state.tasks
         return [
-            Listed(one.id, task, one.slot, one.stopping, one.recalled)
+            Listed(one.id, task, one.slot, one.stopping, one.recalled, tasks[task].tries_total + place)
             for attempt, task in self._state.held.get(node, {}).items()
-            for one in tasks[task].attempts
+            for place, one in enumerate(tasks[task].attempts, 1)
             if one.id == attempt
         ]
 

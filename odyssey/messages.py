@@ -160,6 +160,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     slot: bool = True  # False: in the backlog
     stop: bool = False  # end it
     recall: bool = False  # give it back, if it has never started
+    number: int = 0  # of this try of its task, from 1 on; 0: not told
 
 
 class Duty(Message, frozen=True, tag="duty"):

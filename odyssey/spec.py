@@ -28,6 +28,13 @@ class Blob(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     size: int
 
 
+class Own(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one task of a job with `items` has of its own."""
+
+    words: tuple[bytes, ...]
+    item: bytes = b""  # what it was made for; b"": nothing that could be said in a variable
+
+
 class Want(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """All of a job that decides where it may go: jobs of one user, priority and want are interchangeable."""
 

@@ -428,6 +428,15 @@ def test_a_backoff_ends_on_its_clock() -> None:
     assert desk.state_of(job) is TaskState.ASSIGNED
 
 
+def test_a_machine_is_told_which_try_it_is() -> None:
+    desk, worker, job = at_work(retries=1)
+    assert [one.number for one in worker.duties[-1].holds] == [1]
+    desk.wait(failing(desk, worker, job) + 4 * TICK_MS)
+    desk.beats(worker)
+    desk.wait()
+    assert [one.number for one in worker.duties[-1].holds] == [2]
+
+
 def test_a_new_coordinator_starts_it_afresh() -> None:
     desk, worker, job = at_work(retries=1)
     backoff_ms = failing(desk, worker, job)

@@ -78,7 +78,9 @@ def map_command(desk: Desk, words: tuple[str, ...], **options: Any) -> int:
         desk.output.say("there is nothing to do: no items")
         return 0
     spec = _spec(desk, options, given or ("sh", "-c", "{}"), len(tasks))
-    items = put_items(desk.daemon(), (template.task(task.record, task.number) for task in tasks))
+    items = put_items(
+        desk.daemon(), ((template.task(task.record, task.number), " ".join(task.record)) for task in tasks)
+    )
     done = submit(desk, (msgspec.structs.replace(spec, items=items),))
     if options["detach"]:
         return told(desk, done)
@@ -105,7 +107,9 @@ def _tasks(options: dict[str, Any], sources: Sequence[mapping.Source]) -> list[T
     per_task = parse_count(options["per_task"], option="-n", least=1)
     separator = "\0" if options["zero"] else "\n"
     every = [*sources, *(mapping.Source(file=file) for file in options["files"])] or [mapping.Source(file="-")]
-    columns = [(mapping.lines(_read(one.file), separator) if one.file else one.items, one.linked) for one in every]
+    columns = [
+        (mapping.lines(_read(one.file, separator), separator) if one.file else one.items, one.linked) for one in every
+    ]
     tasks: list[Task] = []
     done = _already_run(options)
     for number, record in enumerate(mapping.records(columns, per_task), 1):
@@ -116,7 +120,7 @@ def _tasks(options: dict[str, Any], sources: Sequence[mapping.Source]) -> list[T
     return tasks
 
 
-def _read(file: str) -> str:
+def _read(file: str, separator: str) -> str:
     if file != "-":
         try:
             data = Path(file).read_bytes()
@@ -127,6 +131,8 @@ def _read(file: str) -> str:
         raise UsageError("there are no items", hint="write them after :::, or pipe them in, one a line")
     else:
         data = b"".join(iter(lambda: os.read(0, _READ), b""))
+    if separator != "\0" and b"\0" in data:
+        raise UsageError("an item holds a NUL byte", hint="-0 reads items that end in one")
     return os.fsdecode(data)
 
 

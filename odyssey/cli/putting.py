@@ -1,4 +1,4 @@
-"""The words of each task of a `map`, on their way to where tasks are started: files known by their content.
+"""The words and the item of each task of a `map`, on their way to where tasks start: files known by their content.
 
 Promises: pieces of ITEMS_IN_BLOB tasks, in order; a piece that is there already is not sent again.
 Never: holds more than one piece in memory.
@@ -16,19 +16,27 @@ import msgspec
 
 from odyssey.api.operations import Asker
 from odyssey.api.requests import PutBlob
-from odyssey.spec import ITEMS_IN_BLOB, Blob
+from odyssey.spec import ITEMS_IN_BLOB, Blob, Own
 
 PIECE: Final = 256 << 10  # of a file, in one request
+LONGEST_ITEM: Final = 64 << 10  # as a variable: a system that takes the words must not refuse them for that
+
+Part = tuple[tuple[str, ...], str]  # the words of one task, and its item
 
 
-def put_items(daemon: Asker, tasks: Iterable[tuple[str, ...]]) -> tuple[Blob, ...]:
+def put_items(daemon: Asker, tasks: Iterable[Part]) -> tuple[Blob, ...]:
     return tuple(_put(daemon, data) for data in encoded(tasks))
 
 
-def encoded(tasks: Iterable[tuple[str, ...]]) -> Iterator[bytes]:
+def encoded(tasks: Iterable[Part]) -> Iterator[bytes]:
     rest = iter(tasks)
-    while some := [[os.fsencode(word) for word in words] for words in islice(rest, ITEMS_IN_BLOB)]:
+    while some := [_own(words, item) for words, item in islice(rest, ITEMS_IN_BLOB)]:
         yield msgspec.msgpack.encode(some)
+
+
+def _own(words: tuple[str, ...], item: str) -> Own:
+    said = os.fsencode(item)
+    return Own(tuple(os.fsencode(word) for word in words), said if len(said) <= LONGEST_ITEM else b"")
 
 
 def _put(daemon: Asker, data: bytes) -> Blob:

@@ -12,7 +12,7 @@ from odyssey.exec.supervisor.orders import packed, packed_env
 from odyssey.ids import index_of, job_of
 from odyssey.messages import Listed
 from odyssey.model import Outcome
-from odyssey.spec import JobSpec
+from odyssey.spec import JobSpec, Own
 
 THREADS: Final = (
     "OMP_NUM_THREADS",
@@ -51,7 +51,7 @@ class Trouble(NamedTuple):
     why: str
 
 
-Words = Callable[[JobSpec, int], tuple[bytes, ...] | None]  # of one task of a job with `items`; None: not here
+Words = Callable[[JobSpec, int], Own | None]  # of one task of a job with `items`; None: not here
 
 
 class Launcher:
@@ -67,13 +67,13 @@ class Launcher:
         if spec is not self._spec:
             self._spec, self._common, self._room = spec, packed_env(self._common_env(spec)), _room(spec)
         position = index_of(one.task)
-        argv = spec.argv
+        argv, item = spec.argv, b""
         if spec.items:
-            words = self._words(spec, position)
-            if words is None:
+            own = self._words(spec, position)
+            if own is None:
                 return Trouble(Outcome.NOT_HERE, "the words of this task are not on this machine")
-            argv = words
-        order = packed(one.attempt, argv, self._common, _own_env(one, spec, position), spec.cwd, spec.stdin)
+            argv, item = own.words, own.item
+        order = packed(one.attempt, argv, self._common, _own_env(one, spec, position, item), spec.cwd, spec.stdin)
         memory = spec.want.need.memory if spec.memory_is_limit else 0
         return Launch(order, self._room, spec.timeout_ms, memory, spec.stdin)
 
@@ -99,13 +99,18 @@ class Launcher:
         return env | dict(spec.env)
 
 
-def _own_env(one: Listed, spec: JobSpec, position: int) -> dict[bytes, bytes]:
-    return {
+def _own_env(one: Listed, spec: JobSpec, position: int, item: bytes) -> dict[bytes, bytes]:
+    env = {
         b"ODYSSEY_JOB": b"%d" % job_of(one.task),
         b"ODYSSEY_TASK": b"%d" % position,
         b"ODYSSEY_ATTEMPT": b"%d" % one.attempt,
         b"ODYSSEY_INDEX": b"%d" % (spec.start + position * spec.step),
     }
+    if one.number:
+        env[b"ODYSSEY_TRY"] = b"%d" % one.number
+    if item:
+        env[b"ODYSSEY_ITEM"] = item
+    return env
 
 
 def _room(spec: JobSpec) -> int:

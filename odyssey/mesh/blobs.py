@@ -20,14 +20,14 @@ from odyssey import wire
 from odyssey.errors import Fault, InvalidSpec, OdysseyError, Remedy
 from odyssey.mesh.sidefiles import refused, sync_directory
 from odyssey.mesh.store import DiskFull
-from odyssey.spec import ITEMS_IN_BLOB, JobSpec
+from odyssey.spec import ITEMS_IN_BLOB, JobSpec, Own
 
 DIGEST_BYTES: Final = 32
 MOST_BYTES: Final = 256 << 20
 KEEP_FREE: Final = 256 << 20
 _PART: Final = ".part"
 _PIECES: Final = 4
-PIECE: Final = wire.Limits(bytes=MOST_BYTES, array=64 << 10, map=0, str=0, bin=1 << 20, depth=3)
+PIECE: Final = wire.Limits(bytes=MOST_BYTES, array=64 << 10, map=0, str=0, bin=1 << 20, depth=4)
 
 
 class DamagedBlob(OdysseyError):
@@ -129,9 +129,9 @@ class Words:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
-        self._pieces: OrderedDict[bytes, tuple[tuple[bytes, ...], ...]] = OrderedDict()
+        self._pieces: OrderedDict[bytes, tuple[Own, ...]] = OrderedDict()
 
-    def __call__(self, spec: JobSpec, index: int) -> tuple[bytes, ...] | None:
+    def __call__(self, spec: JobSpec, index: int) -> Own | None:
         """None: they are not here, or not as they should be."""
         number, place = divmod(index, ITEMS_IN_BLOB)
         if number >= len(spec.items):
@@ -139,15 +139,15 @@ class Words:
         piece = self._piece(spec.items[number].digest)
         return piece[place] if piece is not None and place < len(piece) else None
 
-    def _piece(self, digest: bytes) -> tuple[tuple[bytes, ...], ...] | None:
+    def _piece(self, digest: bytes) -> tuple[Own, ...] | None:
         known = self._pieces.get(digest)
         if known is None:
             try:
                 data = self._blobs.read(digest)
-                known = wire.decode(data, tuple[tuple[bytes, ...], ...], PIECE) if data is not None else None
+                known = wire.decode(data, tuple[Own, ...], PIECE) if data is not None else None
             except OdysseyError:
                 return None
-            if known is None:
+            if known is None or any(b"\0" in word for own in known for word in (*own.words, own.item)):
                 return None
             self._pieces[digest] = known
             if len(self._pieces) > _PIECES:

@@ -64,7 +64,7 @@ def asked(*words: str) -> tuple[JobSpec, list[list[bytes]]]:
     assert result.status == 0, result.err.text
     (request,) = (one for one in result.asked if isinstance(one, Submit))
     (spec,) = request.specs
-    tasks = [task for blob in spec.items for task in msgspec.msgpack.decode(blobs.files[blob.digest])]
+    tasks = [task for blob in spec.items for task, _ in msgspec.msgpack.decode(blobs.files[blob.digest])]
     return spec, tasks
 
 
@@ -80,6 +80,17 @@ def test_items_come_from_files_too(tmp_path: Path) -> None:
     (tmp_path / "zero").write_bytes(b"x\ny\0z\0")
     assert asked("-a", str(tmp_path / "list"), "echo")[1] == [[b"echo", b"a\xff"], [b"echo", b"b"]]
     assert asked("-0", "echo", "::::", str(tmp_path / "zero"))[1] == [[b"echo", b"x\ny"], [b"echo", b"z"]]
+
+
+def test_each_task_knows_its_item_unless_that_is_too_long_for_a_variable() -> None:
+    (piece,) = encoded([(("echo", "a b"), "a b"), (("rm",), "x" * 70_000), (("e",), "\udcff")])
+    assert [item for _, item in msgspec.msgpack.decode(piece)] == [b"a b", b"", b"\xff"]
+
+
+def test_an_item_with_a_nul_byte_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "zero").write_bytes(b"x\0y\0")
+    result = type_in("map", "--dry-run", "echo", "::::", str(tmp_path / "zero"))
+    assert (result.status, result.err.lines[0]) == (2, "error: an item holds a NUL byte")
 
 
 @pytest.mark.parametrize(
@@ -102,14 +113,14 @@ def test_without_items_there_is_nothing_to_do(tmp_path: Path) -> None:
 
 
 def test_many_tasks_are_several_files() -> None:
-    pieces = list(encoded(("x", str(n)) for n in range(ITEMS_IN_BLOB + 1)))
+    pieces = list(encoded((("x",), str(n)) for n in range(ITEMS_IN_BLOB + 1)))
     assert [len(msgspec.msgpack.decode(piece)) for piece in pieces] == [ITEMS_IN_BLOB, 1]
 
 
 def test_a_file_goes_in_pieces_and_one_that_is_there_is_not_sent_again() -> None:
     blobs = Blobs()
     daemon = FakeAsker({PutBlob: blobs})
-    tasks = [("x" * 100_000,)] * 10
+    tasks = [(("x" * 100_000,), "x")] * 10
     (blob,) = put_items(daemon, tasks)
     assert sha256(blobs.files[blob.digest]).digest() == blob.digest
     assert len(daemon.asked) == 4

@@ -40,8 +40,8 @@ def shell(script: str, **more: Any) -> JobSpec:
     return a_spec("sh", "-c", script, **more)
 
 
-def listed(number: int, task: int | None = None) -> Listed:
-    return Listed(attempt_id(1, number, 0), task_id(task or number, 0))
+def listed(number: int, task: int | None = None, which: int = 1) -> Listed:
+    return Listed(attempt_id(1, number, 0), task_id(task or number, 0), number=which)
 
 
 class Rig:
@@ -118,9 +118,10 @@ class Rig:
         """By the supervisor, in its log."""
         return self.places.log.read_text() if self.places.log.exists() else ""
 
-    def start(self, spec: JobSpec) -> AttemptId:
+    def start(self, spec: JobSpec, number: int = 1) -> AttemptId:
+        """`number` counts the tries of its task."""
         self._last += 1
-        one = listed(self._last)
+        one = listed(self._last, which=number)
         self.hands.start(one, spec)
         return one.attempt
 

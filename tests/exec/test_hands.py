@@ -13,7 +13,7 @@ from odyssey.exec.outputs import Extent
 from odyssey.exec.supervisor import tree
 from odyssey.exec.supervisor.outlet import ERR, OUT
 from odyssey.model import Outcome
-from odyssey.spec import Blob
+from odyssey.spec import Blob, Own
 from tests.exec.rig import FOREVER, Rig, a_spec, is_there, listed, running, shell
 
 # -- how it ends -------------------------------------------------------------------------------------------------------
@@ -105,12 +105,14 @@ def test_it_runs_in_the_folder_that_was_asked_for(rig: Rig, tmp_path: Path) -> N
     assert rig.out(attempt) == os.fsencode(tmp_path) + b"\n"
 
 
-def test_each_task_has_its_own_words(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, words=lambda spec, position: (b"echo", b"task %d" % position)).open()
+def test_each_task_has_its_own_words_and_knows_its_item_and_which_try_it_is(tmp_path: Path) -> None:
+    rig = Rig(
+        tmp_path, words=lambda spec, position: Own((b"sh", b"-c", b'echo "$ODYSSEY_ITEM" $ODYSSEY_TRY'), b"a  b")
+    ).open()
     try:
-        attempt = rig.start(a_spec("echo", "{}", items=(Blob(b"", 0),)))
+        attempt = rig.start(a_spec("echo", "{}", items=(Blob(b"", 0),)), number=2)
         rig.wait(attempt)
-        assert rig.out(attempt) == b"task 0\n"
+        assert rig.out(attempt) == b"a  b 2\n"
     finally:
         rig.close()
 

@@ -12,7 +12,7 @@ import pytest
 from odyssey.errors import OdysseyError
 from odyssey.mesh.blobs import Blobs, DamagedBlob, Words
 from odyssey.mesh.store import DiskFull
-from odyssey.spec import ITEMS_IN_BLOB, Blob
+from odyssey.spec import ITEMS_IN_BLOB, Blob, Own
 from tests.builders import a_spec
 
 DATA = b"0123456789" * 10
@@ -90,14 +90,14 @@ def test_a_sweep_takes_only_what_nobody_names_and_is_old(tmp_path: Path) -> None
 
 def test_each_task_gets_its_own_words(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
-    words = [[b"echo", b"%d" % index, b"\xff"] for index in range(ITEMS_IN_BLOB + 2)]
+    words = [Own((b"echo", b"%d" % index, b"\xff"), b"%d" % index) for index in range(ITEMS_IN_BLOB + 2)]
     items = []
     for piece in (words[:ITEMS_IN_BLOB], words[ITEMS_IN_BLOB:]):
         data = msgspec.msgpack.encode(piece)
         put_all(blobs, data, 1 << 20)
         items.append(Blob(sha256(data).digest(), len(data)))
     found, spec = Words(blobs), a_spec(items=tuple(items), count=len(words))
-    assert all(found(spec, index) == tuple(words[index]) for index in (0, 1, ITEMS_IN_BLOB - 1, ITEMS_IN_BLOB + 1))
+    assert all(found(spec, index) == words[index] for index in (0, 1, ITEMS_IN_BLOB - 1, ITEMS_IN_BLOB + 1))
     assert found(spec, ITEMS_IN_BLOB + 2) is None
     assert found(spec, 3 * ITEMS_IN_BLOB) is None
 
@@ -108,3 +108,6 @@ def test_words_that_are_not_here_or_make_no_sense_are_none(tmp_path: Path) -> No
     found = Words(blobs)
     assert found(a_spec(items=(Blob(bytes(32), 5),)), 0) is None
     assert found(a_spec(items=(Blob(DIGEST, 100),)), 0) is None
+    torn = msgspec.msgpack.encode([Own((b"echo",), b"a\0LD_PRELOAD=x")])
+    put_all(blobs, torn)
+    assert found(a_spec(items=(Blob(sha256(torn).digest(), len(torn)),)), 0) is None

@@ -57,6 +57,12 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "        self._hands.lease(todo.until_ms)\n        self._end(todo)  # first",
         "what_is_not_wanted_goes_before_the_lease_is_longer",
     ),
+    coordinator(
+        "every try is the first",
+        "tasks[task].tries_total + place)",
+        "place)",
+        "a_machine_is_told_which_try_it_is",
+    ),
     # -- how soon
     agent(
         "a single task waits for company",
