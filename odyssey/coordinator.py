@@ -429,6 +429,7 @@ class Coordinator:
             told.mains,
             told.stay_ms,
             elapsed_ms={one.attempt: one.elapsed_ms for one in beat.holds if one.started and not one.ended},
+            pause=told.pause,
         )
         before, self._seen[number] = self._seen.get(number), seen
         if before is None or before.state is not seen.state or before.owner is not seen.owner:

@@ -2,8 +2,8 @@
 
 Promises: `allowed` is the whole decision, from the rules and what the machine sees; a mistake in a rule is an error
 that says what would be right; what `written` writes, `read` reads back.
-Never: gives more than the machine has, or anything while it is paused, on battery, or outside its hours, unless the
-owner said so.
+Never: gives more than the machine has, or anything while it is paused, on battery, closed, or outside its hours,
+unless the owner said so.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from odyssey.errors import CallersError, QuantityError, UsageError, echo
+from odyssey.messages import Pause
 from odyssey.resources import Resources, parse_cpus, parse_size, show_cpus, show_size_rounded
 
 MINUTES: Final = 24 * 60
 LEAST_MILLI: Final = 1000  # who gives anything gives a core
 PERCENT: Final = re.compile(r"([0-9]{1,3})%")
 _HOURS: Final = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?-([0-9]{1,2})(?::([0-9]{2}))?")
-_NAMES: Final = ("cpus", "mem", "hours", "quiet", "battery", "paused")
+_NAMES: Final = ("cpus", "mem", "hours", "quiet", "battery", "lid", "paused")
 FOREVER: Final = 1 << 62
 
 
@@ -51,6 +52,7 @@ class Rules(NamedTuple):
     hours: str = ""  # nothing outside of them
     quiet: str = ""  # at most half the cores in them
     battery: str = ""  # `on`: also on battery
+    lid: str = ""  # `on`: also with the lid closed
     paused_until_ms: int = 0  # wall time; FOREVER: until `resume`
 
 
@@ -60,12 +62,14 @@ class Sight(NamedTuple):
     wall_ms: int
     minute: int  # of the day, where the machine is
     mains: bool | None = None  # None: it cannot tell, as most desktops
+    is_open: bool | None = None  # its lid; None: it has none
 
 
 class Allowed(NamedTuple):
     total: Resources  # of what the machine has
     pause: str = ""  # why nothing runs; "": it may
     is_quiet: bool = False
+    why: Pause | None = None  # the same in one word, for the other machines
 
 
 # -- reading and writing -----------------------------------------------------------------------------------------------
@@ -79,9 +83,10 @@ def changed(
     hours: str | None = None,
     quiet: str | None = None,
     battery: str | None = None,
+    lid: str | None = None,
 ) -> Rules:
     """With what was typed; `off` takes a rule away. Raises what is wrong with it."""
-    typed = {"cpus": cpus, "mem": mem, "hours": hours, "quiet": quiet, "battery": battery}
+    typed = {"cpus": cpus, "mem": mem, "hours": hours, "quiet": quiet, "battery": battery, "lid": lid}
     made = _with(rules, {name: text for name, text in typed.items() if text is not None})
     check(made, has)
     return made
@@ -89,7 +94,7 @@ def changed(
 
 def _with(rules: Rules, typed: Mapping[str, str]) -> Rules:
     kept = {name: "" if (text := typed.get(name, getattr(rules, name))) == "off" else text for name in _NAMES[:-1]}
-    return Rules(kept["cpus"], kept["mem"], kept["hours"], kept["quiet"], kept["battery"], rules.paused_until_ms)
+    return Rules(**kept, paused_until_ms=rules.paused_until_ms)
 
 
 def check(rules: Rules, has: Resources) -> None:
@@ -100,8 +105,9 @@ def check(rules: Rules, has: Resources) -> None:
     for text, option in ((rules.hours, "--hours"), (rules.quiet, "--quiet")):
         if text:
             parse_hours(text, option)
-    if rules.battery not in ("", "on"):
-        raise UsageError(f"--battery {echo(rules.battery)!r}", hint="write --battery on, or --battery off")
+    for text, option in ((rules.battery, "--battery"), (rules.lid, "--lid")):
+        if text not in ("", "on"):
+            raise UsageError(f"{option} is on or off, not {echo(text)!r}", hint=f"write {option} on, or {option} off")
 
 
 def parse_hours(text: str, option: str = "--hours") -> Hours:
@@ -178,19 +184,22 @@ def allowed(rules: Rules, has: Resources, sight: Sight) -> Allowed:
     if is_quiet:
         cpus = min(cpus, max(LEAST_MILLI, has.cpu_milli // 2))
     total = Resources(max(cpus, min(has.cpu_milli, LEAST_MILLI)), memory, has.gpus, has.disk)
-    return Allowed(total, _pause(rules, sight), is_quiet)
+    why, text = _pause(rules, sight)
+    return Allowed(total, text, is_quiet, why)
 
 
-def _pause(rules: Rules, sight: Sight) -> str:
+def _pause(rules: Rules, sight: Sight) -> tuple[Pause | None, str]:
     if rules.paused_until_ms >= FOREVER:
-        return "paused by its owner, until `odyssey resume`"
+        return Pause.ASKED, "paused by its owner, until `odyssey resume`"
     if sight.wall_ms < rules.paused_until_ms:
-        return f"paused by its owner, for {_left(rules.paused_until_ms - sight.wall_ms)} more"
+        return Pause.ASKED, f"paused by its owner, for {_left(rules.paused_until_ms - sight.wall_ms)} more"
     if sight.mains is False and rules.battery != "on":
-        return "on battery"
+        return Pause.BATTERY, "on battery"
+    if sight.is_open is False and rules.lid != "on":
+        return Pause.LID, "its lid is closed"
     if rules.hours and not parse_hours(rules.hours).holds(sight.minute):
-        return f"outside its hours, {rules.hours}"
-    return ""
+        return Pause.HOURS, f"outside its hours, {rules.hours}"
+    return None, ""
 
 
 # -- sentences ---------------------------------------------------------------------------------------------------------
@@ -222,7 +231,8 @@ def sentences(rules: Rules, now: Allowed, whose: Whose) -> tuple[str, ...]:
 def _gifts(rules: Rules, now: Allowed) -> list[str]:
     cores = now.total.cpu_milli
     gifts = [f"{show_cpus(cores)} core{'' if cores == 1000 else 's'}", show_size_rounded(now.total.memory)]
-    gifts.append("lowest priority" + ("" if rules.battery == "on" else "; nothing on battery"))
+    never = [*(["on battery"] * (rules.battery != "on")), *(["with the lid closed"] * (rules.lid != "on"))]
+    gifts.append("lowest priority" + (f"; nothing {' or '.join(never)}" if never else ""))
     if rules.hours:
         gifts.append(f"only {rules.hours}")
     if rules.quiet:

@@ -46,6 +46,20 @@ class OwnerState(enum.IntEnum):
         return cls(OwnerState.IN_USE)
 
 
+class Pause(enum.IntEnum):
+    """Why a machine whose owner is PAUSED gives nothing."""
+
+    ASKED = 0
+    BATTERY = 1
+    LID = 2
+    HOURS = 3
+    RULES = 4  # the owner's rules cannot be followed
+
+    @classmethod
+    def _missing_(cls, _: object) -> Self:
+        return cls(Pause.ASKED)
+
+
 class Going(enum.IntEnum):
     """What a machine announces. All but RESTART are said after its attempts have ended."""
 
@@ -113,6 +127,7 @@ class Telemetry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     owner: OwnerState | None = None
     mains: bool | None = None
     stay_ms: int | None = None  # how long it is expected to stay
+    pause: Pause | None = None
 
 
 class Keeping(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -30,8 +30,8 @@ class Desk:
         committing = Committing(counter)
         self.ledger, self._chronicle, self._spool = Ledger(counter), Chronicle(counter), Spool(counter)
         past, machines = Past(counter, self.ledger), Machines(counter, committing)
-        jobs, logs = Jobs(counter, self.ledger, past, committing), Logs(counter, past)
-        reasons = Reasons(counter, past)
+        reasons, logs = Reasons(counter, past), Logs(counter, past)
+        jobs = Jobs(counter, self.ledger, past, committing, reasons)
         self.blobs = self._spool.blobs
         self.handlers: Mapping[str, Handler] = {
             "status": machines.status,
@@ -50,7 +50,7 @@ class Desk:
             "wait": Waiting(counter, self.ledger, past).wait,
             "follow": Following(counter, self.ledger, past).follow,
             "logs": logs.logs,
-            "watch": Watching(counter, self.ledger, jobs, machines).watch,
+            "watch": Watching(counter, self.ledger, jobs, machines, reasons).watch,
             "events": self._chronicle.events,
             "queue": reasons.queue,
             "explain": reasons.explain,

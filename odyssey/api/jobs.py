@@ -16,6 +16,7 @@ from odyssey.api.ledger import Ledger
 from odyssey.api.names import Meant, resolve
 from odyssey.api.past import Found, Past
 from odyssey.api.ports import Counter
+from odyssey.api.why import Reasons
 from odyssey.commands import CancelTasks, Command, HoldJob, ReleaseJob, RetryTasks, SetPriority, Span
 from odyssey.errors import UsageError
 from odyssey.events import Event, TasksCancelling, TasksEnded, TasksRetried
@@ -28,14 +29,15 @@ T = TaskState
 
 
 class Jobs:
-    def __init__(self, counter: Counter, ledger: Ledger, past: Past, committing: Committing) -> None:
+    def __init__(self, counter: Counter, ledger: Ledger, past: Past, committing: Committing, reasons: Reasons) -> None:
         self._counter, self._ledger, self._past, self._committing = counter, ledger, past, committing
+        self._reasons = reasons
 
     # -- lists ---------------------------------------------------------------------------------------------------------
 
     async def jobs(self, request: r.Jobs) -> v.JobPage:
         views, more = self.newest(request)
-        return v.JobPage(tuple(views), more, self._counter.standing().age_ms)
+        return v.JobPage(tuple(self._reasons.told(views)), more, self._counter.standing().age_ms)
 
     def newest(self, request: r.Jobs) -> tuple[list[v.JobView], int]:
         """A page, and where the next one begins."""
@@ -69,7 +71,7 @@ class Jobs:
         job = found.job
         tasks, following = self._tasks(found, meant, request)
         return v.JobDetail(
-            found.view,
+            self._reasons.told([found.view])[0],
             project.spec_view(job, state.nodes.values()),
             tuple(tasks),
             following,

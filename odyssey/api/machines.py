@@ -68,7 +68,8 @@ class Machines:
     # -- what its owner says -------------------------------------------------------------------------------------------
 
     async def share(self, request: r.Share) -> v.ShareView:
-        return self._counter.manners.share(request.cpus, request.mem, request.hours, request.quiet, request.battery)
+        typed = {name: text for name in request.__struct_fields__ if (text := getattr(request, name)) is not None}
+        return self._counter.manners.share(typed)
 
     async def pause(self, request: r.Pause) -> v.ShareView:
         return self._counter.manners.pause(request.for_ms)

@@ -57,9 +57,9 @@ class Log(Protocol):
 class Manners(Protocol):
     """What the owner of this machine gives of it, and when. Mistakes in words are raised as errors for people."""
 
-    def share(
-        self, cpus: str | None, mem: str | None, hours: str | None, quiet: str | None, battery: str | None
-    ) -> v.ShareView: ...
+    def share(self, typed: Mapping[str, str]) -> v.ShareView:
+        """With what was typed, by the names of `requests.Share`; without anything: tell."""
+        ...
 
     def pause(self, for_ms: int) -> v.ShareView: ...
 

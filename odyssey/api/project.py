@@ -15,6 +15,7 @@ from odyssey.ids import AttemptId, JobId, NodeNumber, TaskId, index_of, job_of, 
 from odyssey.messages import Here
 from odyssey.model import Attempt, Ending, Job, JobState, Node, Outcome, Task, TaskState, Try, array_index, job_state
 from odyssey.resources import show_cpus
+from odyssey.scheduler import say
 from odyssey.scheduler.snapshot import Seen
 from odyssey.scheduler.state import State
 from odyssey.spec import JobSpec
@@ -161,10 +162,9 @@ def job_view(
 def _why(job: Job, state: JobState, end: "End | None") -> str | None:
     match state:
         case JobState.WAITING if job.held:
-            return "held"
+            return say.HELD
         case JobState.WAITING if job.blockers:
-            jobs = ", ".join(map(str, job.blockers))
-            return f"waits for job{'s' * (len(job.blockers) > 1)} {jobs}"
+            return say.waits_for(job.blockers)
         case JobState.FAILED:
             return end.reason if end is not None else "failed"
         case JobState.CANCELLED:

@@ -224,6 +224,7 @@ class Share(Request[v.ShareView], frozen=True):
     hours: str | None = None
     quiet: str | None = None
     battery: str | None = None
+    lid: str | None = None
 
 
 class Pause(Request[v.ShareView], frozen=True):

@@ -422,6 +422,7 @@ class ShareView(View, frozen=True):
     battery: str | None = None
     is_paused: bool = False
     paused_until_at: int | None = None
+    lid: str | None = None
 
 
 class Check(View, frozen=True):

@@ -16,9 +16,11 @@ from odyssey.api.jobs import Jobs
 from odyssey.api.ledger import Ledger
 from odyssey.api.machines import Machines
 from odyssey.api.ports import Counter
+from odyssey.api.why import Reasons
 from odyssey.ids import JobId, job_of
 
 BEAT_SECONDS: Final = 0.25
+EXPLAIN_MS: Final = 1_000
 CALM_SECONDS: Final = 1.0  # for what changes without an event
 MOST_DIRTY: Final = 10_000
 
@@ -62,8 +64,9 @@ def touched(event: e.Event) -> JobId | None:
 
 
 class Watching:
-    def __init__(self, counter: Counter, ledger: Ledger, jobs: Jobs, machines: Machines) -> None:
+    def __init__(self, counter: Counter, ledger: Ledger, jobs: Jobs, machines: Machines, reasons: Reasons) -> None:
         self._counter, self._ledger, self._jobs, self._machines = counter, ledger, jobs, machines
+        self._reasons = reasons
 
     async def watch(self, request: r.Watch) -> AsyncGenerator[v.Picture, None]:
         eye = Eye()
@@ -76,6 +79,7 @@ class Watching:
                 jobs = self._shown(request) if everything else self._changed(eye, seen)
                 eye.is_everything = False
                 eye.jobs.clear()
+                self._explain(jobs, seen)
                 picture = seen.picture(jobs, everything, await self._mesh())
                 if picture is not None:
                     yield picture
@@ -99,6 +103,16 @@ class Watching:
             found[number] = self._ledger.view(job, going.get(number)) if job is not None else None
         return found
 
+    def _explain(self, jobs: dict[JobId, v.JobView | None], seen: "_Seen") -> None:
+        """Why jobs wait changes without an event, and finding out costs a plan: once a second it is looked at again."""
+        now = self._counter.clock.monotonic_ms()
+        waiting = [view for view in jobs.values() if view is not None and view.state == "waiting"]
+        if now >= seen.explain_ms:
+            seen.explain_ms = now + EXPLAIN_MS
+            known = self._counter.state.jobs
+            waiting += [self._ledger.view(known[job]) for job in seen.waiting() if job in known and job not in jobs]
+        jobs.update((JobId(view.id), view) for view in self._reasons.told(waiting))
+
     async def _mesh(self) -> tuple[tuple[v.NodeView, ...], v.StatusView]:
         nodes = await self._machines.nodes(r.Nodes())
         return nodes.nodes, await self._machines.status(r.Status())
@@ -111,6 +125,7 @@ class _Seen:
         self._limit = limit
         self.is_new = True
         self.going: dict[JobId, project.Going] = {}
+        self.explain_ms = 0  # when it is looked again why jobs wait
         self._jobs: dict[JobId, v.JobView] = {}
         self._nodes: tuple[v.NodeView, ...] | None = None
         self._status: v.StatusView | None = None
@@ -137,6 +152,9 @@ class _Seen:
         if not (first or shown or gone or nodes or status):
             return None
         return v.Picture(first, tuple(shown), tuple(gone), nodes, status)
+
+    def waiting(self) -> list[JobId]:
+        return [job for job, view in self._jobs.items() if view.state == "waiting"]
 
     def _trim(self) -> list[JobId]:
         """The oldest that have ended go first."""

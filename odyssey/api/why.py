@@ -4,7 +4,10 @@ Promises: a reason is what the planner finds now; a decision is told from the re
 Never: has an opinion of its own.
 """
 
+from collections.abc import Sequence
 from typing import Final
+
+import msgspec
 
 from odyssey.api import requests as r
 from odyssey.api import views as v
@@ -12,7 +15,7 @@ from odyssey.api.names import resolve
 from odyssey.api.past import Found, Past
 from odyssey.api.ports import Counter
 from odyssey.errors import InvalidSpec
-from odyssey.ids import attempt_parts, task_id
+from odyssey.ids import JobId, attempt_parts, task_id
 from odyssey.model import Attempt, Job, Task, TaskState, Try
 from odyssey.resources import show_cpus, show_size
 from odyssey.scheduler import explain as asking
@@ -21,12 +24,12 @@ from odyssey.scheduler.board import GONE, NO_HEALTH, NO_USE
 from odyssey.scheduler.draft import replace
 from odyssey.scheduler.explain import Why
 from odyssey.scheduler.feasible import LASTING, why_closed
+from odyssey.scheduler.glance import glance
 from odyssey.scheduler.rows import Row, Wish
 from odyssey.scheduler.runs import outside
 from odyssey.scheduler.snapshot import Snapshot
 from odyssey.spec import JobSpec, Want
 
-MOST_ASKED: Final = 32  # wishes that the planner is asked about for one list
 MOST_SHOWN: Final = 1_000
 
 
@@ -53,6 +56,16 @@ class Reasons:
             reason = v.ReasonView(found.view.state, found.view.reason)
             lines.insert(0, found.view.reason)
         return v.ExplainView(found.job.id, found.view.state, reason, decision, tuple(lines))
+
+    def told(self, views: Sequence[v.JobView]) -> list[v.JobView]:
+        """The same views; those that wait for no other reason say why, in the words of `explain`."""
+        jobs = self._counter.state.jobs
+        mute = [jobs[JobId(one.id)] for one in views if one.state == "waiting" and not one.reason and one.id in jobs]
+        found = glance(self._snapshot(), mute) if mute else {}
+        return [
+            msgspec.structs.replace(one, reason=say.overall(why)) if (why := found.get(JobId(one.id))) else one
+            for one in views
+        ]
 
     def _reason(self, waiting: asking.Waiting) -> v.ReasonView:
         names = {number: node.name for number, node in self._counter.state.nodes.items()}
@@ -139,13 +152,13 @@ class Reasons:
         waiting = [job for job in state.jobs.values() if job.counts[TaskState.WAITING] and not job.ended_index]
         waiting.sort(key=lambda job: (job.held, bool(job.blockers), -(job.priority + state.age(job.id)), job.id))
         limit = max(1, min(request.limit, MOST_SHOWN))
-        answers: dict[tuple[str, int, Want], asking.Waiting] = {}
-        views = tuple(self._in_queue(place, job, answers) for place, job in enumerate(waiting[:limit], 1))
+        found = glance(self._snapshot(), waiting[:limit])
+        views = tuple(self._in_queue(place, job, found.get(job.id)) for place, job in enumerate(waiting[:limit], 1))
         return v.QueueView(views, max(0, len(waiting) - limit))
 
-    def _in_queue(self, place: int, job: Job, answers: dict[tuple[str, int, Want], asking.Waiting]) -> v.Waiting:
+    def _in_queue(self, place: int, job: Job, why: asking.Waiting | None) -> v.Waiting:
         state = self._counter.state
-        reason, soon = self._why(job, answers)
+        reason = self._reason(why) if why is not None else v.ReasonView("turn", "its turn has not come")
         return v.Waiting(
             place,
             job.id,
@@ -156,22 +169,8 @@ class Reasons:
             state.age(job.id),
             asks_for(job.spec.want),
             reason,
-            soon,
+            why.earliest_ms if why is not None else None,
         )
-
-    def _why(self, job: Job, answers: dict[tuple[str, int, Want], asking.Waiting]) -> tuple[v.ReasonView, int | None]:
-        """Jobs that want the same wait for the same."""
-        if job.held or job.blockers:
-            found = asking.waiting(self._snapshot(), job.id)
-            return self._reason(found) if found is not None else v.ReasonView("held", "it is held"), None
-        key = (job.user, job.priority, job.spec.want)
-        if key not in answers:
-            if len(answers) >= MOST_ASKED:
-                return v.ReasonView("turn", "its turn has not come"), None
-            found = asking.waiting(self._snapshot(), job.id)
-            assert found is not None
-            answers[key] = found
-        return self._reason(answers[key]), answers[key].earliest_ms
 
 
 def _newest(task: Task) -> Attempt | Try | None:

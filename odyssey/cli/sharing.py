@@ -22,11 +22,18 @@ from odyssey.resources import parse_duration
 @click.option("--hours", metavar="H-H", help="only at these hours: 22-08; off: always")
 @click.option("--quiet", "quiet_hours", metavar="H-H", help="half the cores at these hours: 22-08; off")
 @click.option("--battery", metavar="on|off", help="also on battery")
+@click.option("--lid", metavar="on|off", help="also with the lid closed")
 def share_command(
-    desk: Desk, cpus: str | None, mem: str | None, hours: str | None, quiet_hours: str | None, battery: str | None
+    desk: Desk,
+    cpus: str | None,
+    mem: str | None,
+    hours: str | None,
+    quiet_hours: str | None,
+    battery: str | None,
+    lid: str | None,
 ) -> None:
     """What this machine gives to the mesh, and when. Without options: tell."""
-    _told(desk, desk.ask(Share(cpus, mem, hours, quiet_hours, battery)))
+    _told(desk, desk.ask(Share(cpus, mem, hours, quiet_hours, battery, lid)))
 
 
 @command("pause")

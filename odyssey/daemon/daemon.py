@@ -93,7 +93,13 @@ class Daemon:
         self._facts = probe.facts(home.path)
         self._health = Health(system, clock, os.cpu_count() or 1)
         self._owner = Owner(
-            home.policy, self._facts.total, clock, self._health.look_at_mains, self._whose, self._on_allowed
+            home.policy,
+            self._facts.total,
+            clock,
+            self._health.look_at_mains,
+            self._health.look_at_lid,
+            self._whose,
+            self._on_allowed,
         )
         self._work = Work(self._loop, home, clock, self._config, options, self._on_ended)
         body = Body(
@@ -191,7 +197,7 @@ class Daemon:
     # -- how it is -----------------------------------------------------------------------------------------------------
 
     def _telemetry(self) -> Telemetry:
-        return self._health.telemetry(bool(self._owner.now.pause))
+        return self._health.telemetry(self._owner.now.why)
 
     def _facts_now(self) -> Facts:
         given = self._owner.now.total

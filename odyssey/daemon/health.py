@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from odyssey.clock import Clock
-from odyssey.messages import BootId, OwnerState, Telemetry
+from odyssey.messages import BootId, OwnerState, Pause, Telemetry
 
 SAMPLE_MS: Final = 900  # a little less than a beat
 KEEP_PERCENT: Final = 10  # of the memory, which is never given away
 SUPPLIES: Final = Path("/sys/class/power_supply")
+LIDS: Final = Path("/proc/acpi/button/lid")
 
 
 class Times(NamedTuple):
@@ -39,6 +40,10 @@ class System(Protocol):
 
     def mains(self) -> bool | None: ...
 
+    def lid(self) -> bool | None:
+        """Is it open? None: there is none, or the system does not tell."""
+        ...
+
 
 class Health:
     def __init__(self, system: System, clock: Clock, cpus: int) -> None:
@@ -49,13 +54,13 @@ class Health:
         self._cpu_free: int | None = None
         self.mains = system.mains()
 
-    def telemetry(self, is_paused: bool) -> Telemetry:
+    def telemetry(self, pause: Pause | None) -> Telemetry:
         now = self._clock.monotonic_ms()
         if self._told.memory_free is None or now - self._sampled_ms >= SAMPLE_MS:
             self._sample(now)
         told = self._told
-        owner = OwnerState.PAUSED if is_paused else None
-        return Telemetry(told.load_milli, told.cpu_free_milli, told.memory_free, owner, self.mains)
+        owner = OwnerState.PAUSED if pause is not None else None
+        return Telemetry(told.load_milli, told.cpu_free_milli, told.memory_free, owner, self.mains, pause=pause)
 
     def _sample(self, now: int) -> None:
         system = self._system
@@ -70,6 +75,9 @@ class Health:
     def look_at_mains(self) -> bool | None:
         self.mains = self._system.mains()
         return self.mains
+
+    def look_at_lid(self) -> bool | None:
+        return self._system.lid()
 
 
 def cpu_free_milli(before: Times, after: Times, cpus: int) -> int | None:
@@ -88,10 +96,10 @@ def cpu_free_milli(before: Times, after: Times, cpus: int) -> int | None:
 
 
 class RealSystem(System):
-    def __init__(self, supplies: Path = SUPPLIES) -> None:
+    def __init__(self, supplies: Path = SUPPLIES, lids: Path = LIDS) -> None:
         import psutil  # here: it takes its time, and only the daemon needs it
 
-        self._psutil, self._supplies = psutil, supplies
+        self._psutil, self._supplies, self._lids = psutil, supplies, lids
 
     def times(self) -> Times:
         found = self._psutil.cpu_times()
@@ -116,6 +124,9 @@ class RealSystem(System):
         found = battery() if battery is not None else None
         return getattr(found, "power_plugged", None)
 
+    def lid(self) -> bool | None:
+        return lid_of(self._lids)
+
 
 def mains_of(supplies: Path) -> bool | None:
     """Linux: an adapter that is in, or a battery that is not being emptied. The battery of a mouse says nothing."""
@@ -129,6 +140,12 @@ def mains_of(supplies: Path) -> bool | None:
     if not batteries:
         return True if any(adapters) else None
     return any(adapters) or "Discharging" not in batteries
+
+
+def lid_of(lids: Path) -> bool | None:
+    """Linux: as the firmware tells. Of a machine with several one that is open is enough."""
+    told = [text.split()[-1] for file in sorted(lids.glob("*/state")) if (text := _word(file))]
+    return any(word != "closed" for word in told) if told else None
 
 
 def _word(file: Path) -> str:

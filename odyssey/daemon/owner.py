@@ -10,7 +10,7 @@ from __future__ import annotations
 import getpass
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from odyssey.clock import Clock
 from odyssey.errors import OdysseyError
 from odyssey.manners import FOREVER, Allowed, Rules, Sight, Whose
 from odyssey.mesh.sidefiles import refused
+from odyssey.messages import Pause
 from odyssey.paths import write_whole
 from odyssey.resources import Resources
 
@@ -35,11 +36,13 @@ class Owner(Manners):
         has: Resources,
         clock: Clock,
         mains: Callable[[], bool | None],
+        lid: Callable[[], bool | None],
         whose: Callable[[], Whose],
         follow: Callable[[Allowed], None],
     ) -> None:
         """`follow` is told what is allowed, whenever that has changed."""
         self._path, self._has, self._clock, self._mains, self._whose = path, has, clock, mains, whose
+        self._lid = lid
         self._follow = follow
         self._rules, self._trouble = Rules(), ""
         self._stamp: tuple[int, int] | None = None
@@ -89,19 +92,17 @@ class Owner(Manners):
 
     def _decide(self) -> Allowed:
         local = time.localtime()
-        sight = Sight(self._clock.wall_ms(), 60 * local.tm_hour + local.tm_min, self._mains())
+        sight = Sight(self._clock.wall_ms(), 60 * local.tm_hour + local.tm_min, self._mains(), self._lid())
         now = manners.allowed(self._rules, self._has, sight)
-        return now._replace(pause=self._trouble) if self._trouble else now
+        return now._replace(pause=self._trouble, why=Pause.RULES) if self._trouble else now
 
     # -- what is asked -------------------------------------------------------------------------------------------------
 
-    def share(
-        self, cpus: str | None, mem: str | None, hours: str | None, quiet: str | None, battery: str | None
-    ) -> v.ShareView:
-        if (cpus, mem, hours, quiet, battery) == (None,) * 5:
+    def share(self, typed: Mapping[str, str]) -> v.ShareView:
+        if not typed:
             self.look()
             return self.view()
-        return self._keep(manners.changed(self._rules, self._has, cpus, mem, hours, quiet, battery))
+        return self._keep(manners.changed(self._rules, self._has, **typed))
 
     def pause(self, for_ms: int) -> v.ShareView:
         until = self._clock.wall_ms() + for_ms if for_ms > 0 else FOREVER
@@ -122,6 +123,7 @@ class Owner(Manners):
             rules.battery or None,
             is_paused,
             until if is_paused and until < FOREVER else None,
+            rules.lid or None,
         )
 
 

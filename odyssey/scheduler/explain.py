@@ -82,7 +82,7 @@ def waiting(
     job = snapshot.state.jobs.get(job_id)
     if job is None:
         return None
-    task, why = _what_waits(snapshot, job, index)
+    task, why = what_waits(snapshot, job, index)
     if why is not None:
         backoff_ms = task.backoff_ms if task is not None else 0
         return Waiting(job_id, why, job.blockers, backoff_ms)
@@ -120,7 +120,7 @@ def _parent_faults(snapshot: Snapshot, spec: JobSpec) -> Iterator[SpecFault]:
             )
 
 
-def _what_waits(snapshot: Snapshot, job: Job, index: int | None) -> tuple[Task | None, Why | None]:
+def what_waits(snapshot: Snapshot, job: Job, index: int | None) -> tuple[Task | None, Why | None]:
     """The task the question is about, and the answer if it is not about machines."""
     if job.ended_index or not job.counts[TaskState.WAITING]:
         return None, Why.NOT_WAITING
@@ -171,8 +171,8 @@ def _ask(snapshot: Snapshot, job: Job, index: int | None, task: Task | None, pol
     for row in board.rows.values():
         reason = been_there(task, row) or closed(wish, row)
         parts = policy.parts(weights, wish, row, inputs) if reason is None else {}
-        verdicts.append(_verdict(snapshot, job, wish, row, reason, parts))
-    why = _overall(verdicts, start, planned)
+        verdicts.append(judged(snapshot, job, wish, row, reason, parts))
+    why = overall(verdicts, start, planned)
     if why is Why.FASTER_SOON:
         verdicts = [one if one.reason else one._replace(reason=_FASTER, start_ms=None) for one in verdicts]
     verdicts.sort(key=lambda one: (one.node != start, *_order(one)))
@@ -195,7 +195,7 @@ def _ask(snapshot: Snapshot, job: Job, index: int | None, task: Task | None, pol
     )
 
 
-def _verdict(
+def judged(
     snapshot: Snapshot, job: Job, wish: Wish, row: Row, reason: Reason | None, parts: Mapping[str, int]
 ) -> Verdict:
     if reason is None and row.reserved_for not in (None, job.id):
@@ -227,10 +227,10 @@ def _order(verdict: Verdict) -> tuple[int, int, int]:
 
 _FASTER = Reason(Code.FASTER_SOON)
 _FOR_NOW = frozenset({Code.FULL, Code.RESERVED, Code.FASTER_SOON})
-_TASKS_OWN = frozenset({Code.NOT_HERE, Code.MEMORY_FLOOR})
+TASKS_OWN = frozenset({Code.NOT_HERE, Code.MEMORY_FLOOR})
 
 
-def _overall(verdicts: list[Verdict], start: NodeNumber | None, planned: Plan) -> Why:
+def overall(verdicts: list[Verdict], start: NodeNumber | None, planned: Plan) -> Why:
     if start is not None:
         return Why.NEXT
     codes = {verdict.reason.code if verdict.reason is not None else None for verdict in verdicts}
@@ -240,7 +240,7 @@ def _overall(verdicts: list[Verdict], start: NodeNumber | None, planned: Plan) -
         return Why.NEXT if planned.more else Why.FASTER_SOON
     if codes & _FOR_NOW:
         return Why.FULL
-    return Why.IMPOSSIBLE if codes <= LASTING | _TASKS_OWN else Why.ABSENT
+    return Why.IMPOSSIBLE if codes <= LASTING | TASKS_OWN else Why.ABSENT
 
 
 def _start_ms(snapshot: Snapshot, wish: Wish, row: Row) -> int | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from odyssey.model import Task
 from odyssey.scheduler.needs import matches
-from odyssey.scheduler.snapshot import NodeState, OwnerState
+from odyssey.scheduler.snapshot import NodeState, OwnerState, Pause
 
 if TYPE_CHECKING:
     from odyssey.scheduler.rows import Row, Wish
@@ -44,6 +44,11 @@ class Code(enum.IntEnum):
     FULL = 18
     RESERVED = 19  # kept for a task that has waited longer
     FASTER_SOON = 20  # left to a faster machine, which is done sooner
+    # the machine gives nothing for now, and that is why
+    ON_BATTERY = 21
+    LID_CLOSED = 22
+    OUTSIDE_HOURS = 23
+    RULES_BROKEN = 24
 
 
 LASTING = frozenset(code for code in Code if code <= Code.REMOVED)  # waiting alone will not change these
@@ -55,6 +60,14 @@ class Reason(NamedTuple):
     detail: str = ""
 
 
+_PAUSED = {
+    None: Code.PAUSED,
+    Pause.ASKED: Code.PAUSED,
+    Pause.BATTERY: Code.ON_BATTERY,
+    Pause.LID: Code.LID_CLOSED,
+    Pause.HOURS: Code.OUTSIDE_HOURS,
+    Pause.RULES: Code.RULES_BROKEN,
+}
 _ABSENT = {
     NodeState.GONE: Code.GONE,
     NodeState.SILENT: Code.SILENT,
@@ -109,7 +122,7 @@ def _unavailable(row: "Row") -> Code:
         return Code.REMOVED
     if row.state is not NodeState.UP:
         return _ABSENT[row.state]
-    return Code.DRAINING if row.node.draining else Code.PAUSED
+    return Code.DRAINING if row.node.draining else _PAUSED[row.seen.pause]
 
 
 def _told(code: Code, wish: "Wish", row: "Row") -> Reason:

@@ -110,6 +110,7 @@ class Row:
             self.open,
             self.state,
             self.owner_present,
+            self.seen.pause,
             self.reserved_for,
         )
 

@@ -4,16 +4,19 @@ Promises: every code has its words; numbers carry their units; nothing is said t
 Never: decides anything, or prints.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
+from odyssey.ids import JobId
 from odyssey.resources import show_cpus, show_duration_rounded, show_size_rounded
-from odyssey.scheduler.explain import DryRun, Verdict, Waiting, Why
-from odyssey.scheduler.feasible import Code, Reason
+from odyssey.scheduler.explain import TASKS_OWN, DryRun, Verdict, Waiting, Why
+from odyssey.scheduler.feasible import LASTING, Code, Reason
 from odyssey.scheduler.placement import Placement
 from odyssey.scheduler.remedy import Change
 from odyssey.scheduler.snapshot import Snapshot
 from odyssey.spec import JobSpec
 
+HELD: Final = "held"
 _PLAIN: Final = {
     Code.AVOIDED: "excluded by --avoid",
     Code.REMOVED: "is leaving the mesh",
@@ -25,6 +28,10 @@ _PLAIN: Final = {
     Code.MEMORY_FLOOR: "it ran out of memory on a machine of this size",
     Code.RESERVED: "kept free for a task that has waited longer",
     Code.FASTER_SOON: "left to a faster machine, which is done sooner",
+    Code.ON_BATTERY: "on battery",
+    Code.LID_CLOSED: "its lid is closed",
+    Code.OUTSIDE_HOURS: "outside the hours in which it gives",
+    Code.RULES_BROKEN: "its owner's rules cannot be followed",
 }
 _WITH_DETAIL: Final = {
     Code.OS: "runs {}",
@@ -36,7 +43,7 @@ _WITH_DETAIL: Final = {
     Code.OWNER_PRESENT: "in use by {}",
 }
 _WHY: Final = {
-    Why.HELD: "it is held",
+    Why.HELD: HELD,
     Why.NO_MACHINES: "the mesh has no machine yet",
     Why.IMPOSSIBLE: "no machine can run it as it is",
     Why.ABSENT: "the machines that could run it are not available",
@@ -79,8 +86,8 @@ def change(one: Change, machine: str) -> str:
 
 def waiting(snapshot: Snapshot, answer: Waiting) -> list[str]:
     """The reason first, then each machine's, then when it starts and what would help."""
-    lines = [overall(answer)]
-    lines += [verdict(one) for one in answer.verdicts]
+    first = overall(answer)
+    lines = [first, *(line for one in answer.verdicts if (line := verdict(one)) != first)]
     names = {number: node.name for number, node in snapshot.state.nodes.items()}
     if answer.ahead:
         lines.append(f"{answer.ahead} task{'s' * (answer.ahead != 1)} like it come{'s' * (answer.ahead == 1)} first")
@@ -93,11 +100,21 @@ def waiting(snapshot: Snapshot, answer: Waiting) -> list[str]:
 
 def overall(answer: Waiting) -> str:
     if answer.why is Why.PARENTS:
-        jobs = ", ".join(str(parent) for parent in answer.parents)
-        return f"it waits for job{'s' * (len(answer.parents) != 1)} {jobs}"
+        return waits_for(answer.parents)
     if answer.why is Why.BACKOFF:
         return f"it failed and is tried again after a pause of about {show_duration_rounded(answer.backoff_ms)}"
+    if answer.why is Why.ABSENT and len(able := [one for one in answer.verdicts if _may_come(one)]) == 1:
+        return verdict(able[0])
     return _WHY[answer.why]
+
+
+def waits_for(parents: Sequence[JobId]) -> str:
+    return f"waits for job{'s' * (len(parents) != 1)} {', '.join(map(str, parents))}"
+
+
+def _may_come(one: Verdict) -> bool:
+    """It could run it, were it there."""
+    return one.reason is not None and one.reason.code not in LASTING | TASKS_OWN
 
 
 def dry_run(snapshot: Snapshot, spec: JobSpec, answer: DryRun) -> list[str]:
@@ -105,10 +122,18 @@ def dry_run(snapshot: Snapshot, spec: JobSpec, answer: DryRun) -> list[str]:
         return [line for fault in answer.faults for line in (f"error: {fault.error}", f"hint: {fault.hint}")]
     assert answer.waiting is not None
     if answer.waiting.why is not Why.NEXT:
-        return [f"it would wait: {overall(answer.waiting)}", *waiting(snapshot, answer.waiting)[1:]]
+        return [_would(answer.waiting), *waiting(snapshot, answer.waiting)[1:]]
     best = answer.waiting.verdicts[0]
     tasks = "" if spec.count == 1 else f" with the first of {spec.count} tasks"
     return [f"it would start now on {best.name}{tasks}", *(verdict(one) for one in answer.waiting.verdicts[1:])]
+
+
+def _would(answer: Waiting) -> str:
+    if answer.why is Why.HELD:
+        return "it would be held"
+    if answer.why is Why.PARENTS:
+        return f"it would wait{waits_for(answer.parents).removeprefix('waits')}"
+    return f"it would wait: {overall(answer)}"
 
 
 def placement(snapshot: Snapshot, answer: Placement) -> list[str]:

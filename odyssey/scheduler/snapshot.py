@@ -12,6 +12,7 @@ import msgspec
 from odyssey.ids import AttemptId, NodeNumber
 from odyssey.messages import NodeState as NodeState
 from odyssey.messages import OwnerState as OwnerState
+from odyssey.messages import Pause as Pause
 from odyssey.scheduler.state import State
 
 
@@ -26,6 +27,7 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     stay_ms: int | None = None  # how long it is expected to stay
     blobs: frozenset[bytes] = frozenset()
     elapsed_ms: Mapping[AttemptId, int] = {}  # how long attempts in slots have run
+    pause: Pause | None = None
 
 
 class Snapshot(NamedTuple):

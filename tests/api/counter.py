@@ -87,6 +87,7 @@ class FakeCounter:
         self.segments: dict[bytes, bytes] = {}
         self.grown: list[tuple[bytes, int, bool]] = []
         self.made_ms: dict[int, int] = {}
+        self.sights: dict[NodeNumber, Seen] = {}  # of machines that are not just up
 
     # -- ports ---------------------------------------------------------------------------------------------------------
 
@@ -121,7 +122,7 @@ class FakeCounter:
         return self.running
 
     def seen(self) -> Mapping[NodeNumber, Seen]:
-        return {number: Seen() for number in self.state.nodes}
+        return {number: self.sights.get(number, Seen()) for number in self.state.nodes}
 
     def beats(self) -> Mapping[NodeNumber, tuple[Beat, int]]:
         return {}

@@ -16,9 +16,11 @@ from odyssey.api import spool
 from odyssey.api import views as v
 from odyssey.api.client import Client
 from odyssey.api.operations import BY_NAME
+from odyssey.ids import NodeNumber
 from odyssey.mesh.letters import Again, NoRoom, Unknown
 from odyssey.model import Outcome
 from odyssey.scheduler.segments import Packing
+from odyssey.scheduler.snapshot import OwnerState, Pause, Seen
 from odyssey.spec import Blob
 from tests.api.counter import FakeCounter, blocking, desk_of, until
 from tests.api.test_walk import output, walked
@@ -123,6 +125,42 @@ def test_explain_and_queue_say_why_a_job_waits(tmp_path: Path) -> None:
         assert "--cpus 3" in queue[0].asks_for
 
     asked(tmp_path, ask, prepare)
+
+
+@pytest.mark.parametrize(
+    ("pause", "text"),
+    [(Pause.ASKED, "titan: paused by anna"), (Pause.BATTERY, "titan: on battery"), (None, "titan: paused by anna")],
+)
+def test_lists_give_the_same_reason_as_explain(tmp_path: Path, pause: Pause | None, text: str) -> None:
+    def prepare(counter: FakeCounter) -> None:
+        counter.submit()
+        counter.sights[NodeNumber(1)] = Seen(owner=OwnerState.PAUSED, pause=pause)
+
+    def ask(client: Client) -> None:
+        told = client.call(r.Explain("1")).reason
+        assert told is not None
+        assert told.text == text
+        assert [job.reason for job in client.call(r.Jobs()).jobs] == [text]
+        assert client.call(r.Job("1")).job.reason == text
+        assert [one.reason for one in client.call(r.Queue()).waiting] == [v.ReasonView("absent", text)]
+
+    asked(tmp_path, ask, prepare)
+
+
+def test_who_watches_hears_why_a_job_waits_when_that_changes(tmp_path: Path) -> None:
+    async def walk(counter: FakeCounter, client: Client) -> None:
+        counter.submit()
+        counter.sights[NodeNumber(1)] = Seen(owner=OwnerState.PAUSED, pause=Pause.BATTERY)
+        pictures = client.stream(r.Watch())
+        first = await blocking(lambda: next(pictures))
+        assert [job.reason for job in first.jobs] == ["titan: on battery"]
+        counter.sights[NodeNumber(1)] = Seen(owner=OwnerState.PAUSED, pause=Pause.HOURS)
+        counter.clock.advance(1_000)
+        later = await blocking(lambda: next(one for one in pictures if one.jobs))
+        assert [job.reason for job in later.jobs] == ["titan: outside the hours in which it gives"]
+        pictures.close()  # type: ignore[attr-defined]
+
+    walked(tmp_path, walk)
 
 
 def test_a_dry_run_submits_nothing(tmp_path: Path) -> None:

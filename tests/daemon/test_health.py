@@ -6,8 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from odyssey.daemon.health import SAMPLE_MS, Health, RealSystem, System, Times, boot_id, cpu_free_milli, mains_of
-from odyssey.messages import OwnerState
+from odyssey.daemon.health import (
+    SAMPLE_MS,
+    Health,
+    RealSystem,
+    System,
+    Times,
+    boot_id,
+    cpu_free_milli,
+    lid_of,
+    mains_of,
+)
+from odyssey.messages import OwnerState, Pause
 from tests.daemon_fakes import Time
 
 GIB = 1 << 30
@@ -32,6 +42,9 @@ class Scripted(System):
     def mains(self) -> bool | None:
         return self.is_in
 
+    def lid(self) -> bool | None:
+        return None
+
 
 @pytest.mark.parametrize(
     ("after", "free"),
@@ -51,32 +64,32 @@ def test_what_programs_of_others_leave(after: Times, free: int | None) -> None:
 
 
 def test_a_tenth_of_the_memory_is_never_given() -> None:
-    assert Health(Scripted(), Time(), 4).telemetry(False).memory_free == 3 * GIB
+    assert Health(Scripted(), Time(), 4).telemetry(None).memory_free == 3 * GIB
 
 
 def test_the_system_is_asked_no_more_often_than_a_beat_needs() -> None:
     system, time = Scripted(), Time()
     health = Health(system, time, 4)
-    health.telemetry(False)
+    health.telemetry(None)
     before = system.asked
     for _ in range(10):
-        health.telemetry(False)
+        health.telemetry(None)
     assert system.asked == before
     time.wait(SAMPLE_MS)
     system.at = Times(1, 0, 0, 1)
-    assert health.telemetry(False).cpu_free_milli == 2000
+    assert health.telemetry(None).cpu_free_milli == 2000
     assert system.asked == before + 1
 
 
 def test_a_pause_is_told_and_what_is_not_known_is_not() -> None:
     system = Scripted()
     health = Health(system, Time(), 4)
-    assert health.telemetry(True).owner is OwnerState.PAUSED
-    told = health.telemetry(False)
+    assert health.telemetry(Pause.ASKED).owner is OwnerState.PAUSED
+    told = health.telemetry(None)
     assert (told.owner, told.mains, told.load_milli) == (None, True, 1500)
     system.is_in = None
     assert health.look_at_mains() is None
-    assert health.telemetry(False).mains is None
+    assert health.telemetry(None).mains is None
 
 
 # -- mains -------------------------------------------------------------------------------------------------------------
@@ -120,3 +133,20 @@ def test_the_real_system_answers(tmp_path: Path) -> None:
     assert system.load() >= 0
     assert system.mains() is True
     assert boot_id() == boot_id() != b""
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_open"),
+    [
+        ((), None),
+        (("state:      open\n",), True),
+        (("state:      closed\n",), False),
+        (("state: closed", "state: open"), True),
+    ],
+)
+def test_the_lid_is_as_the_firmware_tells(tmp_path: Path, texts: tuple[str, ...], is_open: bool | None) -> None:
+    for number, text in enumerate(texts):
+        (tmp_path / f"LID{number}").mkdir()
+        (tmp_path / f"LID{number}" / "state").write_text(text)
+    assert lid_of(tmp_path) is is_open
+    assert RealSystem(lids=tmp_path).lid() is is_open

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from odyssey import manners
 from odyssey.errors import OdysseyError
 from odyssey.manners import FOREVER, Allowed, BadPolicy, Hours, Rules, Sight, Whose, allowed, changed, parse_hours
+from odyssey.messages import Pause
 from odyssey.resources import G, Resources
 
 HAS = Resources(8000, 16 * G, 1, 100 * G)
@@ -82,6 +83,28 @@ def test_nothing_on_battery_unless_the_owner_says_so() -> None:
     assert not now(changed(Rules(), HAS, battery="on"), NOON._replace(mains=False)).pause
 
 
+def test_nothing_with_the_lid_closed_unless_the_owner_says_so() -> None:
+    assert now(sight=NOON._replace(is_open=False)) == Allowed(HAS, "its lid is closed", why=Pause.LID)
+    assert not now(sight=NOON._replace(is_open=True)).pause
+    assert not now(sight=NOON._replace(is_open=None)).pause
+    assert not now(changed(Rules(), HAS, lid="on"), NOON._replace(is_open=False)).pause
+
+
+@pytest.mark.parametrize(
+    ("rules", "sight", "why"),
+    [
+        (Rules(), NOON, None),
+        (Rules(paused_until_ms=FOREVER), NOON._replace(mains=False), Pause.ASKED),
+        (Rules(paused_until_ms=NOON.wall_ms + 1), NOON, Pause.ASKED),
+        (Rules(), NOON._replace(mains=False), Pause.BATTERY),
+        (Rules(), NOON._replace(is_open=False), Pause.LID),
+        (Rules(hours="22-08"), NOON, Pause.HOURS),
+    ],
+)
+def test_other_machines_are_told_why_in_one_word(rules: Rules, sight: Sight, why: Pause | None) -> None:
+    assert now(rules, sight).why is why
+
+
 def test_a_pause_ends_by_itself_or_not_at_all() -> None:
     until = Rules(paused_until_ms=NOON.wall_ms + 90 * 60_000)
     assert now(until).pause == "paused by its owner, for 1h30m more"
@@ -107,6 +130,7 @@ def test_a_pause_ends_by_itself_or_not_at_all() -> None:
         ("hours", "22:60-08"),
         ("quiet", "night"),
         ("battery", "yes"),
+        ("lid", "open"),
     ],
 )
 def test_a_mistake_is_refused_with_what_would_be_right(rule: str, text: str) -> None:
@@ -125,6 +149,7 @@ RULES = st.builds(
     hours=st.sampled_from(["", "22-08", "08:30-09:15"]),
     quiet=st.sampled_from(["", "0-12"]),
     battery=st.sampled_from(["", "on"]),
+    lid=st.sampled_from(["", "on"]),
     paused_until_ms=st.sampled_from([0, 1, 1_700_000_000_000, FOREVER]),
 )
 
@@ -156,7 +181,7 @@ def test_share_says_what_is_so() -> None:
     rules = changed(Rules(), HAS, cpus="4", mem="3G")
     assert manners.sentences(rules, now(rules), WHOSE) == (
         "pi4 belongs to anna, in anna's mesh (3 machines).",
-        "  gives     4 cores, 3 GB, lowest priority; nothing on battery",
+        "  gives     4 cores, 3 GB, lowest priority; nothing on battery or with the lid closed",
         "  to        anna: any program, as user pi",
         "  never     starts anything as root · opens ports to the internet · shares screen, camera, keyboard",
         "  stop now  odyssey pause",
@@ -164,10 +189,11 @@ def test_share_says_what_is_so() -> None:
 
 
 def test_it_says_why_it_gives_nothing_and_claims_nothing_that_is_not_so() -> None:
-    rules = Rules(battery="on", hours="22-08", quiet="22-08", paused_until_ms=FOREVER)
+    rules = Rules(battery="on", lid="on", hours="22-08", quiet="22-08", paused_until_ms=FOREVER)
     said = "\n".join(manners.sentences(rules, now(rules), WHOSE._replace(login="root", machines=1)))
     assert "gives nothing: paused by its owner" in said
     assert "battery" not in said
+    assert "lid" not in said
     assert "starts anything as root" not in said
     assert "only 22-08, at most half the cores 22-08" in said
     assert "(1 machine)" in said

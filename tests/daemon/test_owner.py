@@ -10,6 +10,7 @@ from odyssey.daemon.owner import Owner
 from odyssey.errors import OdysseyError
 from odyssey.manners import Allowed, Whose
 from odyssey.mesh.store import StoreError
+from odyssey.messages import Pause
 from odyssey.resources import G, Resources
 from tests.daemon_fakes import Time
 
@@ -20,12 +21,15 @@ class Desk:
     def __init__(self, path: Path) -> None:
         self.path, self.time = path / "policy.toml", Time()
         self.mains: bool | None = True
+        self.is_open: bool | None = None
         self.followed: list[Allowed] = []
         self.owner = self.make()
 
     def make(self) -> Owner:
         whose = Whose("pi4", "anna", "anna's mesh", 1, "pi")
-        return Owner(self.path, HAS, self.time, lambda: self.mains, lambda: whose, self.followed.append)
+        return Owner(
+            self.path, HAS, self.time, lambda: self.mains, lambda: self.is_open, lambda: whose, self.followed.append
+        )
 
 
 @pytest.fixture
@@ -34,14 +38,14 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_a_rule_is_followed_at_once_and_after_a_restart(desk: Desk) -> None:
-    view = desk.owner.share("50%", None, None, None, None)
+    view = desk.owner.share({"cpus": "50%"})
     assert view.cpus == "50%"
     assert [one.total.cpu_milli for one in desk.followed] == [4000]
     assert desk.make().now.total.cpu_milli == 4000
 
 
 def test_asking_changes_nothing(desk: Desk) -> None:
-    assert desk.owner.share(None, None, None, None, None).lines[0].startswith("pi4 belongs to anna")
+    assert desk.owner.share({}).lines[0].startswith("pi4 belongs to anna")
     assert not desk.path.exists()
 
 
@@ -68,6 +72,14 @@ def test_the_mains_are_followed(desk: Desk) -> None:
     assert desk.owner.now.pause == "on battery"
 
 
+def test_the_lid_is_followed(desk: Desk) -> None:
+    desk.is_open = False
+    desk.owner.look()
+    assert (desk.owner.now.pause, desk.owner.now.why) == ("its lid is closed", Pause.LID)
+    assert desk.owner.share({"lid": "on"}).lid == "on"
+    assert not desk.owner.now.pause
+
+
 def test_an_editor_may_change_the_file(desk: Desk) -> None:
     desk.path.write_text('cpus = "2"\n')
     desk.owner.look()
@@ -81,6 +93,7 @@ def test_a_file_that_cannot_be_followed_stops_everything_and_says_why(desk: Desk
     desk.path.write_text("cpus = lots\n")
     desk.owner.look()
     assert "policy.toml is not TOML" in desk.owner.now.pause
+    assert desk.owner.now.why is Pause.RULES
     assert "policy.toml is not TOML" in desk.owner.view().lines[1]
     assert desk.make().now.pause
     desk.owner.resume()
@@ -89,7 +102,7 @@ def test_a_file_that_cannot_be_followed_stops_everything_and_says_why(desk: Desk
 
 def test_a_mistake_changes_nothing(desk: Desk) -> None:
     with pytest.raises(OdysseyError):
-        desk.owner.share("lots", None, None, None, None)
+        desk.owner.share({"cpus": "lots"})
     assert (desk.followed, desk.path.exists()) == ([], False)
 
 
@@ -97,7 +110,7 @@ def test_a_rule_that_cannot_be_kept_is_not_followed(desk: Desk, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    desk.owner.share("50%", None, None, None, None)
+    desk.owner.share({"cpus": "50%"})
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StoreError, match="full"):
         desk.owner.pause(0)

@@ -31,6 +31,20 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         DOES + "an_event_is_as_old_as_the_log_says_and_not_as_the_daemon",
     ),
     api(
+        "why a job waits is told once and never again",
+        "watch",
+        "        if now >= seen.explain_ms:\n",
+        "        if not seen.explain_ms:\n",
+        DOES + "who_watches_hears_why_a_job_waits_when_that_changes",
+    ),
+    api(
+        "lists that do not say why",
+        "jobs",
+        "tuple(self._reasons.told(views))",
+        "tuple(views)",
+        DOES + "lists_give_the_same_reason_as_explain",
+    ),
+    api(
         "output told twice",
         "teller",
         "                thread.offsets[stream] += len(data)\n",

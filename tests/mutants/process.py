@@ -202,7 +202,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     row(
         "a file of rules that cannot be followed is passed over",
         "daemon/owner.py",
-        "        return now._replace(pause=self._trouble) if self._trouble else now\n",
+        "        return now._replace(pause=self._trouble, why=Pause.RULES) if self._trouble else now\n",
         "        return now\n",
         "daemon/test_owner.py::test_a_file_that_cannot_be_followed_stops_everything_and_says_why",
     ),

@@ -12,10 +12,12 @@ from odyssey.clock import SeededEntropy
 from odyssey.commands import Entry, SubmitJobs
 from odyssey.ids import ClientId, JobId, NodeNumber
 from odyssey.model import TaskState
+from odyssey.scheduler import say
 from odyssey.scheduler.apply import apply
 from odyssey.scheduler.draft import replace
 from odyssey.scheduler.dump import dump, load, state_hash
 from odyssey.scheduler.explain import Waiting, Why, dry_run, waiting
+from odyssey.scheduler.glance import glance
 from odyssey.scheduler.plan import Plan, plan
 from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.snapshot import Snapshot
@@ -43,11 +45,15 @@ def the_answers_are_true(snapshot: Snapshot, planned: Plan) -> list[Why]:
     """Every job that waits, and its tasks one by one where some of them start and some do not."""
     blocked = {one.job for one in planned.blocked}
     told = []
+    at_a_glance = glance(snapshot, snapshot.state.jobs.values())
     for job in snapshot.state.jobs.values():
         if not job.counts[TaskState.WAITING]:
             continue
         answer = asked(snapshot, job.id)
         told.append(answer.why)
+        quick = at_a_glance[job.id]
+        assert say.overall(quick) == say.overall(answer)
+        assert (quick.earliest_ms, quick.where is None) == (answer.earliest_ms, answer.where is None)
         starts = started(planned, job.id)
         assert (answer.why is Why.NEXT) == bool(starts)
         if answer.why is Why.NEXT:

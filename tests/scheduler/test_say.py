@@ -11,7 +11,7 @@ from odyssey.scheduler.feasible import Code, Reason
 from odyssey.scheduler.placement import placement
 from odyssey.scheduler.plan import plan
 from odyssey.scheduler.remedy import Change
-from odyssey.scheduler.snapshot import NodeState, OwnerState, Seen
+from odyssey.scheduler.snapshot import NodeState, OwnerState, Pause, Seen
 from odyssey.spec import Blob, JobSpec
 from tests.builders import GIB, Mesh, a_spec
 from tests.scheduler.asking import taught
@@ -85,6 +85,25 @@ def test_a_job_whose_machines_are_away() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [
+        (Seen(owner=OwnerState.PAUSED), "paused by anna"),
+        (Seen(owner=OwnerState.PAUSED, pause=Pause.ASKED), "paused by anna"),
+        (Seen(owner=OwnerState.PAUSED, pause=Pause.BATTERY), "on battery"),
+        (Seen(owner=OwnerState.PAUSED, pause=Pause.LID), "its lid is closed"),
+        (Seen(owner=OwnerState.PAUSED, pause=Pause.HOURS), "outside the hours in which it gives"),
+        (Seen(owner=OwnerState.PAUSED, pause=Pause.RULES), "its owner's rules cannot be followed"),
+        (Seen(state=NodeState.ASLEEP), "asleep"),
+    ],
+)
+def test_where_only_one_machine_could_its_own_reason_is_the_reason(seen: Seen, text: str) -> None:
+    mesh = a_mesh()
+    job = mesh.submit(on=("book",))
+    assert told(mesh, job, {BOOK: seen})[0] == f"book: {text}"
+    assert sum("book:" in line for line in told(mesh, job, {BOOK: seen})) == 1
+
+
 def test_a_job_that_names_its_machine() -> None:
     mesh = a_mesh()
     assert told(mesh, mesh.submit(on=("book",), needs="has:ffmpeg")) == [
@@ -129,9 +148,9 @@ def test_a_job_that_starts() -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (Waiting(JobId(9), Why.HELD), "it is held"),
-        (Waiting(JobId(9), Why.PARENTS, (JobId(7),)), "it waits for job 7"),
-        (Waiting(JobId(9), Why.PARENTS, (JobId(7), JobId(8))), "it waits for jobs 7, 8"),
+        (Waiting(JobId(9), Why.HELD), "held"),
+        (Waiting(JobId(9), Why.PARENTS, (JobId(7),)), "waits for job 7"),
+        (Waiting(JobId(9), Why.PARENTS, (JobId(7), JobId(8))), "waits for jobs 7, 8"),
         (Waiting(JobId(9), Why.BACKOFF, backoff_ms=4200), "it failed and is tried again after a pause of about 4.2s"),
         (Waiting(JobId(9), Why.NO_MACHINES), "the mesh has no machine yet"),
         (Waiting(JobId(9), Why.FASTER_SOON), "it is left to a faster machine, which is done sooner than the free one"),
@@ -149,7 +168,7 @@ def test_a_dry_run() -> None:
     mesh = a_mesh()
     assert tried(mesh, a_spec(cpus=8)) == ["it would start now on titan", "atlas: free", "book: too small by 4 cpus"]
     assert tried(mesh, a_spec(cpus=8, count=5))[0] == "it would start now on titan with the first of 5 tasks"
-    assert tried(mesh, a_spec(held=True)) == ["it would wait: it is held"]
+    assert tried(mesh, a_spec(held=True)) == ["it would be held"]
     assert tried(mesh, a_spec(arch="riscv64")) == [
         "it would wait: no machine can run it as it is",
         "titan: is x86_64",

@@ -222,7 +222,7 @@ def test_the_progress_of_an_array_is_one_line_that_goes_away(up: Place, tmp_path
 
 def test_a_job_that_waits_says_why(up: Place) -> None:
     with terminal(up, "run", "--on", up_name(up), "--hold", "--", "true") as screen:
-        screen.until(b"odyssey: job 1 waits: it is held")
+        screen.until(b"odyssey: job 1 waits: held")
         assert odyssey(up, "release", "1").returncode == 0
         assert screen.ends() == 0
 
