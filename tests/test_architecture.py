@@ -41,6 +41,10 @@ PURE = (
     "mesh/generation.py",
     "mesh/recover.py",
     "mesh/archive.py",
+    "mesh/trust/primitives.py",
+    "mesh/trust/signed.py",
+    "mesh/trust/certificates.py",
+    "mesh/trust/trustset.py",
     "exec/launch.py",
     "exec/supervisor/desk.py",
     "exec/supervisor/frames.py",
@@ -173,6 +177,16 @@ def using_zmq(source: str) -> list[str]:
     return importing(source, ("zmq",))
 
 
+def using_cryptography(source: str) -> list[str]:
+    return importing(source, ("cryptography",))
+
+
+def loading_cryptography(source: str) -> list[str]:
+    """At the head of a module: then everybody who starts would wait for it."""
+    top = [node for node in parsed(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return using_cryptography("\n".join(map(ast.unparse, top)))
+
+
 def using_docker(source: str) -> list[str]:
     return importing(source, ("docker",))
 
@@ -297,9 +311,22 @@ RULES = (
     Rule(
         "zmq stays in the links",
         using_zmq,
-        but_not=("mesh/links.py", "mesh/zap.py", "mesh/identity.py"),
+        but_not=("mesh/links.py", "mesh/zap.py"),
         refused=("import zmq", "from zmq import asyncio", "import zmq.auth as auth"),
         allowed=("from odyssey.mesh import links", "import zmqlike"),
+    ),
+    Rule(
+        "cryptography stays in one module",
+        using_cryptography,
+        but_not=("mesh/trust/primitives.py",),
+        refused=("import cryptography", "def f():\n    from cryptography.hazmat.primitives import hashes"),
+        allowed=("from odyssey.mesh.trust import primitives", "import hashlib"),
+    ),
+    Rule(
+        "cryptography is loaded by who uses it",
+        loading_cryptography,
+        refused=("import cryptography", "from cryptography.exceptions import InvalidSignature"),
+        allowed=("def f():\n    import cryptography", "import hashlib"),
     ),
     Rule(
         "docker stays in the container executor",

@@ -124,7 +124,7 @@ class Daemon:
 
     def _storehouse(self) -> Storehouse:
         home, entropy = self._home, SystemEntropy()
-        key = identity.load_or_make(home.key)
+        key = identity.load_or_make(home.key, entropy)
         belonging = founding.load(home)
         if belonging is None:
             belonging = self._new_belonging()

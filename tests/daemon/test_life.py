@@ -42,7 +42,7 @@ class Desk:
         self.home = Home(path)
         self.home.logs.mkdir(exist_ok=True)
         entropy = SystemEntropy()
-        self.key = identity.load_or_make(self.home.key)
+        self.key = identity.load_or_make(self.home.key, entropy)
         belonging = founding.load(self.home) or founding.begin(UserId("anna"), "Anna's-PC.local", "", entropy)
         founding.save(self.home, belonging)
         self.store = Storehouse(self.home, self.key, belonging, entropy, Settings(guard=0, ballast=0))

@@ -24,6 +24,7 @@ from tests.mutants import (
     salvage,
     shell,
     state,
+    trust,
 )
 from tests.mutants.table import Mutant
 
@@ -47,4 +48,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *salvage.MUTANTS,
     *counter.MUTANTS,
     *process.MUTANTS,
+    *trust.MUTANTS,
 )

@@ -71,14 +71,14 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     row(
         "a key that others can read is used",
-        "mesh/identity.py",
+        "mesh/trust/keyfile.py",
         "    if found.st_mode & 0o077:\n",
         "    if False:\n",
         "daemon/test_identity.py::test_one_that_others_can_reach_is_refused",
     ),
     row(
         "a link in the place of the key is followed",
-        "mesh/identity.py",
+        "mesh/trust/keyfile.py",
         "os.O_RDONLY | os.O_NOFOLLOW",
         "os.O_RDONLY",
         "daemon/test_identity.py::test_a_link_is_not_followed",
