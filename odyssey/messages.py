@@ -266,6 +266,57 @@ class SegmentTaken(Message, frozen=True, tag="segment-taken"):
     digest: bytes
 
 
+# -- between a machine that keeps no log and one that does -------------------------------------------------------------
+
+
+class AskKeeper(Message, frozen=True, tag="ask-keeper"):
+    """Somebody at this machine asks this of the mesh. The same question may come several times under its number."""
+
+    run: int  # of the daemon that asks, as in BeatId
+    number: int  # grows with every question of a run
+    op: str
+    body: bytes
+
+
+class Taken(Message, frozen=True, tag="taken"):
+    """So many parts of the answer have arrived; and whoever asked still waits."""
+
+    run: int
+    number: int
+    parts: int
+    wants_more: bool = True  # False: there is no room for more just now
+
+
+class StopAsking(Message, frozen=True, tag="stop-asking"):
+    """Nobody waits any more, or all has arrived."""
+
+    run: int
+    number: int
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An error, as a person reads it."""
+
+    error: str
+    hint: str | None
+    exit_status: int
+    fault: str
+    code: str
+
+
+class Parts(Message, frozen=True, tag="parts"):
+    """Of an answer, from the part `first` on. None and not the last: a sign of life."""
+
+    run: int
+    number: int
+    first: int
+    parts: tuple[bytes, ...] = ()
+    is_last: bool = False
+    refusal: Refusal | None = None  # it ends with that
+
+
+Asked = AskKeeper | Taken | StopAsking
+
 AnyMessage = (
     Beat
     | AskJobs
@@ -279,4 +330,6 @@ AnyMessage = (
     | HandedIn
     | HandInSegment
     | SegmentTaken
+    | Asked
+    | Parts
 )

@@ -9,6 +9,7 @@ from typing import Final
 
 from odyssey import errors
 from odyssey.api.frames import Refused
+from odyssey.messages import Refusal
 
 GONE: Final = "see: odyssey status"
 _FIRST_PAUSE: Final = 0.02
@@ -39,7 +40,7 @@ class Patience:
         return pause
 
 
-def refused(frame: Refused) -> errors.OdysseyError:
+def refused(frame: Refused | Refusal) -> errors.OdysseyError:
     kind = getattr(errors, frame.code, None)
     if not (isinstance(kind, type) and issubclass(kind, errors.OdysseyError)):
         kind = _BY_STATUS.get(frame.exit_status, errors.OdysseyError)

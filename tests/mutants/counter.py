@@ -21,7 +21,67 @@ def api(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
     return Mutant(name, f"api/{file}.py", old, new, tuple(f"api/{test}" for test in tests))
 
 
+PASS: Final = "relay/test_passing.py::test_"
+WINDOW: Final = "relay/test_window.py::test_"
+
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- what is asked of another machine
+    api(
+        "a late copy of a question is carried out again",
+        "relay/guests",
+        "            case _ if guest is not None and guest.has_gone:\n",
+        "            case _ if False:\n",
+        PASS + "a_copy_that_comes_late_is_not_carried_out",
+    ),
+    api(
+        "what somebody asked who has gone goes on",
+        "relay/guests",
+        "                if guest.has_gone:\n                    del",
+        "                if True:\n                    del",
+        PASS + "a_machine_that_says_nothing_more_has_gone",
+    ),
+    api(
+        "a question that came twice is carried out twice",
+        "relay/guests",
+        "            case AskKeeper() if guest is None:\n",
+        "            case AskKeeper():\n",
+        PASS + "a_question_that_comes_twice_is_carried_out_once[0]",
+    ),
+    api(
+        "an answer without bounds",
+        "relay/guests",
+        "                    await guest.room.wait()\n",
+        "                    await asyncio.sleep(0)\n",
+        PASS + "while_nobody_takes_what_there_is_nothing_more_is_made",
+    ),
+    api(
+        "a retry asked of two machines",
+        "relay/passing",
+        'ONCE: Final = frozenset({"retry"})',
+        "ONCE: Final[frozenset[str]] = frozenset()",
+        PASS + "what_would_happen_twice_is_not_asked_elsewhere",
+    ),
+    api(
+        "an answer begun again elsewhere",
+        "relay/passing",
+        "                if has_begun or not tries_left:\n",
+        "                if not tries_left:\n",
+        PASS + "an_answer_that_has_begun_is_not_begun_again_elsewhere",
+    ),
+    api(
+        "an answer from a machine that was not asked",
+        "relay/questions",
+        "        if sender != question.keeper:\n            return\n",
+        "",
+        PASS + "only_who_was_asked_answers",
+    ),
+    api(
+        "parts taken behind a gap",
+        "relay/window",
+        "        if first > self.taken:\n            return ()\n",
+        "",
+        WINDOW + "behind_a_gap_nothing_is_taken",
+    ),
     # -- what is told of a job
     api(
         "an event as old as the daemon",
