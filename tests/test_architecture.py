@@ -61,6 +61,8 @@ PURE = (
     "api/teller.py",
     "api/following.py",
     "api/asking.py",
+    "api/dag.py",
+    "api/filter.py",
     "cli/ending.py",
     "cli/flow.py",
     "cli/halting.py",
@@ -74,7 +76,8 @@ PURE = (
 LAB_EDGE = "scheduler/lab/__main__.py"
 FACES = ("cli/*", "tui/*")
 AT_THE_COUNTER = tuple(
-    f"odyssey.api.{name}" for name in ("client", "aclient", "views", "requests", "operations", "documents", "asking")
+    f"odyssey.api.{name}"
+    for name in ("client", "aclient", "views", "requests", "operations", "documents", "asking", "filter")
 )
 # What every replica works out for itself. A score may be inexact, it is only a proposal; these may not.
 ON_THE_LOG = (

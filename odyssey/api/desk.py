@@ -42,6 +42,7 @@ class Desk:
             "stdin_put": self._spool.stdin_put,
             "jobs": jobs.jobs,
             "job": jobs.job,
+            "dag": jobs.dag,
             "cancel": jobs.cancel,
             "retry": jobs.retry,
             "hold": jobs.hold,

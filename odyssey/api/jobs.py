@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from heapq import nlargest
 from typing import Final
 
-from odyssey.api import project
+from odyssey.api import dag, project
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
@@ -22,6 +22,7 @@ from odyssey.errors import UsageError
 from odyssey.events import Event, TasksCancelling, TasksEnded, TasksRetried
 from odyssey.ids import JobId, index_of, task_id
 from odyssey.model import Job, TaskState, job_state
+from odyssey.scheduler.state import ANY_NODE
 
 RECENT_MS: Final = 3_600_000
 MOST_AT_ONCE: Final = 1_000  # jobs or tasks in one answer
@@ -78,6 +79,28 @@ class Jobs:
             job.parents,
             tuple(sorted(state.children.get(job.id, ()))),
         )
+
+    async def dag(self, request: r.Dag) -> v.DagView:
+        found = await self._past.find(self._meant(request.ref).job)
+        jobs = {**self._counter.state.jobs, found.job.id: found.job}
+        near = dag.component(jobs, found.job.id)
+        for number in near.jobs:  # of those that are history nobody but their segment knows more
+            if number not in jobs and (old := await self._past.known(number)) is not None:
+                jobs[number] = old.job
+        shown = [jobs[number] for number in near.jobs if number in jobs]
+        views = self._reasons.told([(await self._past.find(job.id)).view for job in shown])
+        pairs = dag.edges(jobs, [job.id for job in shown])
+        now = self._counter.clock.wall_ms()
+        lengths = {
+            view.id: dag.took_ms(view, now) or self._expected(job) for view, job in zip(views, shown, strict=True)
+        }
+        chain = dag.longest(lengths, pairs, lengths.__getitem__) if pairs else ()
+        return v.DagView(found.job.id, tuple(views), pairs, chain, near.more)
+
+    def _expected(self, job: Job) -> int | None:
+        """One task of it, as far as its command is known."""
+        learned = self._counter.state.learned.get((job.spec.want.key, ANY_NODE)) if job.spec.want.key else None
+        return learned.mean_ms if learned is not None and not job.ended_index else None
 
     def _tasks(self, found_job: Found, meant: Meant, request: r.Job) -> tuple[list[v.TaskView], int | None]:
         if request.states:

@@ -60,6 +60,7 @@ class Machines:
             sum(view.cpus for view in up),
             sum(view.gpus for view in up),
             standing.notes,
+            counter.owner,
         )
 
     async def nodes(self, _: r.Nodes) -> v.NodeList:

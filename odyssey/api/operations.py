@@ -40,6 +40,7 @@ TABLE: Final = (
     Operation("stdin_put", r.PutStdin, v.HowFar, changes=True),
     Operation("jobs", r.Jobs, v.JobPage),
     Operation("job", r.Job, v.JobDetail),
+    Operation("dag", r.Dag, v.DagView),
     Operation("cancel", r.Cancel, v.Changed, changes=True),
     Operation("retry", r.Retry, v.Changed, changes=True),
     Operation("hold", r.Hold, v.Changed, changes=True),

@@ -60,6 +60,13 @@ class Past:
                     return found
         raise UsageError(f"job {job} is not remembered any more", hint="what is: odyssey history")
 
+    async def known(self, job: JobId) -> Found | None:
+        """None: it is not remembered any more."""
+        try:
+            return await self.find(job)
+        except UsageError:
+            return None
+
     async def _in(self, segment: Segment, job: JobId) -> Found | None:
         opened = await self._open(segment.digest)
         if opened is None or opened.origin:  # of another generation: its numbers are its own

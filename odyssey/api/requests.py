@@ -82,6 +82,13 @@ class Job(Request[v.JobDetail], frozen=True):
     states: tuple[str, ...] = ()  # only tasks in these, of views.TASK_STATES; empty: all
 
 
+class Dag(Request[v.DagView], frozen=True):
+    """All jobs that wait for this one, or that it waits for, and so on: those that are not history, and the newest
+    that are."""
+
+    ref: str
+
+
 class Cancel(Request[v.Changed], frozen=True):
     """`only` is empty: all of it, or the task that the ref names."""
 

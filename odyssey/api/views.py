@@ -145,6 +145,16 @@ class JobDetail(View, frozen=True):
     children: tuple[int, ...] = ()
 
 
+class DagView(View, frozen=True):
+    """Jobs that hang together."""
+
+    id: int  # the one that was asked about
+    jobs: tuple[JobView, ...]
+    edges: tuple[tuple[int, int], ...]  # who is waited for, and who waits
+    chain: tuple[int, ...]  # the longest, first to last, by what is known of their times
+    more: int = 0  # jobs that are not told
+
+
 class Changed(View, frozen=True):
     """What was asked is on the log. `tasks` is how many it changed; 0: it was so already."""
 
@@ -302,6 +312,7 @@ class StatusView(View, frozen=True):
     cpus: float | None = None  # of all machines that are up
     gpus: int | None = None
     notes: tuple[str, ...] = ()  # sentences about this machine: paused, on battery, its disk is nearly full
+    owner: str = ""  # of this machine: whoever asks here
 
 
 # -- why ---------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ Never: imports a command.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import click
@@ -34,8 +34,10 @@ class Command(click.Command):
         return ctx.invoke(self.callback, table.desk(), **ctx.params)
 
 
-def command(name: str, *, json: bool = True, takes_command: bool = False) -> Callable[[Run], Command]:
-    """`takes_command`: what follows the first word that is no option belongs to the job."""
+def command(
+    name: str, *, json: bool = True, takes_command: bool = False, more: Callable[[], Iterable[str]] | None = None
+) -> Callable[[Run], Command]:
+    """`takes_command`: what follows the first word that is no option belongs to the job. `more`: below the options."""
 
     def made(function: Run) -> Command:
         params = list(reversed(getattr(function, "__click_params__", [])))
@@ -44,7 +46,8 @@ def command(name: str, *, json: bool = True, takes_command: bool = False) -> Cal
         params.append(click.Option(["--debug"], is_flag=True, hidden=True))
         settings = {**SETTINGS, "allow_interspersed_args": not takes_command}
         help_text = (function.__doc__ or "").strip()
-        return Command(name, callback=function, params=params, help=help_text, context_settings=settings)
+        epilog = "\n".join(more()) if more is not None else None
+        return Command(name, epilog=epilog, callback=function, params=params, help=help_text, context_settings=settings)
 
     return made
 

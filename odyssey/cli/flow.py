@@ -26,6 +26,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from odyssey.api.asking import BY_KEY, build
+from odyssey.cli.tree import branches
 from odyssey.errors import OdysseyError, UsageError, echo
 from odyssey.ids import JobId
 from odyssey.spec import JobSpec, faults
@@ -176,35 +177,5 @@ def _several(key: str, value: Any) -> Iterable[str]:
 
 
 def tree(specs: Sequence[JobSpec]) -> list[tuple[int, str]]:
-    """The place of each job, with the branches before its name: below the deepest of those it waits for."""
-    depths = _depths(specs)
-    below: dict[int, list[int]] = {}
-    for place, spec in enumerate(specs):
-        parents = (*spec.after_here, *spec.after_any_here)
-        below.setdefault(max(parents, key=lambda one: (depths[one], one), default=_ROOT), []).append(place)
-    found: list[tuple[int, str]] = []
-    left = [(place, "", "") for place in reversed(below.get(_ROOT, []))]
-    while left:
-        place, before, under = left.pop()
-        found.append((place, before))
-        children = below.get(place, [])
-        for number, child in reversed(list(enumerate(children))):
-            own, beneath = ("└─ ", "   ") if number == len(children) - 1 else ("├─ ", "│  ")
-            left.append((child, under + own, under + beneath))
-    return found
-
-
-_ROOT: Final = -1
-
-
-def _depths(specs: Sequence[JobSpec]) -> list[int]:
-    """How many jobs come one after the other before each; there are no cycles any more."""
-    depths = [0] * len(specs)
-    is_settled = False
-    while not is_settled:
-        is_settled = True
-        for place, spec in enumerate(specs):
-            depth = max((depths[one] + 1 for one in (*spec.after_here, *spec.after_any_here)), default=0)
-            is_settled &= depth == depths[place]
-            depths[place] = depth
-    return depths
+    """The place of each job, with the branches before its name."""
+    return branches({place: (*one.after_here, *one.after_any_here) for place, one in enumerate(specs)})

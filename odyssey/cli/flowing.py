@@ -19,6 +19,7 @@ from odyssey.api.requests import Cancel, Jobs
 from odyssey.api.views import JobView, Submitted
 from odyssey.cli import flow
 from odyssey.cli.command import command, file_argument
+from odyssey.cli.dagged import MARKS
 from odyssey.cli.desk import Desk
 from odyssey.cli.ending import exit_status
 from odyssey.cli.submitting import hints, submit
@@ -27,7 +28,6 @@ from odyssey.errors import UsageError, echo
 from odyssey.spec import JobSpec
 
 LOOK_SECONDS: Final = 0.5
-_MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "✗", "skipped": "-", "running": "▶", "waiting": "·"}
 
 
 @command("flow")
@@ -121,7 +121,7 @@ def _shown(desk: Desk, specs: Sequence[JobSpec], jobs: Sequence[JobView | None],
 def _line(spec: JobSpec, job: JobView | None) -> str:
     if job is None:
         return f"· {spec.name}"
-    parts = [_MARKS.get(job.state, "?"), job.name, job.state]
+    parts = [MARKS.get(job.state, "?"), job.name, job.state]
     parts += [tasks(job.tasks)] if job.tasks.total > 1 else []
     parts += [length(took_ms(job)) or ""] if job.started_at is not None else []
     parts += [f"(job {job.id}: {job.reason})"] if job.reason and job.state != "done" else []

@@ -15,6 +15,7 @@ from odyssey.api.requests import History, Jobs, Watch
 from odyssey.api.views import JOB_STATES, JobPage, JobView
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
+from odyssey.cli.narrowing import Narrow, fetched, filter_options, grammar_help, narrowed
 from odyssey.cli.output import Cell, Column
 from odyssey.cli.telling import as_json, length, moment, tasks, took_ms
 from odyssey.errors import UsageError, echo
@@ -35,58 +36,68 @@ COLUMNS: Final = (
     Column("TOOK"),
     Column("REASON"),
 )
-PAGE: Final = 1000
 SCREEN: Final = 20  # jobs that are drawn over and over
 
 
-@command("ps")
+@command("ps", more=grammar_help)
 @click.option("--state", metavar="STATE", help=f"only {', '.join(JOB_STATES)}; or all")
+@filter_options
 @click.option("--limit", metavar="N", default="1000", help="at most so many, the newest (1000)")
 @click.option("--watch", is_flag=True, help="go on, with what changes (with --json: a document a line)")
 @click.argument("refs", nargs=-1, metavar="[ID]...")
-def ps_command(desk: Desk, state: str | None, limit: str, watch: bool, refs: tuple[str, ...]) -> None:
+def ps_command(
+    desk: Desk,
+    state: str | None,
+    words: str,
+    user: str | None,
+    node: str | None,
+    tag: tuple[str, ...],
+    limit: str,
+    watch: bool,
+    refs: tuple[str, ...],
+) -> None:
     """What waits and runs, and what ended in the last hour; newest first.
+
+    --state, and a filter with state:, also look at what ended before.
 
     In a pipe: tab-separated, without a head, in the order id, name, user, state, tasks, node, tries, exit, submitted,
     started, ended, took, reason.
     """
-    everything, states = state == "all", _states(state)
+    states, narrow = _states(state), narrowed(desk, words, user, node, tag)
+    everything = state == "all" or "state" in narrow.filter.keys
     most = parse_count(limit, option="--limit", least=1)
     if watch:
-        _watched(desk, states, most, refs)
+        _watched(desk, states, most, refs, narrow)
         return
-    jobs: list[JobView] = []
-    below = 0
-    while True:
-        asked = Jobs(states, refs, below=below, limit=min(PAGE, most - len(jobs)), everything=everything)
-        page = desk.ask(asked)
-        jobs += page.jobs
-        below = page.below
-        if not below or len(jobs) >= most:
-            break
-    _shown(desk, jobs, page)
+
+    def page_of(count: int, below: int) -> JobPage:
+        return desk.ask(Jobs(states, refs, below=below, limit=count, everything=everything))
+
+    _shown(desk, *fetched(page_of, most, narrow))
 
 
-@command("history")
+@command("history", more=grammar_help)
 @click.option("--state", metavar="STATE", help="only done, failed, cancelled or skipped")
 @click.option("--name", metavar="NAME", default="", help="only jobs of this name")
+@filter_options
 @click.option("--limit", metavar="N", default="20", help="at most so many, the newest (20)")
-def history_command(desk: Desk, state: str | None, name: str, limit: str) -> None:
+def history_command(
+    desk: Desk,
+    state: str | None,
+    name: str,
+    words: str,
+    user: str | None,
+    node: str | None,
+    tag: tuple[str, ...],
+    limit: str,
+) -> None:
     """Jobs that have ended, newest first, also those of long ago."""
-    states = () if state == "all" else _states(state)
+    states, narrow = _states(state), narrowed(desk, words, user, node, tag)
     most = parse_count(limit, option="--limit", least=1)
-    jobs: list[JobView] = []
-    below = 0
-    while True:
-        page = desk.ask(History(min(PAGE, most - len(jobs)), below, name, states))
-        jobs += page.jobs
-        below = page.below
-        if not below or len(jobs) >= most:
-            break
-    _shown(desk, jobs, page)
+    _shown(desk, *fetched(lambda count, below: desk.ask(History(count, below, name, states)), most, narrow))
 
 
-def _watched(desk: Desk, states: tuple[str, ...], most: int, refs: tuple[str, ...]) -> None:
+def _watched(desk: Desk, states: tuple[str, ...], most: int, refs: tuple[str, ...], narrow: Narrow) -> None:
     """All of it again on a terminal or as JSON; elsewhere a line for each job that has changed."""
     if refs:
         raise UsageError("--watch shows all jobs", hint="for one of them: odyssey attach ID, or odyssey logs -f ID")
@@ -97,13 +108,13 @@ def _watched(desk: Desk, states: tuple[str, ...], most: int, refs: tuple[str, ..
         known |= {job.id: job for job in picture.jobs}
         for gone in picture.gone:
             known.pop(gone, None)
-        jobs = [known[number] for number in sorted(known, reverse=True)]
+        jobs = [known[number] for number in sorted(known, reverse=True) if narrow.fits(known[number])]
         if desk.output.as_json:
             desk.output.json(document(tuple(jobs)))
         elif desk.output.out.is_terminal:
             desk.output.screen(COLUMNS, [row(desk, job) for job in jobs[:SCREEN]])
         else:
-            desk.output.table(COLUMNS, [row(desk, job) for job in picture.jobs])
+            desk.output.table(COLUMNS, [row(desk, job) for job in picture.jobs if narrow.fits(job)])
 
 
 def _states(state: str | None) -> tuple[str, ...]:
@@ -116,12 +127,12 @@ def _states(state: str | None) -> tuple[str, ...]:
     return states
 
 
-def _shown(desk: Desk, jobs: list[JobView], page: JobPage) -> None:
+def _shown(desk: Desk, jobs: list[JobView], below: int) -> None:
     if as_json(desk, tuple(jobs)):
         return
     desk.output.table(COLUMNS, [row(desk, job) for job in jobs])
-    if page.below and desk.output.out.is_terminal:
-        desk.output.say(f"there are more, older than job {page.below}: --limit N shows more")
+    if below and desk.output.out.is_terminal:
+        desk.output.say(f"there are more, older than job {below}: --limit N shows more")
 
 
 def row(desk: Desk, job: JobView) -> list[Cell]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import Final
 
+import click
 import msgspec
 
 from odyssey.api.requests import Job
@@ -34,9 +35,15 @@ COLUMNS: Final = (
 
 
 @command("show")
+@click.option("--dag", is_flag=True, help="the jobs it waits for and that wait for it, as a tree with their states")
 @ref_argument()
-def show_command(desk: Desk, ref: str) -> None:
+def show_command(desk: Desk, ref: str, dag: bool) -> None:
     """All about one job: what was asked, what became of each task, and every try."""
+    if dag:
+        from odyssey.cli.dagged import show_dag
+
+        show_dag(desk, ref)
+        return
     detail = _whole(desk, ref)
     if as_json(desk, detail):
         return

@@ -105,6 +105,20 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         DOES + "lists_give_the_same_reason_as_explain",
     ),
     api(
+        "a filter that takes any term for enough",
+        "filter",
+        "return all(test(job, asked)",
+        "return any(test(job, asked)",
+        "test_filter.py::test_what_does_not_fit[fit !nova]",
+    ),
+    api(
+        "a chain by jobs and not by time",
+        "dag",
+        "before[0] + (length(job) or 0), before[1] + 1",
+        "0, before[1] + 1",
+        "test_dag.py::test_the_longest_chain_goes_by_time_and_then_by_the_number_of_jobs",
+    ),
+    api(
         "output told twice",
         "teller",
         "                thread.offsets[stream] += len(data)\n",
