@@ -312,10 +312,15 @@ class Agent:
     # -- what follows --------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """To be called every ACT_MS."""
+        """To be called every ACT_MS, unless it rests."""
         here = self._hands.here()
         if here or self.lease.is_wanted:
             self._act_on(here)
+
+    @property
+    def rests(self) -> bool:
+        """Nothing is here, and nothing is to come."""
+        return self._saving is None and not self.lease.is_wanted and not self._hands.here()
 
     def _act(self) -> None:
         self._act_on(self._hands.here())

@@ -28,7 +28,8 @@ from odyssey.messages import HandInSegment, HaveSegment, OfferSegment
 from odyssey.scheduler.segments import Packed, Packing, ripe
 
 LOOK_MS: Final = 3_000  # until the coordinator asks again whether a segment is due
-HOLD_MS: Final = 2_000  # until a keeper looks at its disk although it has heard nothing
+HOLD_MS: Final = 2_000  # until a keeper looks at its disk again, while that is not as it should be
+HELD_MS: Final = 20_000  # although it is, and nothing has been heard since
 FETCH_MS: Final = 30_000  # a foreign segment of which nothing more comes: it is handed in again
 GIVE_UP_MS: Final = 10 * 60_000  # an offer that some keeper does not take: the same jobs are offered anew
 SLICE_MS: Final = 3  # of making a segment at a time
@@ -151,6 +152,8 @@ class Holding:
     def _decide(self, held: frozenset[bytes]) -> None:
         self._looking = False
         state, now = self._book.state, self._clock.monotonic_ms()
+        if self._look_ms and held == state.segments.keys() and (self._offer is None or self._offer.digest in held):
+            self._look_ms = now + HELD_MS
         answer = self._holder.answer(held, state.head.index)
         if answer is not None:
             self._post.tell(answer[0].node, answer[1])

@@ -46,7 +46,7 @@ from odyssey.scheduler.state import State
 
 AGE_MS: Final = 600_000
 LOSSES_MS: Final = 1_000
-SIGHTS_MS: Final = 500  # how often keepers are looked at where three or more vote; else with every tick
+SIGHTS_MS: Final = 500  # how often keepers are looked at where three or more vote or a machine is alone; else each tick
 LOOK_AGAIN_MS: Final = 5_000  # while a task waits for a faster machine that may overrun, or for memory of others
 AT_ONCE: Final = 1_000  # tasks in one order: a log entry has its limits
 _NEVER: Final = 1 << 62
@@ -223,6 +223,12 @@ class Coordinator:
             self._give_away(now)
             self._choose_keepers(now)
         self.look()
+
+    @property
+    def rests(self) -> bool:
+        """Nothing waits for time that cannot wait a little longer."""
+        waits = self._backoffs or self._planning or self._dirty or self._refused or not self._begun
+        return not waits and not any(self._state.held.values())
 
     def _keep_time(self, now: int) -> None:
         if now >= self._age_ms:
@@ -439,7 +445,7 @@ class Coordinator:
 
     def _choose_keepers(self, now: int) -> None:
         core = self._replica.core
-        if now < self._sights_ms and len(core.config.voters) > 2:
+        if now < self._sights_ms and (len(core.config.voters) > 2 or len(self._numbers) == 1):
             return
         self._sights_ms = now + SIGHTS_MS
         view = self._crew.view(core.me, core.config, self._is_settled, core.log.last, self._sights(now), now)

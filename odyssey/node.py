@@ -161,17 +161,20 @@ class Node:
         self.agent.stop()
         self.salvaging.stop()
 
-    def _tick(self, now: int) -> None:
-        if self._running:
-            self.agent.tick()
-            self.compactor.tick(now)
-            self.succession.tick()
-            self.holding.tick(now)
-            self.salvaging.tick(now)
-            if self.coordinator is not None:
-                self.coordinator.tick(now)
-            if self.archiving is not None:
-                self.archiving.tick(now)
+    def _tick(self, now: int) -> bool:
+        """True if nothing waits for time: no other machine is to be watched, and nothing runs or will by itself."""
+        if not self._running:
+            return True
+        self.agent.tick()
+        self.compactor.tick(now)
+        self.succession.tick()
+        self.holding.tick(now)
+        self.salvaging.tick(now)
+        if self.coordinator is not None:
+            self.coordinator.tick(now)
+        if self.archiving is not None:
+            self.archiving.tick(now)
+        return self._alone and self.agent.rests and self.coordinator is not None and self.coordinator.rests
 
     # -- who leads -----------------------------------------------------------------------------------------------------
 

@@ -11,15 +11,27 @@ from odyssey.archiving import Habits
 from odyssey.book import Book
 from odyssey.clock import SeededEntropy
 from odyssey.commands import AdmitNode, Command, Facts, Fence, RemoveNode, SubmitJobs
-from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, UserId
+from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, TaskId, UserId
 from odyssey.mesh.generation import Generation, Lineage
 from odyssey.mesh.lease import FOREVER, LEASE_MS, Lease
 from odyssey.mesh.letters import Accepted, Forward, Forwarded, Letter, Logged, Outcome, Scope
 from odyssey.mesh.raft.types import Append, Heartbeat, Kind, VoteRequest
-from odyssey.mesh.replica import TICK_MS
+from odyssey.mesh.replica import REST_MS, TICK_MS
 from odyssey.mesh.succession import Keys, Move
 from odyssey.mesh.worker import outcome
-from odyssey.messages import AskJobs, Beat, BeatId, BootId, Duty, Elsewhere, JobsAre, Keeping, Message, Telemetry
+from odyssey.messages import (
+    AskJobs,
+    Beat,
+    BeatId,
+    BootId,
+    Duty,
+    Elsewhere,
+    JobsAre,
+    Keeping,
+    Listed,
+    Message,
+    Telemetry,
+)
 from odyssey.node import Node, World
 from odyssey.resources import Resources
 from tests.builders import GIB, a_spec
@@ -420,3 +432,61 @@ def test_who_does_not_lead_any_more_is_not_alone() -> None:
     assert desk.hands.until_ms != FOREVER
     desk.wait(8_000)
     assert desk.hands.until_ms == FOREVER
+
+
+# -- rest --------------------------------------------------------------------------------------------------------------
+
+
+def ticks(desk: Desk, ms: int) -> int:
+    """How often it was woken for the time meanwhile."""
+    asked, tick = [], desk.node.replica._ticked
+
+    def counted(now: int) -> bool:
+        asked.append(now)
+        return tick(now)
+
+    desk.node.replica._ticked = counted
+    desk.wait(ms)
+    desk.node.replica._ticked = tick
+    return len(asked)
+
+
+def test_who_is_alone_and_has_nothing_to_do_is_seldom_woken() -> None:
+    desk = admitted()
+    before = desk.time.turns
+    assert ticks(desk, 10_000) <= 10_000 // REST_MS + 1
+    assert desk.time.turns - before <= 6 * 10, "with the beats and what answers them"
+    assert desk.node.agent.served() is not None
+
+
+def test_who_has_company_keeps_watch() -> None:
+    desk = admitted()
+    desk.propose(admission(OTHER))
+    desk.wait()
+    assert ticks(desk, 2_000) == 2_000 // TICK_MS
+
+
+def test_time_counts_while_something_runs_here() -> None:
+    desk = admitted()
+    desk.propose(SubmitJobs(ClientId(b"1" * 16), 0, (a_spec(),)))
+    assert ticks(desk, 2_000) == 2_000 // TICK_MS
+    desk.hands.end(desk.hands.did("start")[0])
+    desk.node.agent.ended()
+    desk.wait(2_000)
+    assert ticks(desk, 10_000) <= 10_000 // REST_MS + 1
+
+
+def test_and_while_something_is_here_that_the_log_does_not_know() -> None:
+    desk = admitted()
+    desk.hands.start(Listed(AttemptId(77), TaskId(1)), a_spec())
+    assert ticks(desk, 2_000) == 2_000 // TICK_MS
+
+
+def test_whatever_is_asked_of_it_ends_its_rest() -> None:
+    desk = admitted()
+    desk.wait(10 * REST_MS)
+    while not ticks(desk, 1):
+        pass
+    desk.disk.held = True  # so that nothing follows from it
+    desk.node.replica.propose(SubmitJobs(ClientId(b"1" * 16), 0, (a_spec(),)), lambda _: None)
+    assert ticks(desk, 2 * TICK_MS) == 2

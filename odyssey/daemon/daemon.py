@@ -26,7 +26,7 @@ from odyssey.daemon import founding, health
 from odyssey.daemon.counter import DaemonCounter
 from odyssey.daemon.founding import Belonging, Storehouse
 from odyssey.daemon.gate import Gate
-from odyssey.daemon.health import Health, RealSystem
+from odyssey.daemon.health import Health, real_system
 from odyssey.daemon.life import Body, Life
 from odyssey.daemon.options import Options
 from odyssey.daemon.owner import LOOK_S, Owner, login
@@ -89,7 +89,7 @@ class Daemon:
 
     def _put_together(self) -> None:
         storehouse, clock = self._storehouse(), SystemClock()
-        home, options, system = self._home, self._options, RealSystem()
+        home, options, system = self._home, self._options, real_system()
         self._facts = probe.facts(home.path)
         self._health = Health(system, clock, os.cpu_count() or 1)
         self._owner = Owner(

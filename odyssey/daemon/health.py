@@ -7,6 +7,7 @@ Never: waits, or asks the system more often than every SAMPLE_MS.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -18,6 +19,9 @@ SAMPLE_MS: Final = 900  # a little less than a beat
 KEEP_PERCENT: Final = 10  # of the memory, which is never given away
 SUPPLIES: Final = Path("/sys/class/power_supply")
 LIDS: Final = Path("/proc/acpi/button/lid")
+STAT: Final = "/proc/stat"
+MEMINFO: Final = "/proc/meminfo"
+_HEAD: Final = 1 << 10  # what is wanted of them stands at their beginning
 
 
 class Times(NamedTuple):
@@ -95,11 +99,42 @@ def cpu_free_milli(before: Times, after: Times, cpus: int) -> int | None:
 # -- real sides --------------------------------------------------------------------------------------------------------
 
 
-class RealSystem(System):
-    def __init__(self, supplies: Path = SUPPLIES, lids: Path = LIDS) -> None:
-        import psutil  # here: it takes its time, and only the daemon needs it
+class LinuxSystem(System):
+    """Two files of the kernel that stay open: opening and parsing them anew each second was most of what an idle daemon
+    cost."""
 
-        self._psutil, self._supplies, self._lids = psutil, supplies, lids
+    def __init__(self, supplies: Path = SUPPLIES, lids: Path = LIDS) -> None:
+        self._supplies, self._lids = supplies, lids
+        self._stat, self._meminfo = (os.open(file, os.O_RDONLY | os.O_CLOEXEC) for file in (STAT, MEMINFO))
+        self._hertz = os.sysconf("SC_CLK_TCK")
+
+    def times(self) -> Times:
+        return times_of(os.pread(self._stat, _HEAD, 0), self._hertz)
+
+    def memory(self) -> tuple[int, int]:
+        return memory_of(os.pread(self._meminfo, _HEAD, 0))
+
+    def load(self) -> float:
+        return os.getloadavg()[0]
+
+    def mains(self) -> bool | None:
+        return mains_of(self._supplies) if self._supplies.is_dir() else None
+
+    def lid(self) -> bool | None:
+        return lid_of(self._lids)
+
+    def close(self) -> None:
+        os.close(self._stat)
+        os.close(self._meminfo)
+
+
+class PortableSystem(System):
+    """Where the kernel has no such files."""
+
+    def __init__(self) -> None:
+        import psutil  # here: it takes its time, and only a daemon needs it
+
+        self._psutil = psutil
 
     def times(self) -> Times:
         found = self._psutil.cpu_times()
@@ -118,14 +153,28 @@ class RealSystem(System):
         return os.getloadavg()[0]
 
     def mains(self) -> bool | None:
-        if self._supplies.is_dir():
-            return mains_of(self._supplies)
         battery: Callable[[], object] | None = getattr(self._psutil, "sensors_battery", None)
         found = battery() if battery is not None else None
         return getattr(found, "power_plugged", None)
 
     def lid(self) -> bool | None:
-        return lid_of(self._lids)
+        return None
+
+
+def real_system() -> System:
+    return LinuxSystem() if sys.platform == "linux" else PortableSystem()
+
+
+def times_of(stat: bytes, hertz: int) -> Times:
+    """Its first line: user, nice, system, idle, iowait, irq, softirq, steal; time of guests is in user already."""
+    user, niced, system, idle, waiting, *rest = map(int, stat[: stat.index(b"\n")].split()[1:9])
+    return Times(user / hertz, niced / hertz, (system + sum(rest)) / hertz, (idle + waiting) / hertz)
+
+
+def memory_of(meminfo: bytes) -> tuple[int, int]:
+    found = dict(line.split(b":", 1) for line in meminfo.splitlines() if b":" in line)
+    total, available = (1024 * int(found[name].split()[0]) for name in (b"MemTotal", b"MemAvailable"))
+    return total, available
 
 
 def mains_of(supplies: Path) -> bool | None:

@@ -44,6 +44,7 @@ from odyssey.node import Node, World
 
 WELL_MS: Final = 60_000  # a life that lasted so long was none that failed at once
 LOOK_S: Final = 1.0
+TOLD_S: Final = 5.0  # once the log knows this machine: it may be removed behind its back
 CLEAR_STEP_S: Final = 0.02
 _log: Final = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -169,10 +170,10 @@ class Life:
     # -- being a member ------------------------------------------------------------------------------------------------
 
     def _look(self, node: Node) -> None:
-        """Once a second: is this machine a member, with the facts of now?"""
+        """From time to time: is this machine a member, with the facts of now?"""
         if self.node is node and not self._stopped:
-            self._loop.call_later(LOOK_S, self._look, node)
             self.tell_facts()
+            self._loop.call_later(TOLD_S if self._is_told else LOOK_S, self._look, node)
 
     @property
     def me(self) -> Machine | None:

@@ -52,6 +52,7 @@ from odyssey.mesh.raft.types import (
 )
 
 TICK_MS: Final = 100
+REST_MS: Final = 500  # between two ticks, where nobody waits for time
 FORWARD_MS: Final = 5_000  # after that nobody knows
 READ_MS: Final = 2_000
 BUSY_MS: Final = 50
@@ -151,12 +152,13 @@ class Replica:
         look: Callable[[], None] = lambda: None,
         prepare: Callable[[Command, Callable[[], None]], None] = lambda _, go_on: go_on(),
         number_at: Callable[[int], int] | None = None,
-        ticked: Callable[[int], None] = lambda _: None,
+        ticked: Callable[[int], bool] = lambda _: False,
     ) -> None:
         """`look` is called whenever something may have changed: who leads, what is applied, who has answered.
         `prepare` is told what is to go onto the log here; it goes there when that calls back. `number_at` tells in
         which generation an entry was written; without it all are of this one. `ticked` is called after each tick
-        with what `monotonic_ms` said, so that one timer is enough for a daemon, and one look at the clock."""
+        with what `monotonic_ms` said, so that one timer is enough for a daemon, and one look at the clock. It answers
+        whether ticks may be rare until something comes in here: each costs an idle machine its sleep."""
         self.scope, self.core, self._look, self._prepare = scope, core, look, prepare
         self._number_at, self._ticked = number_at or (lambda _: scope.generation), ticked
         self.heard_ms: dict[Member, int] = {}  # while this replica leads: when who last answered it
@@ -174,7 +176,8 @@ class Replica:
         self._proofs: list[_Proof] = []
         self._later: list[tuple[int, Callable[[], None]]] = []  # to be called when applied that far
         self._fetching: bytes | None = None
-        self._running = self._pumping = self._again = False
+        self._running = self._pumping = self._again = self._rests = False
+        self._tick_number = 0
         self._asleep_ms = 0
         self._writing_since_ms: int | None = None
         self._handed_over_ms = -HAND_OVER_EVERY_MS
@@ -186,7 +189,7 @@ class Replica:
     def start(self) -> None:
         self._running = True
         self._asleep_ms = self._clock.boottime_ms() - self._clock.monotonic_ms()
-        self._timers.call_later(TICK_MS / 1000, self._tick)
+        self._next_tick(TICK_MS)
         self._pump()
 
     def hurry(self) -> None:
@@ -206,10 +209,21 @@ class Replica:
 
     # -- what comes in -------------------------------------------------------------------------------------------------
 
-    def _tick(self) -> None:
-        if not self._running:
+    def _next_tick(self, after_ms: int) -> None:
+        self._tick_number += 1
+        number = self._tick_number
+        self._timers.call_later(after_ms / 1000, lambda: self._tick(number))
+
+    def _rouse(self) -> None:
+        """There is something to do, so time counts again."""
+        if self._rests:
+            self._rests = False
+            self._next_tick(TICK_MS)
+
+    def _tick(self, number: int) -> None:
+        if not self._running or number != self._tick_number:  # another one takes its place
             return
-        self._timers.call_later(TICK_MS / 1000, self._tick)
+        self._rests = False
         now = self._clock.monotonic_ms()
         self._notice_sleep(self._clock.boottime_ms() - now)
         if self.stopped is None:
@@ -220,7 +234,8 @@ class Replica:
             self._forget_forwards(now)
         self._hand_over_if_unfit(now)
         self._pump()
-        self._ticked(now)
+        self._rests = self._ticked(now) and not (self._waiting or self._asked or self._reads)
+        self._next_tick(REST_MS if self._rests else TICK_MS)
 
     def _end_what_is_late(self, now: int) -> None:
         for request in [request for request, asked in self._asked.items() if asked.deadline_ms <= now]:
@@ -250,6 +265,7 @@ class Replica:
     def receive(self, letter: Letter) -> None:
         if not self._running or letter.scope != self.scope or letter.store != self.me.store:
             return
+        self._rouse()
         match letter.content:
             case Message() as message:  # by far the most
                 self._step(message)
@@ -279,6 +295,7 @@ class Replica:
 
     def propose(self, command: Command, done: Callable[[Outcome], None]) -> None:
         """Here if this replica leads, else through the leader. Orders of a coordinator are never forwarded."""
+        self._rouse()
         if not self._running:
             done(Again(BUSY_MS))
         elif self.core.is_leader and self.low and isinstance(command, SubmitJobs):

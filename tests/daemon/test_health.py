@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,17 @@ import pytest
 from odyssey.daemon.health import (
     SAMPLE_MS,
     Health,
-    RealSystem,
+    LinuxSystem,
+    PortableSystem,
     System,
     Times,
     boot_id,
     cpu_free_milli,
     lid_of,
     mains_of,
+    memory_of,
+    real_system,
+    times_of,
 )
 from odyssey.messages import OwnerState, Pause
 from tests.daemon_fakes import Time
@@ -125,13 +130,22 @@ def test_whether_it_is_on_mains(tmp_path: Path, those: dict[str, dict[str, str]]
     assert mains_of(supplies(tmp_path, **those)) is is_in
 
 
+STAT = b"cpu  1000 200 300 4000 500 60 70 80 90 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
+MEMINFO = b"MemTotal:       24684084 kB\nMemFree:        1 kB\nMemAvailable:   24098228 kB\nHugeP"
+
+
+def test_what_the_kernel_says_is_read() -> None:
+    assert times_of(STAT, 100) == Times(10, 2, 5.1, 45)
+    assert memory_of(MEMINFO) == (24684084 << 10, 24098228 << 10)
+
+
 def test_the_real_system_answers(tmp_path: Path) -> None:
-    system = RealSystem(supplies(tmp_path, ac=AC_IN))
+    system = real_system()
     total, available = system.memory()
     assert 0 < available <= total
     assert sum(system.times()) > 0
     assert system.load() >= 0
-    assert system.mains() is True
+    assert system.mains() in (True, False, None)
     assert boot_id() == boot_id() != b""
 
 
@@ -149,4 +163,14 @@ def test_the_lid_is_as_the_firmware_tells(tmp_path: Path, texts: tuple[str, ...]
         (tmp_path / f"LID{number}").mkdir()
         (tmp_path / f"LID{number}" / "state").write_text(text)
     assert lid_of(tmp_path) is is_open
-    assert RealSystem(lids=tmp_path).lid() is is_open
+    assert sys.platform != "linux" or LinuxSystem(lids=tmp_path).lid() is is_open
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads what Linux offers")
+def test_both_real_sides_say_the_same(tmp_path: Path) -> None:
+    fast, portable = LinuxSystem(supplies(tmp_path, ac=AC_IN)), PortableSystem()
+    assert fast.mains() is True
+    assert fast.memory()[0] == portable.memory()[0]
+    for one, other in zip(fast.times(), portable.times(), strict=True):
+        assert one == pytest.approx(other, rel=0.001, abs=10)  # time goes on between the two
+    fast.close()

@@ -63,6 +63,26 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "place)",
         "a_machine_is_told_which_try_it_is",
     ),
+    # -- rest
+    node(
+        "who rests although others are to be watched",
+        "return self._alone and self.agent.rests",
+        "return self.agent.rests",
+        "who_has_company_keeps_watch",
+    ),
+    node(
+        "who rests while something is here",
+        "return self._alone and self.agent.rests and",
+        "return self._alone and",
+        "and_while_something_is_here_that_the_log_does_not_know",
+    ),
+    Mutant(
+        "a rest that nothing ends",
+        "mesh/replica.py",
+        "            self._rests = False\n            self._next_tick(TICK_MS)\n",
+        "            self._rests = False\n",
+        (MEETS + "whatever_is_asked_of_it_ends_its_rest",),
+    ),
     # -- how soon
     agent(
         "a single task waits for company",

@@ -188,7 +188,7 @@ class Core:
             self.transferring = None
         if self._elapsed % ELECTION_TICKS == 0 and not self._hears_quorum():
             self._become_follower(self.term, None)
-        elif self._elapsed % HEARTBEAT_TICKS == 0:
+        elif self._elapsed % HEARTBEAT_TICKS == 0 or not self.peers:  # who has nobody to ask need not wait for it
             self._heartbeat()
             self._hand_over()  # the order to take over may be lost
 
