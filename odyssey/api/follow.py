@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
 
-from odyssey.api import project
+from odyssey.api import project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.ledger import Ledger, Listener
@@ -32,13 +32,14 @@ class Following:
         self._counter, self._ledger, self._past = counter, ledger, past
 
     async def follow(self, request: r.Follow) -> AsyncGenerator[v.Told, None]:
-        meant = resolve(request.ref, self._counter.state, self._counter.owner)
+        meant = resolve(request.ref, self._counter.state, rights.asker(self._counter).user)
         teller = Teller(meant.job, meant.task, request, self._counter.outputs)
         listener = self._ledger.listen(meant.job)
         is_live = not (request.is_grouped or request.without_output)
         deaf = self._watch(teller, listener) if is_live else None
         try:
             found = await self._past.find(meant.job)
+            rights.check(self._counter, found.job, rights.Right.READ)
             teller.all_of(found.job)
             telling = self._old(teller, found) if found.is_past else self._tell(teller, listener)
             async with aclosing(telling):

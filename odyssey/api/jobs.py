@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from heapq import nlargest
 from typing import Final
 
-from odyssey.api import dag, project
+from odyssey.api import dag, project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
@@ -16,11 +16,12 @@ from odyssey.api.ledger import Ledger
 from odyssey.api.names import Meant, resolve
 from odyssey.api.past import Found, Past
 from odyssey.api.ports import Counter
+from odyssey.api.rights import Right
 from odyssey.api.why import Reasons
 from odyssey.commands import CancelTasks, Command, HoldJob, ReleaseJob, RetryTasks, SetPriority, Span
 from odyssey.errors import UsageError
 from odyssey.events import Event, TasksCancelling, TasksEnded, TasksRetried
-from odyssey.ids import JobId, index_of, task_id
+from odyssey.ids import JobId, UserId, index_of, task_id
 from odyssey.model import Job, TaskState, job_state
 from odyssey.scheduler.state import ANY_NODE
 
@@ -38,7 +39,12 @@ class Jobs:
 
     async def jobs(self, request: r.Jobs) -> v.JobPage:
         views, more = self.newest(request)
-        return v.JobPage(tuple(self._reasons.told(views)), more, self._counter.standing().age_ms)
+        return v.JobPage(
+            tuple(self._shown(view) for view in self._reasons.told(views)), more, self._counter.standing().age_ms
+        )
+
+    def _shown(self, view: v.JobView) -> v.JobView:
+        return rights.shown(self._counter, view)
 
     def newest(self, request: r.Jobs) -> tuple[list[v.JobView], int]:
         """A page, and where the next one begins."""
@@ -72,8 +78,8 @@ class Jobs:
         job = found.job
         tasks, following = self._tasks(found, meant, request)
         return v.JobDetail(
-            self._reasons.told([found.view])[0],
-            project.spec_view(job, state.nodes.values()),
+            self._shown(self._reasons.told([found.view])[0]),
+            rights.shown_spec(self._counter, job, project.spec_view(job, state.nodes.values())),
             tuple(tasks),
             following,
             job.parents,
@@ -95,7 +101,7 @@ class Jobs:
             view.id: dag.took_ms(view, now) or self._expected(job) for view, job in zip(views, shown, strict=True)
         }
         chain = dag.longest(lengths, pairs, lengths.__getitem__) if pairs else ()
-        return v.DagView(found.job.id, tuple(views), pairs, chain, near.more)
+        return v.DagView(found.job.id, tuple(map(self._shown, views)), pairs, chain, near.more)
 
     def _expected(self, job: Job) -> int | None:
         """One task of it, as far as its command is known."""
@@ -138,27 +144,32 @@ class Jobs:
         meant, only = self._spans(request)
         job = self._counter.state.jobs.get(meant.job)
         if job is not None and job.ended_index:
+            rights.check(self._counter, job, Right.CHANGE)
             return v.Changed(meant.job, 0)
-        return await self._change(meant, CancelTasks(meant.job, only, self._counter.owner))
+        return await self._change(meant, CancelTasks(meant.job, only, self._asker))
 
     async def retry(self, request: r.Retry) -> v.Changed:
         meant, only = self._spans(request)
-        return await self._change(meant, RetryTasks(meant.job, only, self._counter.owner))
+        return await self._change(meant, RetryTasks(meant.job, only, self._asker))
 
     async def hold(self, request: r.Hold) -> v.Changed:
         meant = self._meant(request.ref)
-        return await self._change(meant, HoldJob(meant.job, self._counter.owner))
+        return await self._change(meant, HoldJob(meant.job, self._asker))
 
     async def release(self, request: r.Release) -> v.Changed:
         meant = self._meant(request.ref)
-        return await self._change(meant, ReleaseJob(meant.job, self._counter.owner))
+        return await self._change(meant, ReleaseJob(meant.job, self._asker))
 
     async def prio(self, request: r.Prio) -> v.Changed:
         meant = self._meant(request.ref)
-        return await self._change(meant, SetPriority(meant.job, request.priority, self._counter.owner))
+        return await self._change(meant, SetPriority(meant.job, request.priority, self._asker))
+
+    @property
+    def _asker(self) -> UserId:
+        return rights.asker(self._counter).user
 
     def _meant(self, ref: str) -> Meant:
-        return resolve(ref, self._counter.state, self._counter.owner)
+        return resolve(ref, self._counter.state, self._asker)
 
     def _spans(self, request: r.Cancel | r.Retry) -> tuple[Meant, tuple[Span, ...]]:
         meant = self._meant(request.ref)
@@ -169,6 +180,7 @@ class Jobs:
         if meant.job not in self._counter.state.jobs:
             hint = f"look at it with: odyssey show {meant.job}; to run it again, submit it anew"
             raise UsageError(f"job {meant.job} ended long ago and cannot be changed any more", hint=hint)
+        rights.check(self._counter, self._counter.state.jobs[meant.job], Right.CHANGE)
         return v.Changed(meant.job, changed_tasks(await self._committing.carry_out(command), meant.job))
 
 

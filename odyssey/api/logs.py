@@ -7,7 +7,7 @@ Never: waits for more to come.
 from collections.abc import AsyncGenerator, Iterator
 from typing import Final
 
-from odyssey.api import project
+from odyssey.api import project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.names import Meant, resolve
@@ -33,6 +33,7 @@ class Logs:
         if streams is None:
             raise UsageError(f"there is no stream {request.stream[:20]!r}", hint="use stdout or stderr")
         meant, found = await self._found(request.ref)
+        rights.check(self._counter, found.job, rights.Right.READ)
         for index, number, attempt, node in list(_attempts(found, meant, request)):
             yield v.Told((v.Began(index, attempt, number, found.records.name(node)),))
             for stream in streams:
@@ -49,7 +50,7 @@ class Logs:
         return v.WhereView(found.job.id, views, end if end < stop else None)
 
     async def _found(self, ref: str) -> tuple[Meant, Found]:
-        meant = resolve(ref, self._counter.state, self._counter.owner)
+        meant = resolve(ref, self._counter.state, rights.asker(self._counter).user)
         return meant, await self._past.find(meant.job)
 
     def _task(self, found: Found, index: int, told: project.Observed) -> v.TaskWhere:

@@ -7,7 +7,7 @@ Never: asks another machine.
 import asyncio
 
 from odyssey import __version__
-from odyssey.api import project
+from odyssey.api import project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
@@ -60,7 +60,7 @@ class Machines:
             sum(view.cpus for view in up),
             sum(view.gpus for view in up),
             standing.notes,
-            counter.owner,
+            counter.host.user,
         )
 
     async def nodes(self, _: r.Nodes) -> v.NodeList:
@@ -86,6 +86,7 @@ class Machines:
     async def policy(self, request: r.Policy) -> v.PolicyView:
         state = self._counter.state
         if request.name or request.weights:
+            rights.check_rules(self._counter)
             name = request.name or state.head.policy
             if name not in BUILT_IN:
                 raise UsageError(f"there is no policy {echo(name)}", hint=f"use: {', '.join(sorted(BUILT_IN))}")
@@ -93,7 +94,7 @@ class Machines:
             for term, _ in request.weights:
                 if term not in known:
                     raise UsageError(f"{name} has no term {echo(term)}", hint=f"use: {', '.join(sorted(known))}")
-            await self._committing.carry_out(SetPolicy(name, request.weights, self._counter.owner))
+            await self._committing.carry_out(SetPolicy(name, request.weights, rights.asker(self._counter).user))
         head = self._counter.state.head
         used = BUILT_IN.get(head.policy) or BUILT_IN["weighted"]
         return v.PolicyView(head.policy, {**used.weights, **dict(head.weights)}, tuple(sorted(BUILT_IN)))

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from odyssey.api import requests as r
 from odyssey.api import views as v
+from odyssey.api.rights import Right
 
 
 class Asker(Protocol):
@@ -27,40 +28,41 @@ class Operation(NamedTuple):
     name: str
     request: type[r.Request[Any]]
     answer: type[v.View]
+    right: Right  # of another's job, who may; of what is no job's, everybody with SEE
     streams: bool = False
     changes: bool = False
 
 
 TABLE: Final = (
-    Operation("status", r.Status, v.StatusView),
-    Operation("nodes", r.Nodes, v.NodeList),
-    Operation("submit", r.Submit, v.Submitted, changes=True),
-    Operation("dry_run", r.DryRun, v.DryRunView),
-    Operation("blob_put", r.PutBlob, v.HowFar, changes=True),
-    Operation("stdin_put", r.PutStdin, v.HowFar, changes=True),
-    Operation("jobs", r.Jobs, v.JobPage),
-    Operation("job", r.Job, v.JobDetail),
-    Operation("dag", r.Dag, v.DagView),
-    Operation("cancel", r.Cancel, v.Changed, changes=True),
-    Operation("retry", r.Retry, v.Changed, changes=True),
-    Operation("hold", r.Hold, v.Changed, changes=True),
-    Operation("release", r.Release, v.Changed, changes=True),
-    Operation("prio", r.Prio, v.Changed, changes=True),
-    Operation("wait", r.Wait, v.JobView, streams=True),
-    Operation("follow", r.Follow, v.Told, streams=True),
-    Operation("logs", r.Logs, v.Told, streams=True),
-    Operation("watch", r.Watch, v.Picture, streams=True),
-    Operation("events", r.Events, v.EventPage, streams=True),
-    Operation("queue", r.Queue, v.QueueView),
-    Operation("explain", r.Explain, v.ExplainView),
-    Operation("history", r.History, v.JobPage),
-    Operation("where", r.Where, v.WhereView),
-    Operation("policy", r.Policy, v.PolicyView, changes=True),
-    Operation("share", r.Share, v.ShareView, changes=True),
-    Operation("pause", r.Pause, v.ShareView, changes=True),
-    Operation("resume", r.Resume, v.ShareView, changes=True),
-    Operation("doctor", r.Doctor, v.DoctorView),
-    Operation("down", r.Down, v.Nothing, changes=True),
+    Operation("status", r.Status, v.StatusView, Right.SEE),
+    Operation("nodes", r.Nodes, v.NodeList, Right.SEE),
+    Operation("submit", r.Submit, v.Submitted, Right.SEE, changes=True),
+    Operation("dry_run", r.DryRun, v.DryRunView, Right.SEE),
+    Operation("blob_put", r.PutBlob, v.HowFar, Right.SEE, changes=True),
+    Operation("stdin_put", r.PutStdin, v.HowFar, Right.SEE, changes=True),
+    Operation("jobs", r.Jobs, v.JobPage, Right.SEE),
+    Operation("job", r.Job, v.JobDetail, Right.SEE),
+    Operation("dag", r.Dag, v.DagView, Right.SEE),
+    Operation("cancel", r.Cancel, v.Changed, Right.CHANGE, changes=True),
+    Operation("retry", r.Retry, v.Changed, Right.CHANGE, changes=True),
+    Operation("hold", r.Hold, v.Changed, Right.CHANGE, changes=True),
+    Operation("release", r.Release, v.Changed, Right.CHANGE, changes=True),
+    Operation("prio", r.Prio, v.Changed, Right.CHANGE, changes=True),
+    Operation("wait", r.Wait, v.JobView, Right.SEE, streams=True),
+    Operation("follow", r.Follow, v.Told, Right.READ, streams=True),
+    Operation("logs", r.Logs, v.Told, Right.READ, streams=True),
+    Operation("watch", r.Watch, v.Picture, Right.SEE, streams=True),
+    Operation("events", r.Events, v.EventPage, Right.SEE, streams=True),
+    Operation("queue", r.Queue, v.QueueView, Right.SEE),
+    Operation("explain", r.Explain, v.ExplainView, Right.SEE),
+    Operation("history", r.History, v.JobPage, Right.SEE),
+    Operation("where", r.Where, v.WhereView, Right.SEE),
+    Operation("policy", r.Policy, v.PolicyView, Right.RULE, changes=True),
+    Operation("share", r.Share, v.ShareView, Right.HERE, changes=True),
+    Operation("pause", r.Pause, v.ShareView, Right.HERE, changes=True),
+    Operation("resume", r.Resume, v.ShareView, Right.HERE, changes=True),
+    Operation("doctor", r.Doctor, v.DoctorView, Right.HERE),
+    Operation("down", r.Down, v.Nothing, Right.HERE, changes=True),
 )
 
 BY_NAME: Final = {one.name: one for one in TABLE}

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
-from odyssey.api import project
+from odyssey.api import project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.ledger import Ledger
@@ -95,7 +95,7 @@ class Past:
                 if opened is not None and _fits(kept.job, request):
                     found.setdefault(kept.job.id, _view(kept, _records(kept, opened)))
         newest = sorted(found, reverse=True)
-        views = tuple(found[job] for job in newest[:limit])
+        views = tuple(rights.shown(self._counter, found[job]) for job in newest[:limit])
         return v.JobPage(views, newest[limit - 1] if len(newest) > limit else 0, self._counter.standing().age_ms)
 
     def _fitting_now(self, job: Job, request: r.History) -> v.JobView | None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from odyssey.api import views as v
+from odyssey.api.rights import Asker
 from odyssey.clock import Clock
 from odyssey.commands import Command
 from odyssey.events import Event
 from odyssey.exec.outputs import Extent
-from odyssey.ids import AttemptId, NodeId, NodeNumber, UserId
+from odyssey.ids import AttemptId, NodeId, NodeNumber
 from odyssey.mesh.letters import Outcome
 from odyssey.messages import Beat, Here
 from odyssey.scheduler.snapshot import Seen
@@ -94,8 +95,8 @@ class Counter(Protocol):
     def me(self) -> NodeId: ...
 
     @property
-    def owner(self) -> UserId:
-        """Whose machine this is: the user of all that is submitted here."""
+    def host(self) -> Asker:
+        """Who asks at this machine's own door: its owner."""
         ...
 
     @property

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterable, Sequence
 
 from odyssey.api import requests as r
+from odyssey.api import rights
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
 from odyssey.api.matching import ANY, HEAD, arch_name, platform_of
@@ -48,10 +49,10 @@ class Submitting:
         return self._answer(first, jobs)
 
     def _stamped(self, spec: JobSpec, python: str) -> JobSpec:
-        want = matched(spec)
+        want, who = matched(spec), rights.asker(self._counter)
         if python:
             want = self._with_python(want, python)
-        return replace(spec, user=self._counter.owner, origin=self._counter.me, want=want)
+        return replace(spec, user=who.user, origin=who.node, want=want)
 
     def _with_python(self, want: Want, version: str) -> Want:
         """What one version of Python has packed, another cannot open. On this machine it runs by the very interpreter

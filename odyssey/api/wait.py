@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable
 
 from odyssey.api import requests as r
+from odyssey.api import rights
 from odyssey.api import views as v
 from odyssey.api.ledger import Ledger
 from odyssey.api.names import resolve
@@ -24,8 +25,8 @@ class Waiting:
     async def wait(self, request: r.Wait) -> AsyncGenerator[v.JobView, None]:
         if not request.refs:
             raise UsageError("no job is named to wait for", hint="write its number, its name, or: last")
-        state = self._counter.state
-        left = dict.fromkeys(resolve(ref, state, self._counter.owner).job for ref in request.refs)
+        state, user = self._counter.state, rights.asker(self._counter).user
+        left = dict.fromkeys(resolve(ref, state, user).job for ref in request.refs)
         stirred = asyncio.Event()
         listeners = [self._ledger.listen(job, stirred) for job in left]
         try:
@@ -33,7 +34,7 @@ class Waiting:
                 stirred.clear()
                 for job in self._ended(left):
                     del left[job]
-                    yield (await self._past.find(job)).view
+                    yield rights.shown(self._counter, (await self._past.find(job)).view)
                 if left:
                     await stirred.wait()
         finally:

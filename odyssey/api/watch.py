@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from odyssey import events as e
-from odyssey.api import project
+from odyssey.api import project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.jobs import Jobs
@@ -80,6 +80,7 @@ class Watching:
                 eye.is_everything = False
                 eye.jobs.clear()
                 self._explain(jobs, seen)
+                jobs = {job: self._masked(view) for job, view in jobs.items()}
                 picture = seen.picture(jobs, everything, await self._mesh())
                 if picture is not None:
                     yield picture
@@ -87,6 +88,9 @@ class Watching:
                 await asyncio.sleep(BEAT_SECONDS)  # what comes meanwhile is told together
         finally:
             deaf()
+
+    def _masked(self, view: v.JobView | None) -> v.JobView | None:
+        return rights.shown(self._counter, view) if view is not None else None
 
     def _shown(self, request: r.Watch) -> dict[JobId, v.JobView | None]:
         return {JobId(view.id): view for view in self._jobs.newest(r.Jobs(request.states, limit=request.limit))[0]}

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from odyssey.api import requests as r
+from odyssey.api import rights
 from odyssey.api import views as v
 from odyssey.api.names import resolve
 from odyssey.api.past import Found, Past
@@ -43,7 +44,7 @@ class Reasons:
     # -- one job -------------------------------------------------------------------------------------------------------
 
     async def explain(self, request: r.Explain) -> v.ExplainView:
-        meant = resolve(request.ref, self._counter.state, self._counter.owner)
+        meant = resolve(request.ref, self._counter.state, rights.asker(self._counter).user)
         found = await self._past.find(meant.job)
         waiting = None if found.is_past else asking.waiting(self._snapshot(), meant.job, meant.task)
         reason, lines = None, []
@@ -117,7 +118,8 @@ class Reasons:
     # -- what would be -------------------------------------------------------------------------------------------------
 
     async def dry_run(self, request: r.DryRun) -> v.DryRunView:
-        spec = replace(request.spec, user=self._counter.owner, origin=self._counter.me)
+        who = rights.asker(self._counter)
+        spec = replace(request.spec, user=who.user, origin=who.node)
         snapshot = self._snapshot()
         answer = asking.dry_run(snapshot, spec)
         if answer.faults:

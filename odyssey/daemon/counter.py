@@ -16,13 +16,14 @@ from pathlib import Path
 
 from odyssey.api import views as v
 from odyssey.api.ports import Counter, Log, Manners, Outputs, Standing
+from odyssey.api.rights import Asker
 from odyssey.clock import Clock
 from odyssey.commands import Command
 from odyssey.daemon.doctor import checks
 from odyssey.daemon.life import Life
 from odyssey.daemon.work import Work
 from odyssey.events import Event
-from odyssey.ids import AttemptId, NodeId, NodeNumber, UserId
+from odyssey.ids import AttemptId, NodeId, NodeNumber
 from odyssey.mesh.letters import Again, Outcome
 from odyssey.mesh.replica import BUSY_MS
 from odyssey.mesh.roles import LIVE_MS, quorum
@@ -63,8 +64,8 @@ class DaemonCounter(Counter):
         return self._life.id
 
     @property
-    def owner(self) -> UserId:
-        return self._life.belonging.owner
+    def host(self) -> Asker:
+        return Asker(self._life.belonging.owner, self._life.id, is_admin=True)  # who is alone has founded it
 
     @property
     def state(self) -> State:

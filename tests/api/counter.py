@@ -17,6 +17,7 @@ from odyssey.api import views as v
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
 from odyssey.api.ports import Outputs, Standing
+from odyssey.api.rights import Asker
 from odyssey.commands import Command, EndBackoff, GiveUpTasks
 from odyssey.events import Event
 from odyssey.exec.outputs import Extent
@@ -68,7 +69,7 @@ class FakeOutputs(Outputs):
 
 class FakeCounter:
     me = NodeId("node-000000000000000000001")
-    owner = UserId("anna")
+    host = Asker(UserId("anna"), me, is_admin=True)
 
     def __init__(self, home: Path, mesh: Mesh | None = None) -> None:
         self.mesh = mesh or Mesh()

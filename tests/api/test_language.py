@@ -27,7 +27,7 @@ def test_there_is_one_row_for_each_request_and_it_answers_what_the_request_says(
 def test_the_protocol_names_every_operation() -> None:
     text = (Path(__file__).parents[2] / "docs" / "PROTOCOL.md").read_text()
     for row in operations.TABLE:
-        assert f"| `{row.name}` | {row.request.__name__} | {row.answer.__name__} |" in text
+        assert f"| `{row.name}` | {row.request.__name__} | {row.answer.__name__} | {row.right.value} |" in text
 
 
 def test_what_a_newer_client_says_more_is_left_alone() -> None:

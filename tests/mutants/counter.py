@@ -22,9 +22,74 @@ def api(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
 
 
 PASS: Final = "relay/test_passing.py::test_"
+MAY: Final = "test_rights.py::test_"
 WINDOW: Final = "relay/test_window.py::test_"
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- who may
+    api(
+        "others read output as it is written",
+        "follow",
+        "            rights.check(self._counter, found.job, rights.Right.READ)\n",
+        "",
+        MAY + "who_may_and_who_may_not[follow-other]",
+    ),
+    api(
+        "others read logs",
+        "logs",
+        "        rights.check(self._counter, found.job, rights.Right.READ)\n",
+        "",
+        MAY + "who_may_and_who_may_not[logs-other]",
+    ),
+    api(
+        "others change jobs",
+        "jobs",
+        "        rights.check(self._counter, self._counter.state.jobs[meant.job], Right.CHANGE)\n",
+        "",
+        MAY + "who_may_and_who_may_not[hold-other]",
+    ),
+    api(
+        "others see commands in lists",
+        "jobs",
+        "tuple(self._shown(view) for view in self._reasons.told(views)), more",
+        "tuple(self._reasons.told(views)), more",
+        MAY + "who_may_and_who_may_not[jobs-other]",
+    ),
+    api(
+        "others see commands in pictures",
+        "watch",
+        "                jobs = {job: self._masked(view) for job, view in jobs.items()}\n",
+        "",
+        MAY + "who_may_and_who_may_not[watch-other]",
+    ),
+    api(
+        "others see environments",
+        "rights",
+        "env=()",
+        "env=view.env",
+        MAY + "who_may_and_who_may_not[job-other]",
+    ),
+    api(
+        "everybody sets the policy",
+        "machines",
+        "            rights.check_rules(self._counter)\n",
+        "",
+        MAY + "who_may_and_who_may_not[policy-owner]",
+    ),
+    api(
+        "another machine ends this daemon",
+        "relay/guests",
+        "        if row.right is Right.HERE:\n",
+        "        if False:\n",
+        MAY + "who_may_and_who_may_not[down-admin]",
+    ),
+    api(
+        "a submit of another machine is its host's",
+        "submit",
+        "user=who.user, origin=who.node",
+        "user=self._counter.host.user, origin=self._counter.host.node",
+        MAY + "what_another_machine_submits_is_its_owners_and_from_there",
+    ),
     # -- what is asked of another machine
     api(
         "a late copy of a question is carried out again",
@@ -100,8 +165,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     api(
         "lists that do not say why",
         "jobs",
-        "tuple(self._reasons.told(views))",
-        "tuple(views)",
+        "for view in self._reasons.told(views))",
+        "for view in views)",
         DOES + "lists_give_the_same_reason_as_explain",
     ),
     api(
@@ -229,8 +294,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     api(
         "a specification says whose it is",
         "submit",
-        "user=self._counter.owner, origin=self._counter.me, want=want",
-        "origin=self._counter.me, want=want",
+        "user=who.user, origin=who.node, want=want",
+        "origin=who.node, want=want",
         WALK + "a_job_from_submit_to_its_end",
     ),
     api(

@@ -17,7 +17,8 @@ from odyssey.api import frames
 from odyssey.api.door import Handler, refusal
 from odyssey.api.operations import BY_NAME
 from odyssey.api.relay.window import Outbox
-from odyssey.errors import OdysseyError, Unreachable, UsageError, echo
+from odyssey.api.rights import Right
+from odyssey.errors import NotPermitted, OdysseyError, Unreachable, UsageError, echo
 from odyssey.ids import NodeId
 from odyssey.messages import Asked, AskKeeper, Parts, Refusal, StopAsking, Taken
 
@@ -150,6 +151,8 @@ class Guests:
         if row is None or handler is None:
             hint = "the machines of this mesh have different versions of Odyssey: upgrade the older ones"
             raise UsageError(f"the machine that was asked does not know the request {echo(ask.op)!r}", hint=hint)
+        if row.right is Right.HERE:
+            raise NotPermitted("that is for who sits at that machine", hint="log in there")
         request = wire.decode(ask.body, row.request, frames.BODY)
         if not row.streams:
             yield wire.encode(await handler(request))  # type: ignore[misc]

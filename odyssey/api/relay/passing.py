@@ -17,6 +17,7 @@ from odyssey.api import frames
 from odyssey.api.door import Handler
 from odyssey.api.operations import TABLE, Operation
 from odyssey.api.relay.questions import Questions
+from odyssey.api.rights import Right
 from odyssey.api.views import View
 from odyssey.errors import OdysseyError, Unreachable
 from odyssey.ids import NodeId
@@ -24,7 +25,6 @@ from odyssey.messages import Asked, Parts
 
 TICK_S: Final = 0.25
 MOST_TRIES: Final = 3  # machines that are asked, one after the other
-HERE: Final = frozenset({"share", "pause", "resume", "doctor", "down"})  # what only this machine can answer
 ONCE: Final = frozenset({"retry"})  # asked twice, it might happen twice
 
 Post = Callable[[NodeId, Asked], None]
@@ -47,7 +47,9 @@ class Passing:
     ) -> None:
         self._questions, self._post, self._keepers, self._now = Questions(run), post, keepers, now
         self._timers, self._is_ticking = timers, False
-        self.handlers: dict[str, Handler] = {row.name: self._handler(row) for row in TABLE if row.name not in HERE}
+        self.handlers: dict[str, Handler] = {
+            row.name: self._handler(row) for row in TABLE if row.right is not Right.HERE
+        }
 
     def _handler(self, row: Operation) -> Handler:
         if row.streams:
