@@ -22,6 +22,7 @@ def api(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
 
 
 PASS: Final = "relay/test_passing.py::test_"
+CHOOSE: Final = "relay/test_choosing.py::test_"
 MAY: Final = "test_rights.py::test_"
 WINDOW: Final = "relay/test_window.py::test_"
 
@@ -91,6 +92,20 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         MAY + "what_another_machine_submits_is_its_owners_and_from_there",
     ),
     # -- what is asked of another machine
+    api(
+        "what was refused there is asked here",
+        "relay/choosing",
+        "            except Unreachable:\n                if has_begun",
+        "            except Exception:\n                if has_begun",
+        CHOOSE + "what_was_refused_there_is_not_asked_here[events]",
+    ),
+    api(
+        "what has begun there begins again here",
+        "relay/choosing",
+        "                if has_begun or not self._place.keeps:\n",
+        "                if not self._place.keeps:\n",
+        CHOOSE + "what_has_begun_there_does_not_begin_again_here",
+    ),
     api(
         "a late copy of a question is carried out again",
         "relay/guests",

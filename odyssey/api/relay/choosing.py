@@ -1,0 +1,109 @@
+"""Who answers at this machine's door: itself, or the machine that coordinates.
+
+Only the coordinator hears of all machines how they are, so it is asked, as long as it can be reached; else whoever
+keeps the log answers with what it knows, and how old that is. What concerns this machine alone it answers itself.
+
+Promises: the door has a handler for every operation, whoever coordinates just now; what the coordinator refused is
+refused.
+Never: asks this machine over the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from odyssey.api.door import Handler
+from odyssey.api.operations import TABLE, Operation
+from odyssey.api.rights import Right
+from odyssey.api.views import Picture, StatusView, View
+from odyssey.errors import Unreachable
+
+
+class Own(NamedTuple):
+    """What only this machine knows of itself; fields of `StatusView`."""
+
+    node: str
+    node_id: str
+    role: str
+    pid: int
+    supervisor_pid: int | None
+    version: str
+    home: str
+    is_embedded: bool
+    notes: tuple[str, ...]
+    owner: str
+
+
+class Place(Protocol):
+    """This machine's in its mesh."""
+
+    @property
+    def coordinates(self) -> bool:
+        """Or is alone."""
+        ...
+
+    @property
+    def keeps(self) -> bool:
+        """The log is here, as far as this machine has heard."""
+        ...
+
+
+class Choosing:
+    """`passed` are the handlers that ask another machine."""
+
+    def __init__(
+        self,
+        place: Place,
+        own: Mapping[str, Handler],
+        passed: Mapping[str, Handler],
+        me: Callable[[], Own],
+    ) -> None:
+        self._place, self._own, self._passed, self._me = place, own, passed, me
+        self.handlers: Mapping[str, Handler] = {row.name: self._handler(row) for row in TABLE}
+
+    def _handler(self, row: Operation) -> Handler:
+        if row.right is Right.HERE:
+            return self._own[row.name]
+        if row.streams:
+            return lambda request: self._stream(row, request)
+        return lambda request: self._call(row, request)
+
+    async def _call(self, row: Operation, request: Any) -> View:
+        if not self._place.coordinates:
+            try:
+                view: View = await self._passed[row.name](request)  # type: ignore[misc]
+            except Unreachable:
+                if not self._place.keeps:
+                    raise
+            else:
+                return self._told_here(view)
+        own: View = await self._own[row.name](request)  # type: ignore[misc]
+        return own
+
+    async def _stream(self, row: Operation, request: Any) -> AsyncGenerator[View, None]:
+        if not self._place.coordinates:
+            has_begun = False
+            try:
+                async with aclosing(self._passed[row.name](request)) as parts:  # type: ignore[type-var]
+                    async for part in parts:  # type: ignore[union-attr]
+                        has_begun = True
+                        yield self._told_here(part)
+                return
+            except Unreachable:
+                if has_begun or not self._place.keeps:
+                    raise
+        async with aclosing(self._own[row.name](request)) as parts:  # type: ignore[type-var]
+            async for part in parts:  # type: ignore[union-attr]
+                yield part
+
+    def _told_here(self, view: View) -> View:
+        """Of the mesh as the other machine knows it, of this machine as it knows itself."""
+        if isinstance(view, StatusView):
+            return msgspec.structs.replace(view, **self._me()._asdict())
+        if isinstance(view, Picture) and view.status is not None:
+            return msgspec.structs.replace(view, status=self._told_here(view.status))
+        return view

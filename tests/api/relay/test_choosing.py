@@ -1,0 +1,133 @@
+"""Who answers at the door: the coordinator while it can be reached, else this machine if it keeps the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+
+import pytest
+
+from odyssey.api import requests as r
+from odyssey.api import views as v
+from odyssey.api.door import Handler
+from odyssey.api.operations import TABLE
+from odyssey.api.relay.choosing import Choosing, Own
+from odyssey.api.rights import Right
+from odyssey.errors import NotPermitted, Unreachable
+
+ME = Own("pi4", "id4", "worker", 7, None, "1", "/h", False, ("Paused.",), "ben")
+STATUS = v.StatusView(
+    "m", "id", "titan", "id1", "keeper", "titan", 3, v.Quorum(1, 1), 0, (), {}, {}, 0.0, 1, 2, "2", "/t", True, 8.0, 0,
+    ("Full.",), "anna",
+)  # fmt: skip
+
+
+class Place:
+    def __init__(self, coordinates: bool = False, keeps: bool = False) -> None:
+        self.coordinates, self.keeps = coordinates, keeps
+
+
+class Desk:
+    """Handlers that say who they are; with an error before or after what they say."""
+
+    def __init__(self, name: str, before: Exception | None = None, after: Exception | None = None) -> None:
+        self.name, self.before, self.after = name, before, after
+        self.asked: list[str] = []
+        self.handlers: Mapping[str, Handler] = {row.name: self._handler(row.name, row.streams) for row in TABLE}
+
+    def _handler(self, op: str, streams: bool) -> Handler:
+        async def call(_: Any) -> v.View:
+            self.asked.append(op)
+            if self.before is not None:
+                raise self.before
+            return self._view(op)
+
+        async def stream(_: Any) -> AsyncGenerator[v.View, None]:
+            self.asked.append(op)
+            if self.before is not None:
+                raise self.before
+            yield self._view(op)
+            if self.after is not None:
+                raise self.after
+
+        return stream if streams else call
+
+    def _view(self, op: str) -> v.View:
+        if op == "status":
+            return STATUS
+        if op == "watch":
+            return v.Picture(True, (), (), None, STATUS)
+        return v.ReasonView("who", self.name)
+
+
+GONE = Unreachable("gone", hint="?")
+
+
+async def said(choosing: Choosing, op: str) -> list[str]:
+    answer = choosing.handlers[op](r.Queue())
+    if isinstance(answer, AsyncGenerator):
+        return [part.text async for part in answer if isinstance(part, v.ReasonView)]
+    view = await answer
+    assert isinstance(view, v.ReasonView)
+    return [view.text]
+
+
+def choose(place: Place, own: Desk, passed: Desk) -> Choosing:
+    return Choosing(place, own.handlers, passed.handlers, lambda: ME)
+
+
+OPS = [row.name for row in TABLE if row.name not in ("status", "watch")]
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize(
+    ("place", "gone", "who"),
+    [
+        (Place(coordinates=True, keeps=True), False, "own"),
+        (Place(keeps=True), False, "other"),
+        (Place(), False, "other"),
+        (Place(keeps=True), True, "own"),
+        (Place(), True, "nobody"),
+    ],
+)
+def test_the_coordinator_is_asked_else_who_keeps_the_log(op: str, place: Place, gone: bool, who: str) -> None:
+    own, passed = Desk("own"), Desk("other", GONE if gone else None)
+    choosing = choose(place, own, passed)
+    if next(row for row in TABLE if row.name == op).right is Right.HERE:
+        who = "own"
+    if who == "nobody":
+        with pytest.raises(Unreachable):
+            asyncio.run(said(choosing, op))
+    else:
+        assert asyncio.run(said(choosing, op)) == [who]
+
+
+@pytest.mark.parametrize("op", ["queue", "events"])
+def test_what_was_refused_there_is_not_asked_here(op: str) -> None:
+    own = Desk("own")
+    with pytest.raises(NotPermitted):
+        asyncio.run(said(choose(Place(keeps=True), own, Desk("other", NotPermitted("no", hint="?"))), op))
+    assert own.asked == []
+
+
+def test_what_has_begun_there_does_not_begin_again_here() -> None:
+    own = Desk("own")
+    with pytest.raises(Unreachable):
+        asyncio.run(said(choose(Place(keeps=True), own, Desk("other", after=GONE)), "events"))
+    assert own.asked == []
+
+
+def test_of_itself_a_machine_tells_what_it_knows() -> None:
+    choosing = choose(Place(), Desk("own"), Desk("other"))
+
+    async def ask() -> tuple[v.View, v.View]:
+        watched: Callable[[Any], Any] = choosing.handlers["watch"]
+        return await choosing.handlers["status"](r.Status()), await anext(watched(r.Watch()))  # type: ignore[misc]
+
+    status, picture = asyncio.run(ask())
+    assert isinstance(status, v.StatusView)
+    assert {field: getattr(status, field) for field in Own._fields} == ME._asdict()
+    assert (status.coordinator, status.term, status.cpus) == ("titan", 3, 8.0)
+    assert isinstance(picture, v.Picture)
+    assert picture.status == status
