@@ -21,7 +21,7 @@ MINUTES: Final = 24 * 60
 LEAST_MILLI: Final = 1000  # who gives anything gives a core
 PERCENT: Final = re.compile(r"([0-9]{1,3})%")
 _HOURS: Final = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?-([0-9]{1,2})(?::([0-9]{2}))?")
-_NAMES: Final = ("cpus", "mem", "hours", "quiet", "battery", "lid", "paused")
+_NAMES: Final = ("cpus", "mem", "hours", "quiet", "battery", "lid", "labels", "paused")
 FOREVER: Final = 1 << 62
 
 
@@ -53,6 +53,7 @@ class Rules(NamedTuple):
     quiet: str = ""  # at most half the cores in them
     battery: str = ""  # `on`: also on battery
     lid: str = ""  # `on`: also with the lid closed
+    labels: str = ""  # the owner's own, as `room=lab3 disk=ssd`
     paused_until_ms: int = 0  # wall time; FOREVER: until `resume`
 
 
@@ -70,6 +71,7 @@ class Allowed(NamedTuple):
     pause: str = ""  # why nothing runs; "": it may
     is_quiet: bool = False
     why: Pause | None = None  # the same in one word, for the other machines
+    labels: tuple[tuple[str, str], ...] = ()  # the owner's own
 
 
 # -- reading and writing -----------------------------------------------------------------------------------------------
@@ -108,6 +110,10 @@ def check(rules: Rules, has: Resources) -> None:
     for text, option in ((rules.battery, "--battery"), (rules.lid, "--lid")):
         if text not in ("", "on"):
             raise UsageError(f"{option} is on or off, not {echo(text)!r}", hint=f"write {option} on, or {option} off")
+
+
+def labels_of(rules: Rules) -> dict[str, str]:
+    return {name: value for name, _, value in (word.partition("=") for word in rules.labels.split())}
 
 
 def parse_hours(text: str, option: str = "--hours") -> Hours:
@@ -185,7 +191,7 @@ def allowed(rules: Rules, has: Resources, sight: Sight) -> Allowed:
         cpus = min(cpus, max(LEAST_MILLI, has.cpu_milli // 2))
     total = Resources(max(cpus, min(has.cpu_milli, LEAST_MILLI)), memory, has.gpus, has.disk)
     why, text = _pause(rules, sight)
-    return Allowed(total, text, is_quiet, why)
+    return Allowed(total, text, is_quiet, why, tuple(sorted(labels_of(rules).items())))
 
 
 def _pause(rules: Rules, sight: Sight) -> tuple[Pause | None, str]:

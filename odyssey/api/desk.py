@@ -16,6 +16,7 @@ from odyssey.api.logs import Logs
 from odyssey.api.machines import Machines
 from odyssey.api.past import Past
 from odyssey.api.ports import Counter
+from odyssey.api.showing import Showing
 from odyssey.api.spool import Spool
 from odyssey.api.submit import Submitting
 from odyssey.api.wait import Waiting
@@ -31,11 +32,16 @@ class Desk:
         self.ledger, self._chronicle, self._spool = Ledger(counter), Chronicle(counter), Spool(counter)
         past, machines = Past(counter, self.ledger), Machines(counter, committing)
         reasons, logs = Reasons(counter, past), Logs(counter, past)
+        showing = Showing(counter, committing, machines)
         jobs = Jobs(counter, self.ledger, past, committing, reasons)
         self.blobs = self._spool.blobs
         self.handlers: Mapping[str, Handler] = {
             "status": machines.status,
             "nodes": machines.nodes,
+            "node": showing.node,
+            "label": showing.label,
+            "rename": showing.rename,
+            "drain": showing.drain,
             "submit": Submitting(counter, committing, self._spool, reasons).submit,
             "dry_run": reasons.dry_run,
             "blob_put": self._spool.blob_put,

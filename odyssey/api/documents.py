@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from odyssey.api.views import EventView, JobDetail
+from odyssey.api.views import EventView, JobDetail, NodeDetail
 
 
 def document(view: object) -> Any:
@@ -20,6 +20,9 @@ def document(view: object) -> Any:
         case JobDetail():
             rest = _fields(view)
             return {**rest.pop("job"), **rest}
+        case NodeDetail():
+            rest = _fields(view)
+            return {**rest.pop("node"), **rest}
         case msgspec.Struct():
             return _fields(view)
         case tuple() | list():

@@ -14,7 +14,7 @@ from odyssey.api.committing import Committing
 from odyssey.api.ports import Counter, Standing
 from odyssey.commands import SetPolicy
 from odyssey.errors import UsageError, echo
-from odyssey.ids import NodeId, NodeNumber
+from odyssey.ids import NodeId, NodeNumber, job_of
 from odyssey.messages import Beat, NodeState
 from odyssey.model import Node, job_state
 from odyssey.scheduler.policies import BUILT_IN
@@ -99,9 +99,21 @@ class Machines:
         used = BUILT_IN.get(head.policy) or BUILT_IN["weighted"]
         return v.PolicyView(head.policy, {**used.weights, **dict(head.weights)}, tuple(sorted(BUILT_IN)))
 
-    async def down(self, request: r.Down) -> v.Nothing:
+    async def down(self, request: r.Down) -> v.Stopping:
+        running = [one.task for one in self._counter.here().values() if one.started and not one.ended]
         self._counter.down(request.now)
-        return v.Nothing()
+        return v.Stopping(tuple(sorted({job_of(task) for task in running})), len(running))
+
+    def view(self, number: NodeNumber) -> v.NodeView:
+        counter = self._counter
+        return node_view(
+            counter.state.nodes[number],
+            counter.me,
+            counter.standing(),
+            counter.seen().get(number),
+            counter.beats().get(number),
+            self._held(number),
+        )
 
     def _views(self, standing: Standing) -> list[v.NodeView]:
         counter = self._counter

@@ -12,17 +12,11 @@ _ELF: Final = b"\x7fELF"
 _MACHINES: Final = {0x3E: "x86_64", 0xB7: "arm64", 0xF3: "riscv64", 0x15: "ppc64le", 0x16: "s390x"}
 _MACH_O: Final = {b"\xcf\xfa\xed\xfe": "little", b"\xfe\xed\xfa\xcf": "big"}
 _CPUS: Final = {0x01000007: "x86_64", 0x0100000C: "arm64"}
-_NAMES: Final = {"aarch64": "arm64", "amd64": "x86_64", "x64": "x86_64"}
 
 
 class Platform(NamedTuple):
     os: str
     arch: str
-
-
-def arch_name(told: str) -> str:
-    """Systems call the same thing differently."""
-    return _NAMES.get(told.lower(), told.lower())
 
 
 def platform_of(head: bytes) -> Platform | None:

@@ -36,6 +36,10 @@ class Operation(NamedTuple):
 TABLE: Final = (
     Operation("status", r.Status, v.StatusView, Right.SEE),
     Operation("nodes", r.Nodes, v.NodeList, Right.SEE),
+    Operation("node", r.Node, v.NodeDetail, Right.SEE),
+    Operation("label", r.Label, v.NodeDetail, Right.HERE, changes=True),
+    Operation("rename", r.Rename, v.NodeDetail, Right.RULE, changes=True),
+    Operation("drain", r.Drain, v.NodeDetail, Right.RULE, changes=True),
     Operation("submit", r.Submit, v.Submitted, Right.SEE, changes=True),
     Operation("dry_run", r.DryRun, v.DryRunView, Right.SEE),
     Operation("blob_put", r.PutBlob, v.HowFar, Right.SEE, changes=True),
@@ -62,7 +66,7 @@ TABLE: Final = (
     Operation("pause", r.Pause, v.ShareView, Right.HERE, changes=True),
     Operation("resume", r.Resume, v.ShareView, Right.HERE, changes=True),
     Operation("doctor", r.Doctor, v.DoctorView, Right.HERE),
-    Operation("down", r.Down, v.Nothing, Right.HERE, changes=True),
+    Operation("down", r.Down, v.Stopping, Right.HERE, changes=True),
 )
 
 BY_NAME: Final = {one.name: one for one in TABLE}

@@ -66,6 +66,10 @@ class Manners(Protocol):
 
     def resume(self) -> v.ShareView: ...
 
+    def label(self, words: Sequence[str]) -> Mapping[str, str]:
+        """The owner's own labels of this machine, with what was typed: `k=v`, `k-`."""
+        ...
+
 
 class Standing(NamedTuple):
     """This daemon and its mesh, as only the daemon knows them."""
@@ -151,6 +155,10 @@ class Counter(Protocol):
 
     def stdin_grew(self, name: bytes, size: int, is_complete: bool) -> None:
         """More of a job's standard input is in the spool, for whoever feeds it."""
+        ...
+
+    def look_for(self, programs: frozenset[str]) -> frozenset[str]:
+        """Those that are on the owner's path of this machine. From now on its labels say so; the log hears it soon."""
         ...
 
     def doctor(self, done: Callable[[v.DoctorView], None]) -> None: ...

@@ -183,6 +183,31 @@ class Nodes(Request[v.NodeList], frozen=True):
     pass
 
 
+class Node(Request[v.NodeDetail], frozen=True):
+    """One machine: its name, or a beginning that only one has. Empty: this one."""
+
+    name: str = ""
+
+
+class Label(Request[v.NodeDetail], frozen=True):
+    """Labels of this machine's owner: `k=v` sets one, `k-` takes it away."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+class Rename(Request[v.NodeDetail], frozen=True):
+    name: str
+    to: str
+
+
+class Drain(Request[v.NodeDetail], frozen=True):
+    """It ends what it has and takes nothing new; or it takes again."""
+
+    name: str
+    is_draining: bool = True
+
+
 class Queue(Request[v.QueueView], frozen=True):
     """What waits, in the order in which its turn comes."""
 
@@ -246,7 +271,7 @@ class Doctor(Request[v.DoctorView], frozen=True):
     pass
 
 
-class Down(Request[v.Nothing], frozen=True):
+class Down(Request[v.Stopping], frozen=True):
     """The daemon ends; what runs goes on. `now`: what runs ends too, and waits for the next daemon."""
 
     now: bool = False

@@ -10,17 +10,19 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 
+from odyssey.api import labels
 from odyssey.api import requests as r
 from odyssey.api import rights
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
-from odyssey.api.matching import ANY, HEAD, arch_name, platform_of
+from odyssey.api.matching import ANY, HEAD, platform_of
 from odyssey.api.ports import Counter
 from odyssey.api.spool import Spool
 from odyssey.api.why import Reasons
 from odyssey.commands import SubmitJobs
 from odyssey.errors import InvalidSpec, OdysseyError
 from odyssey.events import Event, JobSubmitted, SubmitRepeated
+from odyssey.exec.probe import arch_name
 from odyssey.ids import CLIENT_ID_BYTES, ClientId, JobId
 from odyssey.scheduler.draft import replace
 from odyssey.scheduler.needs import needs_fault
@@ -41,6 +43,7 @@ class Submitting:
         specs = tuple(self._stamped(spec, request.python) for spec in request.specs)
         check(specs)
         self._spool.check_blobs(specs)
+        await labels.asked_for(self._counter, specs)
         for spec in specs:
             self._reasons.check_possible(spec)
         command = SubmitJobs(client, self._counter.log.applied, specs)

@@ -285,6 +285,28 @@ class NodeList(View, frozen=True):
     nodes: tuple[NodeView, ...]
 
 
+class WeightView(View, frozen=True):
+    """Its score for a task of one cpu and 512M, as a sum of terms."""
+
+    policy: str
+    score: float
+    terms: dict[str, float]
+    reason: str | None  # why it would not take that task now
+
+
+class NodeDetail(View, frozen=True):
+    """In a document the fields of `node` stand beside the others."""
+
+    node: NodeView
+    disk_bytes: int
+    gpu_memory_bytes: int
+    speed: float  # beside the reference machine
+    weight: WeightView
+    gives: tuple[str, ...] | None = None  # its owner's rules, in sentences; None: only the machine itself knows
+    limits: tuple["Check", ...] | None = None  # what it can enforce; likewise
+    own_labels: dict[str, str] | None = None  # those of its owner's; likewise
+
+
 class Quorum(View, frozen=True):
     have: int
     need: int
@@ -436,11 +458,19 @@ class ShareView(View, frozen=True):
     lid: str | None = None
 
 
+class Stopping(View, frozen=True):
+    """What ran when the daemon was asked to end."""
+
+    jobs: tuple[int, ...] = ()
+    tasks: int = 0
+
+
 class Check(View, frozen=True):
     name: str
     is_fine: bool | None  # None: cannot be told
     text: str
     hint: str | None = None
+    is_limit: bool = False  # of what jobs may do here
 
 
 class DoctorView(View, frozen=True):

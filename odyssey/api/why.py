@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from odyssey.api import labels
 from odyssey.api import requests as r
 from odyssey.api import rights
 from odyssey.api import views as v
@@ -120,6 +121,7 @@ class Reasons:
     async def dry_run(self, request: r.DryRun) -> v.DryRunView:
         who = rights.asker(self._counter)
         spec = replace(request.spec, user=who.user, origin=who.node)
+        await labels.asked_for(self._counter, (spec,))
         snapshot = self._snapshot()
         answer = asking.dry_run(snapshot, spec)
         if answer.faults:

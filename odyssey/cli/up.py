@@ -7,19 +7,25 @@ Never: ends what jobs have running, without `--now`.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
+from typing import Final
 
 import click
 
 from odyssey import starting
-from odyssey.api.requests import Down, Status
+from odyssey.api.requests import Down, Rename, Status
+from odyssey.api.views import Stopping
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
 from odyssey.cli.status import sentences
-from odyssey.cli.telling import as_json
-from odyssey.errors import OdysseyError, Unreachable
+from odyssey.cli.telling import as_json, counted
+from odyssey.errors import OdysseyError, Unreachable, UsageError, echo
 from odyssey.paths import find_home, prepare
 from odyssey.starting import Wishes, ensure_running, running, wait_until_gone
+
+NAMED: Final = 10  # jobs that are named
+_NAME: Final = re.compile(r"[a-z0-9-]{1,32}")
 
 
 @command("up")
@@ -29,7 +35,9 @@ from odyssey.starting import Wishes, ensure_running, running, wait_until_gone
 def up_command(desk: Desk, foreground: bool, name: str, mesh: str) -> int | None:
     """Start Odyssey on this machine; it goes on in the background until odyssey down."""
     home = find_home(desk.environment)
-    wishes = Wishes(machine=name, mesh=mesh)
+    wishes = Wishes(machine=_checked(name), mesh=mesh)
+    if running(home, desk.environment) is not None:
+        _check_mesh(desk, mesh)
     if foreground:
         prepare(home)
         words = [*starting.command(home, False, wishes), "--foreground"]
@@ -38,6 +46,10 @@ def up_command(desk: Desk, foreground: bool, name: str, mesh: str) -> int | None
     for note in started_now.notes:
         desk.output.say(note)
     view = desk.ask(Status())
+    _check_mesh(desk, mesh)
+    if name and view.node != name:
+        desk.ask(Rename(view.node, name))
+        view = desk.ask(Status())
     if as_json(desk, view):
         return None
     desk.output.text(f"{view.node} is up{'' if started_now.is_new else ' already'}, in {view.mesh}.")
@@ -45,6 +57,22 @@ def up_command(desk: Desk, foreground: bool, name: str, mesh: str) -> int | None
         desk.output.text(line)
     desk.output.text("Next:  odyssey run -- echo hello")
     return None
+
+
+def _checked(name: str) -> str:
+    if name and not _NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[:32]
+        raise UsageError(
+            f"{echo(name)!r} is not a machine name", hint=f"use 1 to 32 of a-z, 0-9 and -, for example {near or 'pc-4'}"
+        )
+    return name
+
+
+def _check_mesh(desk: Desk, mesh: str) -> None:
+    """A mesh keeps the name that it was founded with."""
+    if mesh and (now := desk.ask(Status()).mesh) != mesh:
+        hint = "leave out --mesh; for a second mesh on this machine set ODYSSEY_HOME to another folder"
+        raise UsageError(f"this machine is in {now} already, and that keeps its name", hint=hint)
 
 
 @command("down", json=False)
@@ -55,9 +83,19 @@ def down_command(desk: Desk, now: bool) -> int:
     if running(home, desk.environment) is None:
         desk.output.say("no daemon runs here")
         return 0
+    stopping = Stopping()
     with suppress(Unreachable):  # it was gone before its answer was
-        desk.ask(Down(now))
+        stopping = desk.ask(Down(now))
     if not wait_until_gone(home):
         raise OdysseyError("the daemon has not ended within 30 seconds", hint=f"its log is {home.log}")
-    desk.output.say("stopped" if now else "stopped; what runs goes on")
+    desk.output.say(_stopped(stopping, now))
     return 0
+
+
+def _stopped(what: Stopping, now: bool) -> str:
+    if not what.tasks:
+        return "stopped"
+    jobs = ", ".join(map(str, what.jobs[:NAMED])) + (", …" if len(what.jobs) > NAMED else "")
+    which = f"{counted(what.tasks, 'task')} of job{'s' * (len(what.jobs) != 1)} {jobs}"
+    goes = "goes" if what.tasks == 1 else "go"
+    return f"stopped; ended {which}, to start again after the next up" if now else f"stopped; {which} {goes} on"

@@ -46,10 +46,11 @@ class DaemonCounter(Counter):
         is_embedded: bool,
         notes: Callable[[], tuple[str, ...]],
         down: Callable[[bool], None],
+        look_for: Callable[[frozenset[str]], frozenset[str]],
     ) -> None:
         self._life, self._clock, self._work, self._manners = life, clock, work, manners
         self._home, self._is_embedded, self._notes = home, is_embedded, notes
-        self._down = down
+        self._down, self._look_for = down, look_for
         self._heard: list[Heard] = []
         self._log = LogOfNow(life)
 
@@ -157,6 +158,9 @@ class DaemonCounter(Counter):
 
     def stdin_grew(self, name: bytes, size: int, is_complete: bool) -> None:
         self._work.stdin_grew(name, size, is_complete)
+
+    def look_for(self, programs: frozenset[str]) -> frozenset[str]:
+        return self._look_for(programs)
 
     def doctor(self, done: Callable[[v.DoctorView], None]) -> None:
         life, work = self._life, self._work

@@ -16,11 +16,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
+from odyssey.api.labels import programs as programs_in
 from odyssey.archiving import Habits
 from odyssey.clock import SystemClock, SystemEntropy
-from odyssey.commands import Facts
+from odyssey.commands import Facts, RenameNode
 from odyssey.config import Config
 from odyssey.daemon import founding, health
 from odyssey.daemon.counter import DaemonCounter
@@ -30,11 +33,12 @@ from odyssey.daemon.health import Health, real_system
 from odyssey.daemon.life import Body, Life
 from odyssey.daemon.options import Options
 from odyssey.daemon.owner import LOOK_S, Owner, login
+from odyssey.daemon.programs import Programs
 from odyssey.daemon.tidying import Keep, Tidying
 from odyssey.daemon.work import Work
-from odyssey.errors import OdysseyError
-from odyssey.events import Event
-from odyssey.exec import probe
+from odyssey.errors import OdysseyError, UsageError
+from odyssey.events import Event, JobSubmitted
+from odyssey.exec import gpus, probe
 from odyssey.ids import UserId
 from odyssey.manners import Allowed, Whose
 from odyssey.mesh import identity
@@ -42,6 +46,7 @@ from odyssey.mesh.archive import Retention, Ripening
 from odyssey.mesh.store import Settings
 from odyssey.messages import Telemetry
 from odyssey.paths import Home
+from odyssey.scheduler.transitions.machines import clean_name
 
 MEMBER_S: Final = 20.0  # a machine that is alone is a member within a moment; a slow disk takes longer
 BROKEN: Final = 70  # the exit status after a bug
@@ -74,6 +79,7 @@ class Daemon:
             await self._begin()
             if not self._over.done():
                 await self._open_door()
+                self._rename()
                 ready()
                 _log.info("ready: machine %s, process %d", self._life.belonging.machine, os.getpid())
                 self._look_around()
@@ -90,7 +96,9 @@ class Daemon:
     def _put_together(self) -> None:
         storehouse, clock = self._storehouse(), SystemClock()
         home, options, system = self._home, self._options, real_system()
-        self._facts = probe.facts(home.path)
+        self._work = Work(self._loop, home, clock, self._config, options, self._on_ended)
+        self._programs = Programs(lambda: self._work.path, clock)
+        self._facts = probe.facts(home.path, gpus.found(gpus.tool(os.fsdecode(self._work.path))))
         self._health = Health(system, clock, os.cpu_count() or 1)
         self._owner = Owner(
             home.policy,
@@ -101,7 +109,6 @@ class Daemon:
             self._whose,
             self._on_allowed,
         )
-        self._work = Work(self._loop, home, clock, self._config, options, self._on_ended)
         body = Body(
             clock=clock,
             entropy=SystemEntropy(),
@@ -115,7 +122,15 @@ class Daemon:
         )
         self._life = Life(storehouse, body, self._changed)
         self._counter = DaemonCounter(
-            self._life, clock, self._work, self._owner, home.path, options.is_embedded, self._notes, self._down
+            self._life,
+            clock,
+            self._work,
+            self._owner,
+            home.path,
+            options.is_embedded,
+            self._notes,
+            self._down,
+            self._look_for,
         )
         keep = Keep(self._config.number("output.keep"), self._config.number("output.age"))
         self._tidying = Tidying(self._work.outputs, lambda: self._life.book.state, keep, clock, self._loop)
@@ -126,6 +141,9 @@ class Daemon:
         home, entropy = self._home, SystemEntropy()
         key = identity.load_or_make(home.key, entropy)
         belonging = founding.load(home)
+        if belonging is not None and self._options.mesh not in ("", belonging.name):
+            hint = "leave out --mesh; for a second mesh on this machine set ODYSSEY_HOME to another folder"
+            raise UsageError(f"this machine is in {belonging.name} already, and that keeps its name", hint=hint)
         if belonging is None:
             belonging = self._new_belonging()
             founding.save(home, belonging)
@@ -157,6 +175,12 @@ class Daemon:
         except TimeoutError:
             _log.warning("this machine is not a member of its mesh yet")
 
+    def _rename(self) -> None:
+        """Somebody wants it to be called something else than it was."""
+        wished, node, me = self._options.machine, self._life.node, self._life.me
+        if wished and node is not None and me is not None and me.name != clean_name(wished):
+            node.replica.propose(RenameNode(me.number, wished), lambda _: None)
+
     async def _open_door(self) -> None:
         self._gate = Gate(self._home, self._options.is_embedded)
         await self._door.listen(self._gate.listener)
@@ -184,7 +208,15 @@ class Daemon:
             self._work.call(me.name)
             self._member.set()
         if events:
+            self._note_programs(events)
             self._counter.changed(events)
+
+    def _note_programs(self, events: Sequence[Event]) -> None:
+        """A job asks for programs that nobody has told of yet."""
+        jobs = self._life.book.state.jobs
+        for event in events:
+            if isinstance(event, JobSubmitted) and (job := jobs.get(event.job)) is not None:
+                self._programs.ask(programs_in(job.spec.want.needs))
 
     def _on_ended(self) -> None:
         node = self._life.node
@@ -200,11 +232,15 @@ class Daemon:
         return self._health.telemetry(self._owner.now.why)
 
     def _facts_now(self) -> Facts:
-        given = self._owner.now.total
-        facts = self._facts
-        return Facts(
-            *(given, facts.gpu_memory, facts.os, facts.arch, facts.labels, facts.speed, facts.level, facts.shared)
-        )
+        given, facts, me = self._owner.now, self._facts, self._life.me
+        told = dict(me.labels) if me is not None else {}
+        labels = {**dict(given.labels), **self._programs.labels(told), **dict(facts.labels)}
+        return msgspec.structs.replace(facts, total=given.total, labels=tuple(sorted(labels.items())))
+
+    def _look_for(self, names: frozenset[str]) -> frozenset[str]:
+        found = self._programs.ask(names)
+        self._life.tell_facts()
+        return found
 
     def _whose(self) -> Whose:
         life = self._life

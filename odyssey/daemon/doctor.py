@@ -64,11 +64,11 @@ def checks(
     yield Check("hands", hands is not None, "jobs can be started" if hands is not None else "jobs cannot be started")
     for one in ABILITIES:
         if (how := abilities.get(one.name)) is None:
-            yield Check(one.shown, None, "is not known yet")
+            yield Check(one.shown, None, "is not known yet", is_limit=True)
         elif how in NONE:
-            yield Check(one.shown, False, one.cannot, one.hint)
+            yield Check(one.shown, False, one.cannot, one.hint, is_limit=True)
         else:
-            yield Check(one.shown, True, f"{one.can} ({_by(how)})")
+            yield Check(one.shown, True, f"{one.can} ({_by(how)})", is_limit=True)
     for note in notes:
         yield Check("note", None, note)
 

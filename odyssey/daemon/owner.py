@@ -10,11 +10,12 @@ from __future__ import annotations
 import getpass
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from odyssey import manners
+from odyssey.api import labels
 from odyssey.api import views as v
 from odyssey.api.ports import Manners
 from odyssey.clock import Clock
@@ -59,6 +60,7 @@ class Owner(Manners):
         self._stamp = stamp
         try:
             self._rules = manners.read(self._path.read_text("utf-8"), self._has) if stamp is not None else Rules()
+            labels.changed({}, self._rules.labels.split())
             self._trouble = ""
         except (OdysseyError, OSError, UnicodeDecodeError) as error:
             self._trouble = error.message if isinstance(error, OdysseyError) else f"policy.toml: {error}"
@@ -110,6 +112,13 @@ class Owner(Manners):
 
     def resume(self) -> v.ShareView:
         return self._keep(self._rules._replace(paused_until_ms=0))
+
+    def label(self, words: Sequence[str]) -> Mapping[str, str]:
+        made = labels.changed(manners.labels_of(self._rules), words)
+        if not words:
+            return made
+        self._keep(self._rules._replace(labels=" ".join(f"{name}={value}" for name, value in sorted(made.items()))))
+        return made
 
     def view(self) -> v.ShareView:
         rules, until = self._rules, self._rules.paused_until_ms

@@ -65,7 +65,7 @@ class Work:
         )
         self.outputs = Outputs(places.outputs, own / "slots", loop)
         self._words = Words(Blobs(home.blobs))
-        self._path = owners_path(home, os.environ.get("PATH", os.defpath), may_change=options.is_owners_word)
+        self.path = owners_path(home, os.environ.get("PATH", os.defpath), may_change=options.is_owners_word)
         self.call("")
 
     def call(self, machine: str) -> None:
@@ -74,7 +74,7 @@ class Work:
         self._launcher = Launcher(
             Machine(
                 machine,
-                self._path,
+                self.path,
                 os.fsencode(user.pw_dir if user else os.environ.get("HOME", "/")),
                 os.fsencode(user.pw_name if user else os.environ.get("USER", "")),
                 os.fsencode(user.pw_shell if user else os.environ.get("SHELL", "/bin/sh")),

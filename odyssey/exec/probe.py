@@ -17,18 +17,20 @@ from pathlib import Path
 from typing import Final
 
 from odyssey.commands import Facts
+from odyssey.exec.gpus import Gpus
 from odyssey.resources import Resources
 
 ROOT: Final = Path("/")
 GIB: Final = 1 << 30
+DOCKER: Final = "var/run/docker.sock"
 _LEAST_MILLI: Final = 100
+_NAMES: Final = {"aarch64": "arm64", "amd64": "x86_64", "x64": "x86_64"}
 
 
-def facts(home: Path, root: Path = ROOT) -> Facts:
-    total = Resources(cpu_milli(root), memory(root), 0, disk(home))
-    return Facts(
-        total, os=platform.system().lower(), arch=platform.machine(), labels=tuple(sorted(labels(root).items()))
-    )
+def facts(home: Path, gpus: Gpus = Gpus(), root: Path = ROOT) -> Facts:  # noqa: B008 - frozen
+    total = Resources(cpu_milli(root), memory(root), gpus.many, disk(home))
+    found = {**labels(root), **gpus.labels}
+    return Facts(total, gpus.memory, found["os"], found["arch"], tuple(sorted(found.items())))
 
 
 # -- how much ----------------------------------------------------------------------------------------------------------
@@ -102,13 +104,21 @@ def _number(file: Path) -> int:
 
 def labels(root: Path = ROOT) -> Mapping[str, str]:
     """What `--needs` may ask for."""
-    found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    found = {"os": platform.system().lower(), "arch": arch_name(platform.machine())}
+    found["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
     release = _release(root)
     if name := release.get("ID", ""):
         found["distro"] = f"{name}-{release['VERSION_ID']}" if release.get("VERSION_ID") else name
     if libc := _libc():
         found["libc"] = libc
+    if os.access(root / DOCKER, os.R_OK | os.W_OK):
+        found["docker"] = "yes"  # this user may use it
     return {name: value for name, value in found.items() if value.isprintable()}
+
+
+def arch_name(told: str) -> str:
+    """Systems call the same thing differently."""
+    return _NAMES.get(told.lower(), told.lower())
 
 
 def _release(root: Path) -> dict[str, str]:

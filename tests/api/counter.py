@@ -13,12 +13,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from odyssey.api import labels
 from odyssey.api import views as v
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
 from odyssey.api.ports import Outputs, Standing
 from odyssey.api.rights import Asker
-from odyssey.commands import Command, EndBackoff, GiveUpTasks
+from odyssey.commands import Command, EndBackoff, Facts, GiveUpTasks, UpdateNode
 from odyssey.events import Event
 from odyssey.exec.outputs import Extent
 from odyssey.ids import AttemptId, JobId, NodeId, NodeNumber, TaskId, UserId, task_id
@@ -85,6 +86,8 @@ class FakeCounter:
         self.desks: list[Desk] = []
         self.door: Door | None = None
         self.downs: list[bool] = []
+        self.own_labels: dict[str, str] = {}
+        self.programs: frozenset[str] = frozenset()  # that are on this machine
         self.segments: dict[bytes, bytes] = {}
         self.grown: list[tuple[bytes, int, bool]] = []
         self.made_ms: dict[int, int] = {}
@@ -106,7 +109,22 @@ class FakeCounter:
 
     @property
     def manners(self) -> Any:
-        raise NotImplementedError
+        return self
+
+    def share(self, typed: Mapping[str, str]) -> v.ShareView:
+        assert not typed
+        return v.ShareView(("titan gives all",))
+
+    def label(self, words: Sequence[str]) -> Mapping[str, str]:
+        """The log hears of it at once, as of everything."""
+        self.own_labels = labels.changed(self.own_labels, words)
+        if words:
+            self.tell_labels(self.own_labels)
+        return self.own_labels
+
+    def tell_labels(self, told: Mapping[str, str]) -> None:
+        (node,) = (one for one in self.state.nodes.values() if one.id == self.me)
+        self.do(UpdateNode(node.number, Facts(node.total, os=node.os, arch=node.arch, labels=tuple(told.items()))))
 
     def propose(self, command: Command, done: Callable[[Outcome], None]) -> None:
         self.proposed.append(command)
@@ -146,6 +164,13 @@ class FakeCounter:
 
     def stdin_grew(self, name: bytes, size: int, is_complete: bool) -> None:
         self.grown.append((name, size, is_complete))
+
+    def look_for(self, programs: frozenset[str]) -> frozenset[str]:
+        """The log hears of it at once."""
+        found = programs & self.programs
+        if found:
+            self.tell_labels({**self.own_labels, **{f"has:{name}": "yes" for name in found}})
+        return found
 
     def doctor(self, done: Callable[[v.DoctorView], None]) -> None:
         done(v.DoctorView(()))

@@ -13,8 +13,9 @@ import pytest
 
 from odyssey import errors
 from odyssey.api import requests as r
-from odyssey.api.matching import Platform, arch_name, platform_of
+from odyssey.api.matching import Platform, platform_of
 from odyssey.api.submit import matched
+from odyssey.exec.probe import arch_name
 from tests.api.counter import FakeCounter, blocking
 from tests.api.test_walk import walked
 from tests.builders import a_spec

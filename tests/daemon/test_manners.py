@@ -150,6 +150,7 @@ RULES = st.builds(
     quiet=st.sampled_from(["", "0-12"]),
     battery=st.sampled_from(["", "on"]),
     lid=st.sampled_from(["", "on"]),
+    labels=st.sampled_from(["", "room=lab3", "a=b room="]),
     paused_until_ms=st.sampled_from([0, 1, 1_700_000_000_000, FOREVER]),
 )
 

@@ -199,6 +199,20 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "test_dag.py::test_the_longest_chain_goes_by_time_and_then_by_the_number_of_jobs",
     ),
     api(
+        "programs that are asked for are not looked for",
+        "labels",
+        "        found = counter.look_for(names)\n",
+        "        found = frozenset[str]()\n",
+        "test_showing.py::test_a_submit_may_ask_for_any_program_on_the_path",
+    ),
+    api(
+        "labels of another machine set on this one",
+        "showing",
+        "        if node.id != self._counter.me:\n",
+        "        if node.id == b'':\n",
+        "test_showing.py::test_labels_are_set_on_the_machine_itself",
+    ),
+    api(
         "output told twice",
         "teller",
         "                thread.offsets[stream] += len(data)\n",
