@@ -60,7 +60,7 @@ class Machines:
             sum(view.cpus for view in up),
             sum(view.gpus for view in up),
             standing.notes,
-            counter.host.user,
+            rights.asker(counter).user,
         )
 
     async def nodes(self, _: r.Nodes) -> v.NodeList:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Right(enum.Enum):
     SEE = "see"  # everybody in the mesh
     READ = "read"  # output: whose job it is
-    CHANGE = "change"  # whose job it is
+    CHANGE = "change"  # whose job or machine it is
     RULE = "rule"  # what all of the mesh goes by: who administers it
     HERE = "here"  # of this machine: its owner, at its own door
 

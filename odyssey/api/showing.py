@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from odyssey.api import labels
+from odyssey.api import labels, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
@@ -41,13 +41,19 @@ class Showing:
 
     async def rename(self, request: r.Rename) -> v.NodeDetail:
         node = self._meant(request.name)
+        self._check(node)
         await self._committing.carry_out(RenameNode(node.number, request.to))
         return await self._detail(self._counter.state.nodes[node.number])
 
     async def drain(self, request: r.Drain) -> v.NodeDetail:
         node = self._meant(request.name)
+        self._check(node)
         await self._committing.carry_out(DrainNode(node.number, request.is_draining))
         return await self._detail(self._counter.state.nodes[node.number])
+
+    def _check(self, node: Node) -> None:
+        if not rights.asker(self._counter).owns(node.owner):
+            rights.check_rules(self._counter)
 
     def _meant(self, name: str) -> Node:
         members = [node for node in self._counter.state.nodes.values() if not node.removed]
@@ -78,7 +84,9 @@ class Showing:
         )
 
     def _weight(self, node: Node) -> v.WeightView:
-        weight = weigh(Snapshot(self._counter.state, self._counter.seen()), node.number, self._counter.owner)
+        weight = weigh(
+            Snapshot(self._counter.state, self._counter.seen()), node.number, rights.asker(self._counter).user
+        )
         assert weight is not None
         terms = {name: part / 1000 for name, part in weight.parts.items()}
         reason = say.reason(weight.reason) if weight.reason is not None else None

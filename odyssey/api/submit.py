@@ -10,9 +10,8 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 
-from odyssey.api import labels
+from odyssey.api import labels, rights
 from odyssey.api import requests as r
-from odyssey.api import rights
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
 from odyssey.api.matching import ANY, HEAD, platform_of

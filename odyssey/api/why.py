@@ -9,9 +9,8 @@ from typing import Final
 
 import msgspec
 
-from odyssey.api import labels
+from odyssey.api import labels, rights
 from odyssey.api import requests as r
-from odyssey.api import rights
 from odyssey.api import views as v
 from odyssey.api.names import resolve
 from odyssey.api.past import Found, Past

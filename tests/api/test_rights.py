@@ -28,6 +28,10 @@ SECRET = b"--key=4711"
 REQUESTS: dict[str, r.Request[Any]] = {
     "status": r.Status(),
     "nodes": r.Nodes(),
+    "node": r.Node("titan"),
+    "label": r.Label("titan", ("room=lab3",)),
+    "rename": r.Rename("titan", "nova"),
+    "drain": r.Drain("titan"),
     "submit": r.Submit(bytes(16), (a_spec(user=""),)),
     "dry_run": r.DryRun(a_spec(user="")),
     "blob_put": r.PutBlob(bytes(32), 1, 0, b""),
