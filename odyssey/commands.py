@@ -243,6 +243,59 @@ class ChangeMembers(Command, frozen=True, tag=43):
     learners: tuple[NodeId, ...]
 
 
+# -- about who belongs: what is signed is carried here, and believed by who verifies it --------------------------------
+
+
+class MakeInvite(Command, frozen=True, tag=50):
+    """The signed terms say what it allows; of its secret nothing is here but what they hold."""
+
+    id: bytes
+    terms: bytes
+    uses: int
+    until_ms: int  # for people; who lets in looks at his clock
+    by: UserId = UserId("")
+
+
+class EndInvites(Command, frozen=True, tag=51):
+    """Taken back, or over."""
+
+    ids: tuple[bytes, ...]
+    by: UserId = UserId("")
+
+
+class AdmitMember(Command, frozen=True, tag=52):
+    """Counts one use of the invite. Only then is the certificate handed out."""
+
+    node: NodeId
+    certificate: bytes
+    until_ms: int
+    invite: bytes = b""  # none: a person has let it in
+    by: UserId = UserId("")
+
+
+class RenewMember(Command, frozen=True, tag=53):
+    node: NodeId
+    certificate: bytes
+    until_ms: int
+
+
+class Revoke(Command, frozen=True, tag=54):
+    """A machine, or the key of an issuer, is put out for good."""
+
+    subject: NodeId
+    statement: bytes
+    by: UserId = UserId("")
+
+
+class AllowIssuer(Command, frozen=True, tag=55):
+    """This machine may let others in."""
+
+    node: NodeId
+    certificate: bytes
+    until_ms: int
+    by: UserId = UserId("")
+
+
 AnyCommand = (
     SubmitJobs
     | CancelTasks
@@ -270,11 +323,24 @@ AnyCommand = (
     | SetPolicy
     | StartTerm
     | ChangeMembers
+    | MakeInvite
+    | EndInvites
+    | AdmitMember
+    | RenewMember
+    | Revoke
+    | AllowIssuer
 )
 
 URGENT: Final = (ReportAttempts, LoseAttempts)  # find room on the log however full it is
-LEVELS: Final[dict[type[Command], int]] = {}  # kinds that need more than feature level 1
-NEWEST_LEVEL: Final = 1
+LEVELS: Final[dict[type[Command], int]] = {  # kinds that need more than feature level 1
+    MakeInvite: 2,
+    EndInvites: 2,
+    AdmitMember: 2,
+    RenewMember: 2,
+    Revoke: 2,
+    AllowIssuer: 2,
+}
+NEWEST_LEVEL: Final = 2
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):

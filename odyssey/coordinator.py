@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from odyssey import events as e
 from odyssey.clock import Clock
 from odyssey.commands import (
+    NEWEST_LEVEL,
     AgeQueue,
     Command,
     DecayUsage,
@@ -24,6 +25,7 @@ from odyssey.commands import (
     Held,
     LoseAttempts,
     ReportAttempts,
+    SetLevel,
 )
 from odyssey.ids import AttemptId, NodeId, NodeNumber, TaskId, job_of
 from odyssey.mesh import roles, safety
@@ -46,6 +48,7 @@ from odyssey.scheduler.state import State
 
 AGE_MS: Final = 600_000
 LOSSES_MS: Final = 1_000
+LEVEL_EVERY_MS: Final = 1_000
 SIGHTS_MS: Final = 500  # how often keepers are looked at where three or more vote or a machine is alone; else each tick
 LOOK_AGAIN_MS: Final = 5_000  # while a task waits for a faster machine that may overrun, or for memory of others
 AT_ONCE: Final = 1_000  # tasks in one order: a log entry has its limits
@@ -96,7 +99,7 @@ class Coordinator:
         self._begun = self._stirred = False  # stirred: a Duty may be sent that could not be before
         self._confirmed = 0
         self._dirty, self._planning = True, 0  # orders that are proposed and not applied
-        self._losses_ms = self._roles_ms = self._sights_ms = 0
+        self._losses_ms = self._level_ms = self._roles_ms = self._sights_ms = 0
         self._again_ms = _NEVER  # when to plan although nothing has changed
         self._age_ms, self._decay_ms = now + AGE_MS, now + DECAY_EVERY_MS
         self._meet(now)
@@ -219,6 +222,7 @@ class Coordinator:
         if self._begun:
             self._end_backoffs(now)
             self._keep_time(now)
+            self._raise_level(now)
             self._report_again()
             self._give_away(now)
             self._choose_keepers(now)
@@ -239,6 +243,15 @@ class Coordinator:
             self._propose(DecayUsage(self.fence, keep_ppm(DECAY_EVERY_MS)), self._decay_soon)
         if now >= self._again_ms:
             self._again_ms, self._dirty = _NEVER, True
+
+    def _raise_level(self, now: int) -> None:
+        """As soon as every member understands more than is on; again, until the log has it."""
+        if now < self._level_ms:
+            return
+        self._level_ms = now + LEVEL_EVERY_MS
+        levels = [node.level for node in self._state.nodes.values() if not node.removed]
+        if levels and (level := min(*levels, NEWEST_LEVEL)) > self._state.head.level:
+            self._propose(SetLevel(self.fence, level))
 
     def _age_soon(self) -> None:
         self._age_ms = 0

@@ -7,7 +7,7 @@ Never: a source of truth. The state can be rebuilt from the log without them.
 import msgspec
 
 from odyssey.commands import Span
-from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, TaskId
+from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, TaskId, UserId
 from odyssey.model import Ending, JobState, Outcome, TaskState
 
 
@@ -178,6 +178,37 @@ class MembersChanged(Event, frozen=True, tag="members-changed"):
 
     voters: tuple[NodeId, ...]
     learners: tuple[NodeId, ...]
+
+
+class InviteMade(Event, frozen=True, tag="invite-made"):
+    invite: bytes
+    uses: int
+    by: UserId
+
+
+class InvitesEnded(Event, frozen=True, tag="invites-ended"):
+    invites: tuple[bytes, ...]
+
+
+class MemberAdmitted(Event, frozen=True, tag="member-admitted"):
+    """It has, or will have, a certificate."""
+
+    node: NodeId
+    invite: bytes
+    left: int  # uses of the invite
+
+
+class MemberRenewed(Event, frozen=True, tag="member-renewed"):
+    node: NodeId
+
+
+class Revoked(Event, frozen=True, tag="revoked"):
+    subject: NodeId
+    by: UserId
+
+
+class IssuerAllowed(Event, frozen=True, tag="issuer-allowed"):
+    node: NodeId
 
 
 class CommandRefused(Event, frozen=True, tag="command-refused"):

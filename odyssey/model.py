@@ -223,6 +223,27 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     size: int
 
 
+class Invite(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """As the log knows it: how often it was used, and by whom."""
+
+    id: bytes
+    terms: bytes  # signed
+    uses: int
+    until_ms: int
+    used: tuple[NodeId, ...] = ()
+    by: UserId = UserId("")
+
+
+class Member(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A machine that was let in, with its newest certificate."""
+
+    node: NodeId
+    certificate: bytes  # signed
+    until_ms: int
+    invite: bytes = b""
+    by: UserId = UserId("")
+
+
 MAX_TRIES_KEPT: Final = 8
 POISON_LIMIT: Final = 5
 NOWHERE_LIMIT: Final = 5

@@ -45,6 +45,7 @@ PURE = (
     "mesh/trust/signed.py",
     "mesh/trust/certificates.py",
     "mesh/trust/trustset.py",
+    "mesh/trust/invite.py",
     "exec/launch.py",
     "exec/supervisor/desk.py",
     "exec/supervisor/frames.py",

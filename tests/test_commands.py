@@ -48,6 +48,12 @@ TAGS = {
     41: "SetPolicy",
     42: "StartTerm",
     43: "ChangeMembers",
+    50: "MakeInvite",
+    51: "EndInvites",
+    52: "AdmitMember",
+    53: "RenewMember",
+    54: "Revoke",
+    55: "AllowIssuer",
 }
 
 KINDS: list[type[Command]] = [

@@ -9,20 +9,24 @@ from typing import NoReturn
 import pytest
 
 from odyssey.commands import (
+    NEWEST_LEVEL,
     AgeQueue,
     AssignTasks,
     Batch,
     CancelTasks,
     DecayUsage,
     EndBackoff,
+    Facts,
     LoseAttempts,
     RecallAttempts,
     RemoveNode,
     Report,
     ReportAttempts,
+    SetLevel,
     SubmitJobs,
+    UpdateNode,
 )
-from odyssey.coordinator import AGE_MS, AT_ONCE, LOOK_AGAIN_MS
+from odyssey.coordinator import AGE_MS, AT_ONCE, LEVEL_EVERY_MS, LOOK_AGAIN_MS
 from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, TaskId, task_id
 from odyssey.mesh.grants import DEAF_MS, RECOVERED_MS
 from odyssey.mesh.lease import GIVE_AWAY_MS
@@ -499,6 +503,19 @@ def test_what_the_log_did_not_take_of_that_comes_soon_and_not_ten_minutes_later(
     busy(desk, False)
     desk.wait()
     assert (len(desk.log(AgeQueue)), len(desk.log(DecayUsage))) == (1, 1)
+
+
+def test_the_level_rises_as_soon_as_every_machine_understands_more() -> None:
+    desk = leading()
+    desk.admit("2")
+    desk.admit("3")
+    for node in list(desk.book.state.nodes.values()):
+        desk.wait(3 * LEVEL_EVERY_MS)
+        assert desk.log(SetLevel) == []
+        desk.do(UpdateNode(node.number, Facts(node.total, level=NEWEST_LEVEL + 1)))
+    desk.wait(3 * LEVEL_EVERY_MS)
+    assert len(desk.log(SetLevel)) == 1
+    assert desk.book.state.head.level == NEWEST_LEVEL
 
 
 # -- machines ----------------------------------------------------------------------------------------------------------

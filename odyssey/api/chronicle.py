@@ -104,6 +104,11 @@ TOLD: Final = (
     e.JobsArchived,
     e.SegmentAdopted,
     e.SegmentsDropped,
+    e.InviteMade,
+    e.InvitesEnded,
+    e.MemberAdmitted,
+    e.Revoked,
+    e.IssuerAllowed,
     e.CommandRefused,
     e.CommandFailed,
 )

@@ -76,6 +76,10 @@ def _of_the_mesh(event: e.Event, state: State) -> Said:
             return "mesh", f"{count} job{'s' * (count != 1)} became history", {"jobs": count}
         case e.SegmentAdopted(jobs=jobs):
             return "mesh", f"{jobs} jobs of an earlier life of the mesh became history", {"jobs": jobs}
+        case (
+            e.InviteMade() | e.InvitesEnded() | e.MemberAdmitted() | e.MemberRenewed() | e.Revoked() | e.IssuerAllowed()
+        ):
+            return _of_belonging(event, state)
         case e.SegmentsDropped(digests=digests):
             return "mesh", "the oldest history was deleted", {"pieces": len(digests)}
         case e.CommandRefused(code=code, text=text):
@@ -83,6 +87,31 @@ def _of_the_mesh(event: e.Event, state: State) -> Said:
         case e.CommandFailed(text=text):
             return "mesh", f"a bug in Odyssey: {text}", {}
     return "mesh", "something happened", {}
+
+
+def _of_belonging(
+    event: e.InviteMade | e.InvitesEnded | e.MemberAdmitted | e.MemberRenewed | e.Revoked | e.IssuerAllowed,
+    state: State,
+) -> Said:
+    match event:
+        case e.InviteMade(invite=invite, uses=uses, by=by):
+            text = f"{by or 'somebody'} made an invite for {uses} machine{'s' * (uses != 1)}"
+            return "mesh", text, {"invite": invite.hex(), "uses": uses, "by": by}
+        case e.InvitesEnded(invites=invites):
+            return "mesh", f"{len(invites)} invite{'s' * (len(invites) != 1)} ended", {"invites": len(invites)}
+        case e.MemberAdmitted(node=node, invite=invite):
+            how = "by an invite" if invite else "by a person's word"
+            return (
+                _machine(state, node),
+                f"{_machine(state, node)} was let in {how}",
+                {"id": node, "invite": invite.hex()},
+            )
+        case e.MemberRenewed(node=node):
+            return _machine(state, node), f"{_machine(state, node)} has a new certificate", {"id": node}
+        case e.Revoked(subject=subject, by=by):
+            return _machine(state, subject), f"{_machine(state, subject)} was put out", {"id": subject, "by": by}
+        case e.IssuerAllowed(node=node):
+            return _machine(state, node), f"{_machine(state, node)} may let machines in", {"id": node}
 
 
 def _tasks(count: int) -> str:

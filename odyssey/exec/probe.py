@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from odyssey.commands import Facts
+from odyssey.commands import NEWEST_LEVEL, Facts
 from odyssey.exec.gpus import Gpus
 from odyssey.resources import Resources
 
@@ -30,7 +30,8 @@ _NAMES: Final = {"aarch64": "arm64", "amd64": "x86_64", "x64": "x86_64"}
 def facts(home: Path, gpus: Gpus = Gpus(), root: Path = ROOT) -> Facts:  # noqa: B008 - frozen
     total = Resources(cpu_milli(root), memory(root), gpus.many, disk(home))
     found = {**labels(root), **gpus.labels}
-    return Facts(total, gpus.memory, found["os"], found["arch"], tuple(sorted(found.items())))
+    shown = tuple(sorted(found.items()))
+    return Facts(total, gpus.memory, found["os"], found["arch"], shown, level=NEWEST_LEVEL)
 
 
 # -- how much ----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from odyssey.events import CommandFailed, CommandRefused, Event
 from odyssey.ids import ClientId, JobId
 from odyssey.scheduler.draft import Draft, replace
 from odyssey.scheduler.state import Head, State
-from odyssey.scheduler.transitions import jobs, machines, mesh, orders, reports
+from odyssey.scheduler.transitions import belonging, jobs, machines, mesh, orders, reports
 from odyssey.scheduler.transitions.base import Refused
 
 Transition = Callable[[Draft, c.Entry, Any], list[Event]]
@@ -50,6 +50,12 @@ TRANSITIONS: Final[dict[type[c.Command], Transition]] = {
     c.SetPolicy: mesh.set_policy,
     c.StartTerm: mesh.start_term,
     c.ChangeMembers: mesh.change_members,
+    c.MakeInvite: belonging.make_invite,
+    c.EndInvites: belonging.end_invites,
+    c.AdmitMember: belonging.admit_member,
+    c.RenewMember: belonging.renew_member,
+    c.Revoke: belonging.revoke,
+    c.AllowIssuer: belonging.allow_issuer,
 }
 
 GENERATION_STEP: Final = 10_000  # after a recovery job numbers go on at the next multiple

@@ -14,8 +14,20 @@ from collections.abc import Iterable
 import msgspec
 
 from odyssey.errors import ImpossibleStep, NegativeResources
-from odyssey.ids import AttemptId, ClientId, JobId, NodeNumber, TaskId, UserId, index_of, job_of, show_task, task_id
-from odyssey.model import TASK_STEPS, Attempt, Health, Job, Learned, Node, Segment, Task, TaskState, Use
+from odyssey.ids import (
+    AttemptId,
+    ClientId,
+    JobId,
+    NodeId,
+    NodeNumber,
+    TaskId,
+    UserId,
+    index_of,
+    job_of,
+    show_task,
+    task_id,
+)
+from odyssey.model import TASK_STEPS, Attempt, Health, Invite, Job, Learned, Member, Node, Segment, Task, TaskState, Use
 from odyssey.resources import Resources
 from odyssey.scheduler.runs import first_waiting
 from odyssey.scheduler.state import MAX_CLIENTS, MAX_LEARNED, Head, LearnedKey, State, Submitted, queue_key
@@ -28,14 +40,20 @@ NO_USE = Use()
 class Draft:
     __slots__ = (
         "clients",
+        "dropped_invites",
+        "dropped_members",
         "dropped_nodes",
         "dropped_segments",
         "gone_jobs",
         "head",
         "health",
+        "invites",
+        "issuers",
         "jobs",
         "learned",
+        "members",
         "nodes",
+        "revoked",
         "segments",
         "state",
         "tasks",
@@ -55,9 +73,15 @@ class Draft:
         self.usage: dict[UserId, int] = {}
         self.clients: dict[ClientId, Submitted] = {}
         self.segments: dict[bytes, Segment] = {}
+        self.invites: dict[bytes, Invite] = {}
+        self.members: dict[NodeId, Member] = {}
+        self.issuers: dict[bytes, bytes] = {}
+        self.revoked: dict[NodeId, bytes] = {}
         self.gone_jobs: list[JobId] = []
         self.dropped_nodes: list[NodeNumber] = []
         self.dropped_segments: list[bytes] = []
+        self.dropped_invites: list[bytes] = []
+        self.dropped_members: list[NodeId] = []
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -130,7 +154,18 @@ class Draft:
                 table.pop(node, None)
         for digest in self.dropped_segments:
             state.segments.pop(digest, None)
+        self._commit_members(state)
         state.head = self.head
+
+    def _commit_members(self, state: State) -> None:
+        state.invites.update(self.invites)
+        state.members.update(self.members)
+        state.issuers.update(self.issuers)
+        state.revoked.update(self.revoked)
+        for invite in self.dropped_invites:
+            state.invites.pop(invite, None)
+        for member in self.dropped_members:
+            state.members.pop(member, None)
 
     def _commit_tasks(self, state: State) -> dict[JobId, None]:
         touched: dict[JobId, None] = {}

@@ -16,8 +16,8 @@ import msgspec
 
 from odyssey import wire
 from odyssey.errors import Malformed
-from odyssey.ids import MAX_TASKS, ClientId, NodeNumber, UserId, job_of
-from odyssey.model import Health, Job, Learned, Node, Segment, Task
+from odyssey.ids import MAX_TASKS, ClientId, NodeId, NodeNumber, UserId, job_of
+from odyssey.model import Health, Invite, Job, Learned, Member, Node, Segment, Task
 from odyssey.scheduler.draft import NO_USE, Draft, replace, with_
 from odyssey.scheduler.state import Head, LearnedKey, State, Submitted
 
@@ -70,11 +70,42 @@ class Segments(Slice, frozen=True, tag="segments"):
     rows: tuple[Segment, ...]
 
 
+class Invites(Slice, frozen=True, tag="invites"):
+    rows: tuple[Invite, ...]
+
+
+class Members(Slice, frozen=True, tag="members"):
+    rows: tuple[Member, ...]
+
+
+class Issuers(Slice, frozen=True, tag="issuers"):
+    rows: tuple[tuple[bytes, bytes], ...]
+
+
+class Revoked(Slice, frozen=True, tag="revoked"):
+    rows: tuple[tuple[NodeId, bytes], ...]
+
+
 class Closing(Slice, frozen=True, tag="closing"):
     slices: int
 
 
-AnySlice = Opening | Jobs | Tasks | Nodes | HealthRows | LearnedRows | Usage | Clients | Segments | Closing
+AnySlice = (
+    Opening
+    | Jobs
+    | Tasks
+    | Nodes
+    | HealthRows
+    | LearnedRows
+    | Usage
+    | Clients
+    | Segments
+    | Invites
+    | Members
+    | Issuers
+    | Revoked
+    | Closing
+)
 
 
 # -- out ---------------------------------------------------------------------------------------------------------------
@@ -91,6 +122,10 @@ def dump(state: State) -> Iterator[bytes]:
         (Usage, sorted(state.usage.items())),
         (Clients, list(state.clients.items())),
         (Segments, list(state.segments.values())),
+        (Invites, [state.invites[invite] for invite in sorted(state.invites)]),
+        (Members, [state.members[member] for member in sorted(state.members)]),
+        (Issuers, list(state.issuers.items())),
+        (Revoked, sorted(state.revoked.items())),
     ]
     return _slices(state.head, tables)
 
@@ -170,6 +205,14 @@ def _take(draft: Draft, piece: AnySlice) -> None:
             draft.clients.update(rows)
         case Segments(rows):
             draft.segments.update((segment.digest, segment) for segment in rows)
+        case Invites(rows):
+            draft.invites.update((invite.id, invite) for invite in rows)
+        case Members(rows):
+            draft.members.update((member.node, member) for member in rows)
+        case Issuers(rows):
+            draft.issuers.update(rows)
+        case Revoked(rows):
+            draft.revoked.update(rows)
         case _:
             raise Malformed("the snapshot has a slice in the wrong place")
 
@@ -196,6 +239,10 @@ def rebuilt(state: State) -> State:
     draft.usage.update(state.usage)
     draft.clients.update(state.clients)
     draft.segments.update(state.segments)
+    draft.invites.update(state.invites)
+    draft.members.update(state.members)
+    draft.issuers.update(state.issuers)
+    draft.revoked.update(state.revoked)
     return _built(draft)
 
 

@@ -29,6 +29,7 @@ def violations(state: State) -> list[str]:
         return found + [f"tasks of job {job}, which does not exist" for job in records]
     found += _attempts(state)
     found += _head(state)
+    found += _belonging(state)
     return found or list(_indexes(state))
 
 
@@ -145,6 +146,14 @@ def _head(state: State) -> Iterator[str]:
         yield f"age marks are {state.head.age_marks}"
     if any(used < 0 for used in state.usage.values()):
         yield "someone used less than nothing"
+
+
+def _belonging(state: State) -> Iterator[str]:
+    for invite in state.invites.values():
+        if len(set(invite.used)) != len(invite.used) or len(invite.used) > invite.uses:
+            yield f"invite {invite.id.hex()}: for {invite.uses} machines, used by {invite.used}"
+    for node in state.members.keys() & state.revoked.keys():
+        yield f"machine {node}: a member and put out"
 
 
 # -- indexes -----------------------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from odyssey.ids import AttemptId, ClientId, JobId, NodeNumber, TaskId, UserId
-from odyssey.model import Health, Job, Learned, Node, Segment, Task, Use
+from odyssey.ids import AttemptId, ClientId, JobId, NodeId, NodeNumber, TaskId, UserId
+from odyssey.model import Health, Invite, Job, Learned, Member, Node, Segment, Task, Use
 from odyssey.scheduler.waiting import GroupKey, Waiting
 
 MAX_CLIENTS: Final = 100_000
@@ -62,10 +62,14 @@ class State:
         "head",
         "health",
         "held",
+        "invites",
+        "issuers",
         "jobs",
         "learned",
+        "members",
         "nodes",
         "reserved",
+        "revoked",
         "segments",
         "tasks",
         "usage",
@@ -85,6 +89,10 @@ class State:
         self.clients: OrderedDict[ClientId, Submitted] = OrderedDict()  # oldest first
         self.usage: dict[UserId, int] = {}  # core-milliseconds, decaying
         self.segments: dict[bytes, Segment] = {}  # oldest first
+        self.invites: dict[bytes, Invite] = {}
+        self.members: dict[NodeId, Member] = {}
+        self.issuers: dict[bytes, bytes] = {}  # certificates by their digest, oldest first
+        self.revoked: dict[NodeId, bytes] = {}  # signed statements; nothing leaves this
         # derived
         self.uses: dict[NodeNumber, Use] = {}
         self.held: dict[NodeNumber, dict[AttemptId, TaskId]] = {}

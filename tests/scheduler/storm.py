@@ -43,6 +43,8 @@ class Storm:
         self.past = [*self.past, *self.held()][-40:]
         if len(state.nodes) < 3:
             return self.admit()
+        if state.head.level < c.NEWEST_LEVEL and self.once_in(4):
+            return c.SetLevel(self.fence(), c.NEWEST_LEVEL)
         return self.pick(self._makers)()
 
     def _table(self) -> dict[Callable[[], Command], int]:
@@ -73,6 +75,12 @@ class Storm:
             self.set_policy: 1,
             self.start_term: 1,
             self.change_members: 1,
+            self.make_invite: 1,
+            self.end_invites: 1,
+            self.admit_member: 2,
+            self.renew_member: 1,
+            self.revoke: 1,
+            self.allow_issuer: 1,
         }
 
     # -- draws ---------------------------------------------------------------------------------------------------------
@@ -279,7 +287,7 @@ class Storm:
 
     def facts(self) -> c.Facts:
         total = Resources(self.pick([4000, 4000, 2000, 0]), self.pick([4, 2]) * GIB, self.pick([0, 1]), 2 * GIB)
-        return c.Facts(total, shared=not self.once_in(4), speed=self.pick([1000, 500, 1_000_000]))
+        return c.Facts(total, shared=not self.once_in(4), speed=self.pick([1000, 500, 1_000_000]), level=c.NEWEST_LEVEL)
 
     def admit(self) -> Command:
         id_ = NodeId(f"node-{self.below(6)}")
@@ -312,6 +320,34 @@ class Storm:
         """Whoever starts a term is the coordinator of that term; sometimes a recovery started a generation."""
         self.generation, self.term = (self.generation + 1, 1) if self.once_in(4) else (self.generation, self.term + 1)
         return c.StartTerm(Fence(self.generation, self.term))
+
+    def make_invite(self) -> Command:
+        return c.MakeInvite(self.invite(), self.pick([b"terms", b"others", b""]), self.below(4), 1_000)
+
+    def end_invites(self) -> Command:
+        return c.EndInvites(self.some([self.invite(), self.invite()]))
+
+    def admit_member(self) -> Command:
+        invite = b"" if self.once_in(4) else self.invite()
+        return c.AdmitMember(self.who(), b"certificate", self.below(9), invite, UserId("anna"))
+
+    def renew_member(self) -> Command:
+        return c.RenewMember(self.who(), self.pick([b"certificate", b"newer", b"x" * 2000]), self.below(9))
+
+    def revoke(self) -> Command:
+        return c.Revoke(self.who(), b"statement")
+
+    def allow_issuer(self) -> Command:
+        return c.AllowIssuer(self.who(), self.pick([b"one", b"two", b""]), 1_000)
+
+    def invite(self) -> bytes:
+        """Often one that is there."""
+        known = sorted(self.state.invites)
+        return self.pick(known) if known and not self.once_in(3) else self.below(9).to_bytes(6, "big")
+
+    def who(self) -> NodeId:
+        """Seldom one that will be put out: that is for good."""
+        return NodeId(f"node-{self.below(40)}")
 
     def change_members(self) -> Command:
         nodes = [NodeId(f"node-{number}") for number in range(4)]

@@ -41,7 +41,7 @@ def test_the_log_holds_every_command_and_tells_every_event() -> None:
     log, told = a_log()
     assert {type(entry.command) for entry in log} == set(TRANSITIONS)
     kinds = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)}
-    assert kinds - {type(event) for event in told} == {Event, events.CommandFailed, events.LevelSet}
+    assert kinds - {type(event) for event in told} == {Event, events.CommandFailed}
 
 
 @pytest.fixture(scope="module")

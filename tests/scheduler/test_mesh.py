@@ -43,7 +43,7 @@ def test_the_level_never_falls() -> None:
     assert mesh.state.head.level == 2
 
 
-@pytest.mark.parametrize("level", [-1, 0, 2, 1 << 40])
+@pytest.mark.parametrize("level", [-1, 0, 3, 1 << 40])
 def test_a_level_this_version_does_not_know_is_refused(level: int) -> None:
     mesh = Mesh()
     assert refusal(changes_nothing(mesh, SetLevel(mesh.fence, level))) == "bad-level"
