@@ -38,7 +38,7 @@ TABLE: Final = (
     Setting("disk.ballast", "size", "32M", "room that is held back, so that a full disk can still be left in order"),
     Setting("output.limit", "size", "1G", "of each stream of a try so much is kept; the job goes on"),
     Setting("output.keep", "size", "2G", "so much output of ended jobs is kept on this machine"),
-    Setting("output.age", "duration", "30d", "output of ended jobs is kept so long"),
+    Setting("output.age", "duration", "30d", "output and files of ended jobs are kept so long"),
     Setting("history.keep", "size", "1G", "so much history is kept"),
     Setting("history.age", "duration", "365d", "history is kept so long"),
     Setting("jobs.fresh", "count", "10000", "so many ended jobs stay at hand before they become history"),

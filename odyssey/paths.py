@@ -89,6 +89,11 @@ class Home(NamedTuple):
         return self.path / "blobs"
 
     @property
+    def files(self) -> Path:
+        """What jobs put into ODYSSEY_OUT, and where they work."""
+        return self.path / "files"
+
+    @property
     def door(self) -> Path:
         """Says where the socket is."""
         return self.path / "door"

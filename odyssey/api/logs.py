@@ -75,6 +75,7 @@ class Logs:
             err.size if err is not None else None,
             all(one is not None and one.is_complete for one in (out, err)),
             sum(one.cut_bytes for one in (out, err) if one is not None),
+            self._counter.files.kept(task.id, attempt),
         )
 
 

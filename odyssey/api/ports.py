@@ -14,7 +14,7 @@ from odyssey.clock import Clock
 from odyssey.commands import Command
 from odyssey.events import Event
 from odyssey.exec.outputs import Extent
-from odyssey.ids import AttemptId, NodeId, NodeNumber
+from odyssey.ids import AttemptId, NodeId, NodeNumber, TaskId
 from odyssey.mesh.letters import Outcome
 from odyssey.messages import Beat, Here
 from odyssey.scheduler.snapshot import Seen
@@ -41,6 +41,12 @@ class Outputs(Protocol):
     def watch(self, changed: Callable[[AttemptId], None]) -> Callable[[], None]:
         """`changed` is called soon after an attempt has written; the answer ends that. It is a hint: some may be
         missing, so whoever follows also looks by itself from time to time."""
+        ...
+
+
+class Files(Protocol):
+    def kept(self, task: TaskId, attempt: AttemptId) -> str | None:
+        """Where that is on this machine which an attempt has put into its ODYSSEY_OUT; None: nothing."""
         ...
 
 
@@ -116,6 +122,9 @@ class Counter(Protocol):
 
     @property
     def outputs(self) -> Outputs: ...
+
+    @property
+    def files(self) -> Files: ...
 
     @property
     def manners(self) -> Manners: ...

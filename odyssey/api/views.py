@@ -400,6 +400,7 @@ class TaskWhere(View, frozen=True):
     stderr_bytes: int | None
     is_complete: bool
     cut_bytes: int = 0
+    files: str | None = None  # the folder of what it has kept, on the machine that was asked
 
 
 class WhereView(View, frozen=True):

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from odyssey.api import views as v
-from odyssey.api.ports import Counter, Log, Manners, Outputs, Standing
+from odyssey.api.ports import Counter, Files, Log, Manners, Outputs, Standing
 from odyssey.api.rights import Asker
 from odyssey.clock import Clock
 from odyssey.commands import Command
@@ -83,6 +83,10 @@ class DaemonCounter(Counter):
     @property
     def outputs(self) -> Outputs:
         return self._work.outputs
+
+    @property
+    def files(self) -> Files:
+        return self._work.files
 
     @property
     def manners(self) -> Manners:

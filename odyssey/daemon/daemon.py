@@ -13,6 +13,7 @@ import os
 import pwd
 import signal
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ from odyssey.daemon.life import Body, Life
 from odyssey.daemon.options import Options
 from odyssey.daemon.owner import LOOK_S, Owner, login
 from odyssey.daemon.programs import Programs
-from odyssey.daemon.tidying import Keep, Tidying
+from odyssey.daemon.tidying import FilesTidying, Keep, Tidying
 from odyssey.daemon.work import Work
 from odyssey.errors import OdysseyError, UsageError
 from odyssey.events import Event, JobSubmitted
@@ -84,6 +85,7 @@ class Daemon:
                 _log.info("ready: machine %s, process %d", self._life.belonging.machine, os.getpid())
                 self._look_around()
                 self._tidying.start()
+                self._files_tidying.start()
             return await self._over
         except OdysseyError:
             self._is_refused = True  # the next start would end like this one: nobody is to try it by himself
@@ -134,6 +136,10 @@ class Daemon:
         )
         keep = Keep(self._config.number("output.keep"), self._config.number("output.age"))
         self._tidying = Tidying(self._work.outputs, lambda: self._life.book.state, keep, clock, self._loop)
+        self._files_tidying = FilesTidying(
+            *(self._work.files, lambda: self._life.book.state, keep.age_ms, clock, self._loop),
+            aside=partial(self._loop.run_in_executor, None),
+        )
         self._desk = Desk(self._counter)
         self._door = Door(self._desk.handlers, _report)
 

@@ -1,17 +1,19 @@
-"""What attempts have written goes when it is old, or when there is too much of it.
+"""What attempts have written goes when it is old, or when there is too much of it; the files that they have kept go
+when they are old.
 
-Promises: what a job that has not ended wrote stays, and what is newer than something else goes after it.
-Never: deletes more than a piece at a time between other work.
+Promises: what a job that has not ended wrote or kept stays, and output that is newer than other goes after it.
+Never: deletes more than a piece of output at a time between other work; files are deleted aside from it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from odyssey.clock import Clock
-from odyssey.ids import AttemptId, job_of
+from odyssey.ids import AttemptId, JobId, job_of
 from odyssey.scheduler.state import State
 
 FIRST_S: Final = 60.0
@@ -39,6 +41,10 @@ class Outputs(Protocol):
         ...
 
     def sweep(self, is_wanted: Callable[[AttemptId], bool]) -> bool: ...
+
+
+class Files(Protocol):
+    def sweep(self, before: float, is_live: Callable[[int], bool]) -> int: ...
 
 
 class Timers(Protocol):
@@ -84,3 +90,39 @@ class Tidying:
     def _step(self, newest: AttemptId, live: frozenset[AttemptId]) -> None:
         if self._outputs.sweep(lambda attempt: attempt > newest or attempt in live):
             self._timers.call_later(STEP_S, lambda: self._step(newest, live))
+
+
+class FilesTidying:
+    """`aside` has something done that may take long, away from this thread."""
+
+    def __init__(
+        self,
+        files: Files,
+        state: Callable[[], State],
+        age_ms: int,
+        clock: Clock,
+        timers: Timers,
+        aside: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self._files, self._state, self._age_ms = files, state, age_ms
+        self._clock, self._timers, self._aside = clock, timers, aside
+        self._is_busy = False
+
+    def start(self) -> None:
+        self._timers.call_later(FIRST_S, self._look)
+
+    def _look(self) -> None:
+        self._timers.call_later(AGAIN_S, self._look)
+        if self._is_busy:
+            return
+        self._is_busy = True
+        state = self._state()
+        live = frozenset(job for job in state.jobs if job not in state.ended)
+        self._aside(partial(self._sweep, (self._clock.wall_ms() - self._age_ms) / 1000, live))
+
+    def _sweep(self, before: float, live: frozenset[JobId]) -> None:
+        try:
+            if gone := self._files.sweep(before, live.__contains__):
+                _log.info("files that %d tries had kept were old", gone)
+        finally:
+            self._is_busy = False

@@ -19,6 +19,7 @@ from odyssey.clock import Clock
 from odyssey.config import Config
 from odyssey.daemon.options import Options
 from odyssey.errors import OdysseyError
+from odyssey.exec.files import Files
 from odyssey.exec.hands import Places, SupervisorHands
 from odyssey.exec.launch import Launch, Launcher, Machine, Trouble
 from odyssey.exec.outputs import Outputs
@@ -51,6 +52,7 @@ class Work:
             own=own,
             outputs=home.path / "outputs",
             spool=home.spool / "stdin",
+            files=home.files,
             socket=_socket(home, own),
             log=home.logs / "hands",
             output_limit=config.number("output.limit"),
@@ -64,6 +66,7 @@ class Work:
             loop, places, clock, self._launch, self._ended, self._in_trouble, tuple(map(os.fsencode, again))
         )
         self.outputs = Outputs(places.outputs, own / "slots", loop)
+        self.files = Files(places.files)
         self._words = Words(Blobs(home.blobs))
         self.path = owners_path(home, os.environ.get("PATH", os.defpath), may_change=options.is_owners_word)
         self.call("")

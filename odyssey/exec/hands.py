@@ -44,6 +44,7 @@ class Places(NamedTuple):
     own: Path  # its journal, its lock, its shared pages
     outputs: Path
     spool: Path  # standard inputs
+    files: Path  # what attempts keep, and where they work
     socket: Path
     log: Path
     output_limit: int = LIMIT  # bytes of one stream of one attempt
@@ -189,7 +190,7 @@ class SupervisorHands:
     def open(self, done: Callable[[], None]) -> None:
         """`done` once all that the supervisor holds is known here."""
         self._opened = done
-        for folder in (self._places.own, self._places.outputs, self._places.spool, self._places.socket.parent):
+        for folder in (*self._places[:4], self._places.socket.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._attach()
 
@@ -241,7 +242,7 @@ class SupervisorHands:
         program = str(Path(__file__).with_name("supervisor") / "__main__.py")
         words = [sys.executable, "-S", "-E", program]
         places = self._places
-        words += map(str, (places.own, places.outputs, places.spool, places.socket, places.output_limit))
+        words += map(str, (*places[:4], places.socket, places.output_limit))
         log = os.open(self._places.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:

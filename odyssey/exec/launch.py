@@ -73,7 +73,9 @@ class Launcher:
             if own is None:
                 return Trouble(Outcome.NOT_HERE, "the words of this task are not on this machine")
             argv, item = own.words, own.item
-        order = packed(one.attempt, argv, self._common, _own_env(one, spec, position, item), spec.cwd, spec.stdin)
+        order = packed(
+            one.attempt, one.task, argv, self._common, _own_env(one, spec, position, item), spec.cwd, spec.stdin
+        )
         memory = spec.want.need.memory if spec.memory_is_limit else 0
         return Launch(order, self._room, spec.timeout_ms, memory, spec.stdin)
 

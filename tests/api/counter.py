@@ -68,6 +68,14 @@ class FakeOutputs(Outputs):
         return lambda: self.watchers.remove(changed)
 
 
+class FakeFiles:
+    def __init__(self) -> None:
+        self.folders: dict[AttemptId, str] = {}
+
+    def kept(self, _task: TaskId, attempt: AttemptId) -> str | None:
+        return self.folders.get(attempt)
+
+
 class FakeCounter:
     me = NodeId("node-000000000000000000001")
     host = Asker(UserId("anna"), me, is_admin=True)
@@ -79,6 +87,7 @@ class FakeCounter:
         self.home = home
         self.clock = FakeClock(wall=1_000_500)  # soon after what the log says
         self.outputs = FakeOutputs()
+        self.files = FakeFiles()
         self.running: dict[AttemptId, Here] = {}
         self.heard: list[Callable[[Sequence[Event]], None]] = []
         self.outcomes: list[Outcome] = []  # of the next proposals, instead of being applied

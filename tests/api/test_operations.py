@@ -95,11 +95,13 @@ def test_where_says_where_and_how_much(tmp_path: Path) -> None:
         (attempt,) = counter.assign(1, 0)
         counter.outputs.write(attempt, b"four")
         counter.outputs.cut[attempt, v.STDOUT] = 7
+        counter.files.folders[attempt] = "/files"
 
     def ask(client: Client) -> None:
         first, second = client.call(r.Where("1")).tasks
         assert (first.state, first.node, first.stdout_bytes, first.cut_bytes) == ("running", "titan", 4, 7)
         assert (second.state, second.node, second.stdout_bytes) == ("waiting", None, None)
+        assert (first.files, second.files) == ("/files", None)
 
     asked(tmp_path, ask, prepare)
 

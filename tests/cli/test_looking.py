@@ -190,10 +190,16 @@ def test_logs_keep_the_streams_apart() -> None:
 
 
 def test_where_is_a_line_a_task() -> None:
-    view = WhereView(42, (TaskWhere(0, "done", "nova", 9, 100, None, True), TaskWhere(1, "waiting", None, None, None, None, False)))  # fmt: skip  # noqa: E501
-    assert type_in("where", "42", answers={Where: view}).out.lines == ["0\tdone\tnova\t100\t\t", "1\twaiting\t\t\t\t"]
+    view = WhereView(42, (TaskWhere(0, "done", "nova", 9, 100, None, True, files="/h/files/jobs/42/0-9"), TaskWhere(1, "waiting", None, None, None, None, False)))  # fmt: skip  # noqa: E501
+    assert type_in("where", "42", answers={Where: view}).out.lines == [
+        "0\tdone\tnova\t100\t\t\t/h/files/jobs/42/0-9",
+        "1\twaiting\t\t\t\t\t",
+    ]
     shown = json.loads(type_in("where", "42", "--json", answers={Where: view}).out.text)
     assert shown["tasks"][0]["stdout_bytes"] == 100
+    shown_to_people = type_in("where", "42", answers={Where: view}, terminal=True)
+    assert shown_to_people.out.lines[1].endswith("0-9")
+    assert shown_to_people.err.lines == ["odyssey: the files are in /h/files/jobs/42"]
 
 
 # ---- verbs -----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from odyssey.daemon.tidying import AGAIN_S, FIRST_S, Keep, Piece, Tidying, newest_to_go, of_live_jobs
+from odyssey.daemon.tidying import AGAIN_S, FIRST_S, FilesTidying, Keep, Piece, Tidying, newest_to_go, of_live_jobs
 from odyssey.ids import AttemptId
 from odyssey.scheduler.state import State
 from tests.builders import Mesh
@@ -84,3 +84,30 @@ def test_what_a_job_wrote_that_has_not_ended_stays() -> None:
     Tidying(shelf, lambda: mesh.state, Keep(0, 1 << 60), time, time).start()
     time.wait(round(1000 * FIRST_S) + 1_000)
     assert [max(one) for one in shelf.those] == [first, second]
+
+
+class Cupboard:
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, list[int]]] = []
+
+    def sweep(self, before: float, is_live: Callable[[int], bool]) -> int:
+        self.asked.append((before, [job for job in range(1, 9) if is_live(job)]))
+        return 1
+
+
+def test_files_that_are_old_go_but_not_those_of_jobs_that_have_not_ended_and_one_sweep_at_a_time() -> None:
+    mesh = Mesh()
+    node = mesh.machine(cpus=8)
+    over, live = mesh.submit(), mesh.submit()
+    mesh.assign(over, node)
+    mesh.report(over)
+    cupboard, time, work = Cupboard(), Time(), list[Callable[[], None]]()
+    FilesTidying(cupboard, lambda: mesh.state, 5_000, time, time, work.append).start()
+    time.wait(round(1000 * FIRST_S))
+    began = time.wall_ms()
+    time.wait(round(3000 * AGAIN_S))
+    (sweep,) = work
+    sweep()
+    assert cupboard.asked == [((began - 5_000) / 1000, [int(live)])]
+    time.wait(round(1000 * AGAIN_S))
+    assert len(work) == 2

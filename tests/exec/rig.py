@@ -55,7 +55,9 @@ class Rig:
         limit: int = LIMIT,
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self.places = Places(home / "exec", home / "outputs", home / "spool", home / "door", home / "log", limit)
+        self.places = Places(
+            home / "exec", home / "outputs", home / "spool", home / "files", home / "door", home / "log", limit
+        )
         self.loop = asyncio.new_event_loop()
         self.troubles: list[OdysseyError] = []
         self.clock = SystemClock()
@@ -66,7 +68,7 @@ class Rig:
 
     def start_supervisor(self, prepare: Callable[[], None]) -> Rig:
         """One that finds another machine: `prepare` is called in its process before it begins."""
-        for folder in (self.places.own, self.places.outputs, self.places.spool):
+        for folder in self.places[:4]:
             folder.mkdir(parents=True, exist_ok=True)
         read_end, write_end = os.pipe()
         pid = os.fork()
@@ -161,7 +163,7 @@ def _become_supervisor(places: Places, ready: int, prepare: Callable[[], None]) 
             os.dup2(log, end)
         os.dup2(ready, 3)
         prepare()
-        words = (places.own, places.outputs, places.spool, places.socket, places.output_limit, 3)
+        words = (*places[:4], places.socket, places.output_limit, 3)
         supervisor([str(word) for word in words])
     except BaseException:  # noqa: BLE001 - said in the log
         traceback.print_exc()

@@ -79,16 +79,16 @@ NAMES = st.binary(min_size=1, max_size=9).map(lambda word: word.replace(b"\0", b
 def test_orders_come_as_they_went(
     attempt: int, argv: list[bytes], common: dict[bytes, bytes], own: dict[bytes, bytes], cwd: bytes, stdin: bytes
 ) -> None:
-    data = packed_order(attempt, tuple(argv), packed_env(common), own, cwd, stdin)
+    data = packed_order(attempt, 1 << 20, tuple(argv), packed_env(common), own, cwd, stdin)
     reader = Reader()
     for _ in range(2):
         order = reader.read(data)
-        assert order == (tuple(argv), common | own, cwd, stdin)
+        assert tuple(order) == (1 << 20, tuple(argv), common | own, cwd, stdin)
     assert attempt_in(data) == attempt
 
 
 def test_an_order_that_is_cut_is_refused() -> None:
-    data = packed_order(1, (b"true",), b"", {}, b"/", b"")
+    data = packed_order(1, 1 << 20, (b"true",), b"", {}, b"/", b"")
     for end in range(len(data)):
         with pytest.raises(ValueError, match="cut"):
             Reader().read(data[:end])

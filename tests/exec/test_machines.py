@@ -97,15 +97,29 @@ def test_what_is_left_behind_ends_with_it(rig: Rig) -> None:
     assert running(mark) == []
 
 
+def test_what_it_keeps_is_there_and_what_it_leaves_closed_goes(rig: Rig) -> None:
+    script = "mkdir -p $TMPDIR/a/b; touch $TMPDIR/a/b/f $ODYSSEY_OUT/kept; chmod 0 $TMPDIR/a/b $TMPDIR/a $TMPDIR"
+    attempt = rig.start(shell(script))
+    assert rig.wait(attempt).code == 0
+    rig.until(lambda: [path.name for path in rig.places.files.rglob("*") if path.is_file()] == ["kept"])
+    rig.until(lambda: not list(rig.places.files.glob("trash/*")))
+    second = rig.start(shell("ls -A $TMPDIR $ODYSSEY_OUT | grep -v : ; touch $TMPDIR/x && exit 3"))
+    assert (rig.wait(second).code, rig.out(second).strip()) == (3, b"")
+
+
 def test_frozen_it_stands_still_and_can_be_killed_then(rig: Rig, tmp_path: Path) -> None:
     mark = f"{os.getpid()}5.25"
     attempt = rig.start(shell(f"setsid sh -c 'while echo; do sleep 0.01; done' {mark} & sleep 60"))
     rig.until(lambda: rig.out(attempt))
     rig.hands.freeze(attempt)
     rig.until(lambda: rig.hands.here()[attempt].frozen_at_ms is not None)
-    before = rig.out(attempt)
-    rig.run(shell("sleep 0.1"))
-    assert len(rig.out(attempt)) <= len(before) + 1  # what was on its way
+
+    def stands_still() -> bool:
+        before = rig.out(attempt)
+        rig.run(shell("sleep 0.1"))
+        return rig.out(attempt) == before
+
+    rig.until(stands_still)  # what was on its way comes first
     rig.hands.kill(attempt)
     assert rig.wait(attempt).outcome is Outcome.EVICTED
     assert running(mark) == []

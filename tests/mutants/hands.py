@@ -13,6 +13,7 @@ from tests.mutants.table import Mutant
 RUNS: Final = "exec/test_hands.py::test_"
 FOLLOWS: Final = "exec/test_followers.py::test_"
 NASTY: Final = "exec/test_nasty.py::test_"
+FOLDERS: Final = "exec/test_workplace.py::test_"
 DECIDES: Final = "exec/test_desk.py::test_"
 
 
@@ -88,6 +89,57 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "            os.set_blocking(end, True)  # a job may have changed it\n",
         "            pass\n",
         NASTY + "it_leaves_its_pipe_without_blocking",
+    ),
+    Mutant(
+        "what is to be kept is never moved",
+        "exec/supervisor/workplace.py",
+        "        if out.is_untouched:\n            return",
+        "        if True:\n            return",
+        (FOLDERS + "what_is_put_into_out_gets_the_attempts_name_and_the_next_finds_an_empty_one",),
+    ),
+    Mutant(
+        "a folder with its old time passes for untouched",
+        "exec/supervisor/workplace.py",
+        "return found.st_ino, found.st_dev, found.st_mtime_ns, found.st_ctime_ns, found.st_mode",
+        "return found.st_ino, found.st_dev, found.st_mtime_ns, 0, 0",
+        (FOLDERS + "one_that_gives_its_folder_any_time_and_mode_is_noticed",),
+    ),
+    Mutant(
+        "what is mounted in a scratch is emptied",
+        "exec/supervisor/emptying.py",
+        "        except PermissionError:  # where it may not be written to, it may not be moved\n"
+        "            os.chmod(name, 0o700, dir_fd=folder)\n"
+        "            os.rename(name, new, src_dir_fd=folder, dst_dir_fd=self._here)\n",
+        "        except OSError:\n            new = name\n",
+        (FOLDERS + "what_a_job_mounts_over_its_folders_is_not_emptied",),
+    ),
+    Mutant(
+        "links are followed",
+        "exec/supervisor/emptying.py",
+        "os.stat(name, dir_fd=folder, follow_symlinks=False)",
+        "os.stat(name, dir_fd=folder)",
+        (FOLDERS + "trees_of_all_kinds_go_and_nothing_they_point_to",),
+    ),
+    Mutant(
+        "what a killed attempt has kept is left in its slot",
+        "exec/supervisor/main.py",
+        "            self._crew.rescue(gone.slot, gone.ran or 0, ran)\n",
+        "            pass\n",
+        (FOLDERS + "what_one_that_is_killed_has_kept_is_there_and_its_scratch_goes",),
+    ),
+    Mutant(
+        "the next supervisor leaves files where they are",
+        "exec/supervisor/main.py",
+        "            self._crew.rescue(slot, attempt, told.running.get(attempt))\n",
+        "            pass\n",
+        (FOLDERS + "so_it_is_when_the_supervisor_dies",),
+    ),
+    Mutant(
+        "files of live jobs go",
+        "exec/files.py",
+        "            if job.isdigit() and is_live(int(job)):\n",
+        "            if False:\n",
+        (FOLDERS + "what_was_kept_goes_when_it_is_old_whatever_times_it_was_given",),
     ),
     Mutant(
         "beyond the limit all is kept",

@@ -1,4 +1,4 @@
-"""`python -S -E …/supervisor FOLDER OUTPUTS SPOOL SOCKET LIMIT READY`: see `supervisor.main`.
+"""`python -S -E …/supervisor FOLDER OUTPUTS SPOOL FILES SOCKET LIMIT READY`: see `supervisor.main`.
 
 Started by its path, so that Python looks for nothing but its own library and this package.
 """

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
-from odyssey.exec.supervisor import alone, libc, tree
+from odyssey.exec.supervisor import alone, emptying, libc, tree, workplace
 from odyssey.exec.supervisor.alone import Way
 from odyssey.exec.supervisor.cgroups import RUNNER_MEMORY, Groups
 from odyssey.exec.supervisor.frames import OOM
@@ -39,6 +39,7 @@ class Folders(NamedTuple):
     own: str
     outputs: str
     spool: str
+    files: str
 
 
 @dataclass(slots=True)
@@ -85,6 +86,8 @@ class Crew:
         self._big = 0
         self._groups = groups
         self._way, self.is_alone = way, way is not Way.NOT
+        self._cleaner: int | None = None  # the process that empties the trash
+        self._has_trash = workplace.has_trash(folders.files)
 
     @property
     def life(self) -> int:
@@ -283,9 +286,7 @@ class Crew:
                 os._exit(0)
             _limit_memory(0 if self._groups.limits_memory() else memory)
             _be_modest()
-            place = Place(
-                slot, self._slots, post, pipes, self._folders.outputs, self._folders.spool, self.is_alone, self._limit
-            )
+            place = Place(slot, self._slots, post, pipes, *self._folders[1:], is_alone=self.is_alone, limit=self._limit)
             Runner(place).serve()
             os._exit(0)
         except Exception:  # noqa: BLE001 - said in the log, and seen by whoever waits for it
@@ -301,7 +302,39 @@ class Crew:
             while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
                 if pid in by_pid:
                     found.append(self._bury(by_pid[pid]))
+                elif pid == self._cleaner:
+                    self._cleaner = None
         return found
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+
+    def rescue(self, slot: int, attempt: int, task: int | None) -> None:
+        """What one whose runner was killed has kept; `task` is None where nobody knows whose it is."""
+        self._has_trash |= workplace.rescue(self._folders.files, slot, task, attempt)
+
+    def clean(self) -> None:
+        """By a process of its own: trash may be more than this one has time for."""
+        if not self._has_trash or self._cleaner is not None:
+            return
+        try:
+            pid = os.fork()
+        except OSError:
+            return  # later
+        if not pid:
+            self._become_cleaner()
+        self._has_trash, self._cleaner = False, pid
+
+    def _become_cleaner(self) -> None:
+        """Never returns."""
+        try:
+            self._in_child()
+            _close_all_but(set())
+            with suppress(OSError):
+                libc.die_with_parent(signal.SIGKILL)
+            _be_modest()
+            emptying.empty(os.path.join(self._folders.files, "trash"))
+        finally:
+            os._exit(0)
 
     def _bury(self, hand: Hand) -> Gone:
         drained = [data for data in self._drained(hand) if data != _GO]

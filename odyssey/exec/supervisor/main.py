@@ -62,7 +62,7 @@ class Supervisor:
         self._journal = Journal(os.path.join(folders.own, "journal"), boot_id())
         told = self._journal.open()
         pages = os.path.join(folders.own, "slots")
-        left = _make_sure_it_is_over(pages)
+        were, left = _make_sure_it_is_over(pages)
         way = alone.find_way()
         self._groups = Groups(f"{zlib.crc32(os.fsencode(folders.own)):08x}")
         self._abilities = {"namespaces": way.value, **self._groups.abilities()}
@@ -70,7 +70,7 @@ class Supervisor:
         self._crew = Crew(shared, folders, limit, self._groups, way, self._close_in_child)
         self._desk = Desk(self._crew)
         self._notes = Outlet(folders.outputs, self._crew.life, slots.MOST)  # of those that no runner has begun
-        self._take_over(told, left)
+        self._take_over(told, were, left)
         self._poll = select.poll()
         self._served: dict[int, Callable[[], object]] = {}
         self._daemon: socket.socket | None = None
@@ -94,12 +94,14 @@ class Supervisor:
         self._door = _opened_door(door)
         self._serve(self._door.fileno(), self._on_knock)
 
-    def _take_over(self, told: Told, left: bool) -> None:
+    def _take_over(self, told: Told, were: list[int], left: bool) -> None:
         """What ran when the supervisor before this one died is lost, and known to be over."""
         now = time.time_ns() // 1_000_000
         self._desk.past = told.past
         self._desk.ended = told.ended
         note = b"the process that ran it on this machine died"
+        for slot, attempt in enumerate(were):
+            self._crew.rescue(slot, attempt, told.running.get(attempt))
         for attempt, task in told.running.items():
             lost = Ended(attempt, task, frames.LOST, 0, 0, now, 0, 0, 0, int(left), 0, note)
             self._desk.ended[attempt] = lost
@@ -158,6 +160,7 @@ class Supervisor:
                     ends[record.attempt] = line
             desk.records.clear()
             desk.begin(now, self._journal.flush())
+        self._crew.clean()
         for attempt, note in desk.notes:
             self._notes.begin(attempt)
             self._notes.end(note=note)
@@ -216,6 +219,8 @@ class Supervisor:
             while (told := self._crew.hear(slot)) is not None:
                 self._desk.done(*told, boottime_ms())
         for gone in self._crew.bury():
+            ran = None if gone.ran is None else self._desk.attempts[gone.ran].start.task
+            self._crew.rescue(gone.slot, gone.ran or 0, ran)
             self._desk.gone(gone.slot, gone.ran, gone.not_begun, gone.oom, gone.leaked, boottime_ms())
         for end in ends - {hand.post.fileno() for hand in self._crew.hands.values()}:
             self._leave(end)
@@ -340,11 +345,12 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _make_sure_it_is_over(path: str) -> bool:
-    """What the runners of the supervisor before this one ran. True if something of it may be left."""
+def _make_sure_it_is_over(path: str) -> tuple[list[int], bool]:
+    """What the runners of the supervisor before this one ran: by slot, 0 for none. True if something of it may be
+    left."""
     pages = slots.look(path)
     if pages is None:
-        return False
+        return [], False
     left = [one for one in map(pages.server, range(pages.used)) if one.pid]
     deadline = time.monotonic() + _PROOF_S
     hurry = time.monotonic() + _DYING_S
@@ -356,7 +362,7 @@ def _make_sure_it_is_over(path: str) -> bool:
                 with suppress(ProcessLookupError):
                     os.kill(one.pid, signal.SIGKILL)
         time.sleep(0.001 if left else 0)
-    return bool(left)
+    return [pages.read(slot).attempt for slot in range(pages.used)], bool(left)
 
 
 def _alarm() -> libc.Alarm | None:
@@ -385,7 +391,7 @@ def _is_ours(peer: socket.socket) -> bool:
 
 
 def main(words: Sequence[str]) -> None:
-    own, outputs, spool, door, limit, ready = words
+    own, outputs, spool, files, door, limit, ready = words
     os.closerange(int(ready) + 1, 65536)  # whatever was open where it was started from
     lock = os.open(os.path.join(own, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -397,7 +403,7 @@ def main(words: Sequence[str]) -> None:
     gc.disable()  # nothing here makes cycles, and a runner that collects would copy pages that it shares
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, 5)
-    supervisor = Supervisor(Folders(own, outputs, spool), door, int(limit))
+    supervisor = Supervisor(Folders(own, outputs, spool, files), door, int(limit))
     gc.freeze()
     with suppress(BrokenPipeError):  # whoever started it was killed meanwhile; the next one finds it
         os.write(int(ready), READY)

@@ -9,11 +9,12 @@ Never: holds a NUL byte inside of a word, which no system could start.
 import struct
 from typing import Final, NamedTuple
 
-_HEAD: Final = struct.Struct(">QIIIHH")  # how long each part is
+_HEAD: Final = struct.Struct(">QQIIIHH")  # attempt, task, and how long each part is
 DONE: Final = struct.Struct("<QBiQQQQQB")
 
 
 class Order(NamedTuple):
+    task: int
     argv: tuple[bytes, ...]
     env: dict[bytes, bytes]
     cwd: bytes  # b"": where the supervisor runs
@@ -25,11 +26,11 @@ def packed_env(env: dict[bytes, bytes]) -> bytes:
 
 
 def packed(
-    attempt: int, argv: tuple[bytes, ...], common: bytes, own: dict[bytes, bytes], cwd: bytes, stdin: bytes
+    attempt: int, task: int, argv: tuple[bytes, ...], common: bytes, own: dict[bytes, bytes], cwd: bytes, stdin: bytes
 ) -> bytes:
     """`common` is a `packed_env`."""
     parts = (_joined(list(argv)), common, packed_env(own), cwd, stdin)
-    return _HEAD.pack(attempt, *map(len, parts)) + b"".join(parts)
+    return _HEAD.pack(attempt, task, *map(len, parts)) + b"".join(parts)
 
 
 def attempt_in(data: bytes) -> int:
@@ -46,7 +47,7 @@ class Reader:
     def read(self, data: bytes) -> Order:
         if len(data) < _HEAD.size:
             raise ValueError("an order that is cut")
-        _, *lengths = _HEAD.unpack_from(data)
+        _, task, *lengths = _HEAD.unpack_from(data)
         parts, at = [], _HEAD.size
         for length in lengths:
             parts.append(data[at : at + length])
@@ -56,7 +57,7 @@ class Reader:
         words, common, extra, cwd, stdin = parts
         if common != self._common:
             self._common, self._env = common, _split_env(common)
-        return Order(tuple(_split(words)), self._env | _split_env(extra), cwd, stdin)
+        return Order(task, tuple(_split(words)), self._env | _split_env(extra), cwd, stdin)
 
 
 def _joined(words: list[bytes]) -> bytes:

@@ -28,6 +28,7 @@ from odyssey.exec.supervisor.frames import EXITED, NOT_HERE, REJECTED, SIGNALLED
 from odyssey.exec.supervisor.orders import DONE, Done, Order, Reader, attempt_in
 from odyssey.exec.supervisor.outlet import ERR, OUT, UNKNOWN, Outlet
 from odyssey.exec.supervisor.slots import IDLE, Page, Slots
+from odyssey.exec.supervisor.workplace import Workplace
 
 if TYPE_CHECKING:
     from resource import struct_rusage
@@ -59,6 +60,7 @@ class Place(NamedTuple):
     pipes: Pipes
     outputs: str
     spool: str
+    files: str
     is_alone: bool  # the first process of a pid namespace of its own
     limit: int
 
@@ -72,6 +74,9 @@ class Runner:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._outlet = Outlet(place.outputs, place.slots.life, place.slot, place.limit)
+        self._workplace = Workplace(place.files, place.slot)
+        with suppress(OSError):  # tried again with each attempt
+            self._workplace.open()
         self._reader = Reader()
         self._null = os.open(os.devnull, os.O_RDONLY)
         self._page = IDLE
@@ -100,6 +105,8 @@ class Runner:
                 data = _fetched(data[1:])
             done, note = self._carry_out(data)
             post.send(DONE.pack(*done) + note)
+            with suppress(OSError):
+                self._workplace.clear()
 
     # -- one attempt ---------------------------------------------------------------------------------------------------
 
@@ -110,6 +117,7 @@ class Runner:
         stdin: Feed | None = None
         try:
             order = self._reader.read(data)
+            self._provide(order)
             stdin = Feed(self._place.spool, order.stdin) if order.stdin else None
             child = self._spawn(order, stdin)
         except NotStarted as fault:
@@ -124,12 +132,14 @@ class Runner:
             stdin.leave(self._poll)
         leaked = self._clear()
         self._drain()
+        note = self._workplace.keep(order.task, attempt).encode("utf-8", "surrogateescape")
         unread = UNKNOWN
         if stdin is not None:
             unread = stdin.unread()
             stdin.close()
-        note = b"the disk was full: a part of the output is lost" if self._outlet.is_disk_full else b""
-        self._outlet.is_disk_full = False
+        if self._outlet.is_disk_full:
+            note = b"the disk was full: a part of the output is lost"
+            self._outlet.is_disk_full = False
         self._outlet.end(unread, note)
         self._place.slots.clear(self._place.slot)
         for end in (self._place.pipes.out_write, self._place.pipes.err_write):
@@ -179,6 +189,13 @@ class Runner:
                     self._paths = {(name, path): program}
                 return child
         raise _not_started(name, faults)
+
+    def _provide(self, order: Order) -> None:
+        try:
+            self._workplace.open()
+        except OSError as error:
+            raise NotStarted(REJECTED, f"this machine has no room for its files: {error.strerror}") from None
+        self._workplace.tell(order.env)
 
     def _go_to(self, cwd: bytes) -> None:
         wanted = cwd or self._home
