@@ -30,7 +30,7 @@ class Desk:
     def __init__(self, counter: Counter) -> None:
         committing = Committing(counter)
         self.ledger, self._chronicle, self._spool = Ledger(counter), Chronicle(counter), Spool(counter)
-        past, machines = Past(counter, self.ledger), Machines(counter, committing)
+        past, machines = Past(counter, self.ledger), Machines(counter, committing, self.ledger)
         reasons, logs = Reasons(counter, past), Logs(counter, past)
         showing = Showing(counter, committing, machines)
         jobs = Jobs(counter, self.ledger, past, committing, reasons)

@@ -4,11 +4,11 @@ Promises: a list is of one moment; a change is on the log when it is answered.
 Never: looks at every task of a job for one line of a list.
 """
 
-from collections.abc import Iterator, Sequence
-from heapq import nlargest
+from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
-from odyssey.api import dag, project, rights
+from odyssey.api import dag, project, rights, taskpage
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
@@ -21,7 +21,7 @@ from odyssey.api.why import Reasons
 from odyssey.commands import CancelTasks, Command, HoldJob, ReleaseJob, RetryTasks, SetPriority, Span
 from odyssey.errors import UsageError
 from odyssey.events import Event, TasksCancelling, TasksEnded, TasksRetried
-from odyssey.ids import JobId, UserId, index_of, task_id
+from odyssey.ids import JobId, UserId, index_of
 from odyssey.model import Job, TaskState, job_state
 from odyssey.scheduler.state import ANY_NODE
 
@@ -52,14 +52,15 @@ class Jobs:
         wanted = {self._meant(ref).job for ref in request.refs}
         if request.states:
             _check_words("state", request.states, v.JOB_STATES)
+        numbers = sorted((one for one in wanted if one in state.jobs), reverse=True) if wanted else reversed(state.jobs)
         fitting = (
             job
-            for job in ([state.jobs[one] for one in wanted if one in state.jobs] if wanted else state.jobs.values())
+            for job in map(state.jobs.__getitem__, numbers)
             if (not request.below or job.id < request.below)
             and (not request.user or job.user == request.user)
             and (bool(wanted) or self._is_shown(request, job))
         )
-        found = nlargest(limit + 1, fitting, key=lambda job: job.id)
+        found = list(islice(fitting, limit + 1))
         more = found[limit - 1].id if len(found) > limit else 0
         return self._ledger.views(found[:limit]), more
 
@@ -108,35 +109,20 @@ class Jobs:
         learned = self._counter.state.learned.get((job.spec.want.key, ANY_NODE)) if job.spec.want.key else None
         return learned.mean_ms if learned is not None and not job.ended_index else None
 
-    def _tasks(self, found_job: Found, meant: Meant, request: r.Job) -> tuple[list[v.TaskView], int | None]:
+    def _tasks(self, found: Found, meant: Meant, request: r.Job) -> taskpage.Page:
         if request.states:
             _check_words("state of a task", request.states, v.TASK_STATES)
-        limit = max(0, min(request.limit, MOST_AT_ONCE))
-        start, stop = max(0, request.start), found_job.job.spec.count
+        start, stop = max(0, request.start), found.job.spec.count
         if meant.task is not None:
             start, stop = meant.task, meant.task + 1
-        found: list[v.TaskView] = []
-        for view in self._task_views(found_job, start, stop):
-            if request.states and view.state not in request.states:
-                continue
-            if len(found) == limit:
-                return found, view.index
-            found.append(view)
-        return found, None
-
-    def _task_views(self, found: Found, start: int, stop: int) -> Iterator[v.TaskView]:
-        job, records = found.job, found.records
+        asked = taskpage.Asked(start, stop, max(0, min(request.limit, MOST_AT_ONCE)), request.states)
         told = project.NOTHING_SEEN if found.is_past else self._ledger.observed()
-        context = project.Context(records.name, told, self._counter.outputs.note)
-        untouched = {}
-        for run in job.runs:
-            untouched.update(dict.fromkeys(range(max(start, run.start), min(stop, run.stop)), run.state))
-        for index in range(start, stop):
-            task = records.tasks.get(task_id(job.id, index))
-            if task is not None:
-                yield project.task_view(job, task, context)
-            else:
-                yield project.untouched_view(job, index, untouched.get(index, T.WAITING))
+        context = project.Context(found.records.name, told, self._counter.outputs.note)
+        show = taskpage.Show(
+            lambda task: project.task_view(found.job, task, context),
+            lambda index, state: project.untouched_view(found.job, index, state),
+        )
+        return taskpage.page(found.job, found.records.tasks, asked, show)
 
     # -- changes -------------------------------------------------------------------------------------------------------
 

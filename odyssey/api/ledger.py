@@ -12,6 +12,7 @@ from typing import Final
 from odyssey import events as e
 from odyssey.api import project
 from odyssey.api import views as v
+from odyssey.api.census import Census
 from odyssey.api.ports import Counter
 from odyssey.api.project import Going, Observed
 from odyssey.api.tally import Tallies
@@ -59,7 +60,7 @@ class Listener:
 class Ledger:
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
-        self._tallies = Tallies()
+        self._tallies, self._census = Tallies(), Census()
         self._listeners: dict[JobId, list[Listener]] = {}
         self._end = counter.subscribe(self._heard)
 
@@ -91,6 +92,10 @@ class Ledger:
         going = project.going(self.observed())
         return [self.view(job, going.get(job.id)) for job in jobs]
 
+    def numbers(self) -> dict[str, int]:
+        """Of all jobs in the state, by views.JOB_STATES."""
+        return dict(zip(v.JOB_STATES, self._census.counts(self.state), strict=True))
+
     # -- news ----------------------------------------------------------------------------------------------------------
 
     def listen(self, job: JobId, stirred: asyncio.Event | None = None) -> Listener:
@@ -112,6 +117,7 @@ class Ledger:
 
     def _heard(self, events: Sequence[e.Event]) -> None:
         self._tallies.heard(self.state, events)
+        self._census.heard(self.state, events)
         if self._listeners:
             for event in events:
                 self._tell(event)

@@ -11,19 +11,20 @@ from odyssey.api import project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
+from odyssey.api.ledger import Ledger
 from odyssey.api.ports import Counter, Standing
 from odyssey.commands import SetPolicy
 from odyssey.errors import UsageError, echo
 from odyssey.ids import NodeId, NodeNumber, job_of
 from odyssey.messages import Beat, NodeState
-from odyssey.model import Node, job_state
+from odyssey.model import Node
 from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.snapshot import Seen
 
 
 class Machines:
-    def __init__(self, counter: Counter, committing: Committing) -> None:
-        self._counter, self._committing = counter, committing
+    def __init__(self, counter: Counter, committing: Committing, ledger: Ledger) -> None:
+        self._counter, self._committing, self._ledger = counter, committing, ledger
 
     async def status(self, _: r.Status) -> v.StatusView:
         counter, standing = self._counter, self._counter.standing()
@@ -35,9 +36,6 @@ class Machines:
 
         views = self._views(standing)
         up = [view for view in views if view.state == "up"]
-        jobs = dict.fromkeys(v.JOB_STATES, 0)
-        for job in state.jobs.values():
-            jobs[v.JOB_STATES[job_state(job)]] += 1
         return v.StatusView(
             standing.mesh,
             standing.mesh_id,
@@ -50,7 +48,7 @@ class Machines:
             standing.can_lose,
             tuple(map(name, standing.must_stay)),
             {word: sum(view.state == word for view in views) for word in v.NODE_STATES},
-            jobs,
+            self._ledger.numbers(),
             standing.age_ms / 1000,
             standing.pid,
             standing.supervisor_pid,

@@ -58,8 +58,7 @@ def _job(text: str, state: State, user: UserId) -> JobId:
 
 
 def _last(state: State, user: UserId) -> JobId:
-    mine = (job.id for job in state.jobs.values() if job.user == user)
-    newest = max(mine, default=None)
+    newest = next((job for job in reversed(state.jobs) if state.jobs[job].user == user), None)  # they are in order
     if newest is None:
         raise UsageError("there is no last job: nothing of yours is remembered here", hint="see: odyssey history")
     return newest

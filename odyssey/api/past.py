@@ -44,6 +44,7 @@ class Past:
     def __init__(self, counter: Counter, ledger: Ledger) -> None:
         self._counter, self._ledger = counter, ledger
         self._last: tuple[bytes, Contents] | None = None
+        self._found: Found | None = None  # in it: an array is asked for page by page
         self._forgetting: asyncio.TimerHandle | None = None
 
     # -- one job -------------------------------------------------------------------------------------------------------
@@ -71,11 +72,9 @@ class Past:
         opened = await self._open(segment.digest)
         if opened is None or opened.origin:  # of another generation: its numbers are its own
             return None
-        for kept in opened.jobs:
-            if kept.job.id == job:
-                records = _records(kept, opened)
-                return Found(kept.job, records, partial(_view, kept, records), is_past=True)
-        return None
+        if self._found is None or self._found.job.id != job:
+            self._found = _found(opened, job)
+        return self._found
 
     # -- all of them ---------------------------------------------------------------------------------------------------
 
@@ -116,13 +115,13 @@ class Past:
         return opened
 
     def _remember(self, digest: bytes, opened: Contents) -> None:
-        self._last = digest, opened
+        self._last, self._found = (digest, opened), None
         if self._forgetting is not None:
             self._forgetting.cancel()
         self._forgetting = asyncio.get_running_loop().call_later(KEPT_SECONDS, self._forget)
 
     def _forget(self) -> None:
-        self._last = self._forgetting = None
+        self._last = self._found = self._forgetting = None
 
 
 def _fits(job: Job, request: r.History) -> bool:
@@ -131,6 +130,14 @@ def _fits(job: Job, request: r.History) -> bool:
         and (not request.name or job.spec.name == request.name)
         and (not request.states or v.JOB_STATES[job_state(job)] in request.states)
     )
+
+
+def _found(opened: Contents, job: JobId) -> Found | None:
+    for kept in opened.jobs:
+        if kept.job.id == job:
+            records = _records(kept, opened)
+            return Found(kept.job, records, partial(_view, kept, records), is_past=True)
+    return None
 
 
 def _records(kept: Kept, opened: Contents) -> Records:

@@ -12,12 +12,13 @@ from odyssey import events as e
 from odyssey.api import project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
+from odyssey.api.census import touched
 from odyssey.api.jobs import Jobs
 from odyssey.api.ledger import Ledger
 from odyssey.api.machines import Machines
 from odyssey.api.ports import Counter
 from odyssey.api.why import Reasons
-from odyssey.ids import JobId, job_of
+from odyssey.ids import JobId
 
 BEAT_SECONDS: Final = 0.25
 EXPLAIN_MS: Final = 1_000
@@ -49,18 +50,6 @@ class Eye:
         except TimeoutError:
             pass
         self.stirred.clear()
-
-
-def touched(event: e.Event) -> JobId | None:
-    match event:
-        case e.JobSubmitted() | e.TasksAssigned() | e.TasksEnded() | e.TasksRetried() | e.TasksCancelling():
-            return event.job
-        case e.JobEnded() | e.JobReady() | e.JobChanged():
-            return event.job
-        case e.AttemptEnded() | e.TaskRequeued() | e.BacklogPromoted():
-            return job_of(event.task)
-        case _:
-            return None
 
 
 class Watching:

@@ -16,7 +16,7 @@ from odyssey.api.names import resolve
 from odyssey.api.past import Found, Past
 from odyssey.api.ports import Counter
 from odyssey.errors import InvalidSpec
-from odyssey.ids import JobId, attempt_parts, task_id
+from odyssey.ids import JobId, attempt_parts, job_of, task_id
 from odyssey.model import Attempt, Job, Task, TaskState, Try
 from odyssey.resources import show_cpus, show_size
 from odyssey.scheduler import explain as asking
@@ -74,17 +74,18 @@ class Reasons:
         return v.ReasonView(waiting.why.name.lower(), say.overall(waiting), remedies)
 
     def _placed(self, found: Found, index: int | None) -> Task | None:
-        """The task whose placement is told: the one that is meant, else the newest that is with a machine, else the
+        """The task whose placement is told: the one that is meant, else the first that is with a machine, else the
         first that was."""
         if index is not None:
             return found.records.tasks.get(task_id(found.job.id, index))
-        first = None
-        for one in outside(found.job.runs, found.job.spec.count):
-            task = found.records.tasks.get(task_id(found.job.id, one))
-            if task is not None and task.attempts:
-                return task
-            first = first or task
-        return first
+        records, job = found.records, found.job
+        current = [
+            task for held in self._counter.state.held.values() for task in held.values() if job_of(task) == job.id
+        ]
+        if current and not found.is_past:
+            return records.tasks.get(min(current))
+        recorded = (records.tasks.get(task_id(job.id, one)) for one in outside(job.runs, job.spec.count))
+        return next(filter(None, recorded), None)
 
     def _decision(self, found: Found, task: Task) -> tuple[v.DecisionView | None, list[str]]:
         tried = _newest(task)

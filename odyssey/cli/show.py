@@ -44,7 +44,8 @@ def show_command(desk: Desk, ref: str, dag: bool) -> None:
 
         show_dag(desk, ref)
         return
-    detail = _whole(desk, ref)
+    is_short = desk.output.out.is_terminal and not desk.output.as_json
+    detail = desk.ask(Job(ref, limit=TASKS_SHOWN)) if is_short else _whole(desk, ref)
     if as_json(desk, detail):
         return
     for name, value in _facts(desk, detail):
@@ -54,10 +55,10 @@ def show_command(desk: Desk, ref: str, dag: bool) -> None:
     if len(rows) == 1 and len(detail.task_list[0].tries) <= 1:
         return
     desk.output.text()
-    shown = rows if not desk.output.out.is_terminal else rows[:TASKS_SHOWN]
-    desk.output.table(COLUMNS, shown)
-    if len(shown) < len(rows):
-        desk.output.text(f"… and {len(rows) - len(shown)} more: odyssey show {detail.job.id} --json")
+    desk.output.table(COLUMNS, rows)
+    if detail.next_task is not None:
+        left = detail.job.tasks.total - len(rows)
+        desk.output.text(f"… and {left} more: odyssey show {detail.job.id} --json")
 
 
 def _whole(desk: Desk, ref: str) -> JobDetail:

@@ -6,6 +6,7 @@ Promises: runs stay in order, disjoint, non-empty, and neighbours of equal state
 Never: touches a task that has a record.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from odyssey.commands import Span
@@ -116,6 +117,24 @@ def outside(runs: tuple[Run, ...], count: int, only: tuple[Span, ...] = ()) -> I
     gaps = _gaps(runs, count)
     for start, stop in overlaps(gaps, only) if only else gaps:
         yield from range(start, stop)
+
+
+def pieces(runs: tuple[Run, ...], start: int, stop: int) -> Iterator[tuple[int, int, TaskState | None]]:
+    """start <= i < stop in order: each run as far as it lies there, and the gaps between them with None."""
+    at = start
+    for run in runs[bisect_right(runs, start, key=_stop) :]:
+        if run.start >= stop:
+            break
+        if at < run.start:
+            yield at, run.start, None
+        yield max(at, run.start), min(run.stop, stop), run.state
+        at = run.stop
+    if at < stop:
+        yield at, stop, None
+
+
+def _stop(run: Run) -> int:
+    return run.stop
 
 
 def _gaps(runs: tuple[Run, ...], count: int) -> list[Span]:

@@ -171,6 +171,17 @@ def test_show_as_json_has_every_task() -> None:
     assert "spec" in shown
 
 
+def test_show_on_a_terminal_asks_once_for_what_it_shows() -> None:
+    def page(request: Job) -> JobDetail:
+        those = range(request.start, request.start + request.limit)
+        detail = a_detail(*(TaskView(n, "done", 0, (), 1) for n in those), next_task=request.limit)
+        return msgspec.structs.replace(detail, job=a_job(tasks=counts(100_000, done=100_000)))
+
+    typed = type_in("show", "42", answers={Job: page}, terminal=True)
+    assert len(typed.asked) == 1
+    assert typed.out.lines[-1] == "… and 99980 more: odyssey show 42 --json"
+
+
 def test_tries_of_a_task_are_a_table() -> None:
     tasks = (TaskView(0, "failed", 3, (a_try(1), a_try(3, "titan")), 2, 0, "exit 3"), TaskView(1, "done", 0, (), 0))
     lines = type_in("show", "42", answers={Job: a_detail(*tasks)}).out.lines

@@ -23,10 +23,40 @@ def api(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
 
 PASS: Final = "relay/test_passing.py::test_"
 CHOOSE: Final = "relay/test_choosing.py::test_"
+COST: Final = "test_cost.py::test_"
 MAY: Final = "test_rights.py::test_"
 WINDOW: Final = "relay/test_window.py::test_"
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- what a question costs
+    api(
+        "a page that looks at all of a job",
+        "taskpage",
+        "if looked == MOST_LOOKED and",
+        "if False and",
+        COST + "a_page_looks_at_no_more_than_it_shows_or_a_bound",
+    ),
+    api(
+        "a page that goes on behind what it has not looked at",
+        "taskpage",
+        "                yield index + 1, None\n",
+        "                yield stop, None\n",
+        COST + "pages_show_every_fitting_task_once",
+    ),
+    api(
+        "all jobs counted for every status",
+        "census",
+        "if state is not self._state:\n            self._count(state)",
+        "if True:\n            self._count(state)",
+        COST + "a_question_about_the_mesh_looks_at_few_of_its_jobs",
+    ),
+    api(
+        "a job that is tried again counted twice",
+        "census",
+        "if isinstance(event, e.TasksRetried | e.JobsArchived):",
+        "if isinstance(event, e.JobsArchived):",
+        COST + "numbers_of_jobs_are_kept_from_what_happens",
+    ),
     # -- who may
     api(
         "others read output as it is written",
