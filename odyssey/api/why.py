@@ -106,9 +106,9 @@ class Reasons:
         flip = placed.flip
         return v.DecisionView(
             name(placed.node),
-            None,
+            placed.term or None,
             attempt_parts(attempt).log_index,
-            None,
+            name(placed.by) if placed.by else None,
             placed.policy,
             tuple(candidates),
             name(placed.runner_up) if placed.runner_up is not None else None,

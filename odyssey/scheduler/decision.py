@@ -33,6 +33,8 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False):
     excluded: tuple[tuple[int, int], ...]  # (Code, how many)
     expected_ms: int = 0  # on the best machine, 0 when nothing was known
     moved: int = 0  # bytes that had to move there
+    term: int = 0  # of the coordinator that decided; 0: not kept
+    by: NodeNumber = NodeNumber(0)  # the machine it was
 
 
 class Weighed(NamedTuple):
@@ -55,11 +57,22 @@ def encode(
     )
     counts = tuple(sorted((int(code), count) for code, count in excluded.items()))
     moved = min(moved, _MOST_MOVED)
-    for kept in range(min(TOP, len(top)), -1, -1):  # a foreign policy may have many terms: fewer machines then
-        encoded = _ENCODER.encode(Decision(policy, terms, top[:kept], counts, expected_ms, moved))
+    return _fitting(Decision(policy, terms, top[:TOP], counts, expected_ms, moved))
+
+
+def signed(why: bytes, term: int, by: NodeNumber) -> bytes:
+    """The same record, with whose it is."""
+    decision = decode(why)
+    return why if decision is None else _fitting(msgspec.structs.replace(decision, term=term, by=by))
+
+
+def _fitting(decision: Decision) -> bytes:
+    """A foreign policy may have many terms: fewer machines then."""
+    for kept in range(len(decision.top), -1, -1):
+        encoded = _ENCODER.encode(msgspec.structs.replace(decision, top=decision.top[:kept]))
         if len(encoded) <= MAX_BYTES:
             return encoded
-    return _ENCODER.encode(Decision(policy[:64], (), (), ()))
+    return _ENCODER.encode(Decision(decision.policy[:64], (), (), (), term=decision.term, by=decision.by))
 
 
 def decode(why: bytes) -> Decision | None:

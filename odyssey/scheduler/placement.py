@@ -36,6 +36,8 @@ class Placement(NamedTuple):
     flip: Flip | None
     expected_ms: int
     moved: int
+    term: int  # of the coordinator that decided; 0: not kept
+    by: NodeNumber  # the machine it was; 0: not kept
 
 
 def placement(attempt: Attempt | Try) -> Placement | None:
@@ -58,6 +60,8 @@ def placement(attempt: Attempt | Try) -> Placement | None:
         flip(chosen, other) if chosen is not None and other is not None and compared else None,
         decision.expected_ms,
         decision.moved,
+        decision.term,
+        decision.by,
     )
 
 

@@ -73,11 +73,12 @@ def plan(
     return planner.result()
 
 
-def orders(plan: Plan, fence: Fence) -> list[Command]:
-    """The plan as commands for the log."""
+def orders(plan: Plan, fence: Fence, by: NodeNumber = NodeNumber(0)) -> list[Command]:
+    """The plan as commands for the log; `by` is the machine that made it."""
     commands: list[Command] = []
     if plan.batches:
-        commands.append(AssignTasks(fence, plan.batches, plan.whys))
+        whys = tuple(decision.signed(why, fence.term, by) for why in plan.whys) if by else plan.whys
+        commands.append(AssignTasks(fence, plan.batches, whys))
     if plan.give_up:
         commands.append(GiveUpTasks(fence, plan.give_up))
     if plan.recall:

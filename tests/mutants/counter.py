@@ -242,6 +242,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "        if node.id == b'':\n",
         "test_showing.py::test_labels_are_set_on_the_machine_itself",
     ),
+    Mutant(
+        "whose decision it was is kept without its term",
+        "scheduler/plan.py",
+        "decision.signed(why, fence.term, by)",
+        "decision.signed(why, 0, by)",
+        ("scheduler/test_plan_bounds.py",),
+    ),
     api(
         "output told twice",
         "teller",

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from odyssey.ids import NodeNumber
-from odyssey.scheduler.decision import MAX_BYTES, TOP, Weighed, decode, encode
+from odyssey.scheduler.decision import MAX_BYTES, TOP, Weighed, decode, encode, signed
 from odyssey.scheduler.feasible import Code
 from odyssey.scheduler.plan import plan
 from odyssey.scheduler.policies import BUILT_IN
@@ -134,3 +134,22 @@ def test_inputs_of_any_size_stop_no_plan() -> None:
     mesh.machine()
     mesh.submit(inputs=tuple(Blob(bytes([number]), (1 << 63) - 1) for number in range(5)))
     assert plan(mesh.snapshot()).assigned == 1
+
+
+@given(st.text(max_size=300), st.lists(st.text(max_size=60), max_size=60), st.integers(1, 1 << 40), NODES)
+def test_a_record_says_who_decided_and_says_all_else_as_before(
+    policy: str, names: list[str], term: int, by: NodeNumber
+) -> None:
+    before = encode(policy, [Weighed(NodeNumber(number), dict.fromkeys(names, 1)) for number in range(1, 6)], {})
+    why = signed(before, term, by)
+    read, known = decode(why), decode(before)
+    assert read is not None
+    assert known is not None
+    assert len(why) <= MAX_BYTES
+    assert (read.term, read.by, read.policy) == (term, by, known.policy)
+    assert (known.term, known.by) == (0, 0)
+    assert read.top == known.top[: len(read.top)]
+
+
+def test_no_record_stays_none() -> None:
+    assert signed(b"", 3, NodeNumber(1)) == b""

@@ -7,6 +7,7 @@ from odyssey.commands import AssignTasks, DrainNode, GiveUpTasks, RecallAttempts
 from odyssey.ids import AttemptId, NodeNumber, TaskId, task_id
 from odyssey.model import TaskState
 from odyssey.scheduler.board import Board
+from odyssey.scheduler.decision import decode
 from odyssey.scheduler.dump import dump, load
 from odyssey.scheduler.invariants import violations
 from odyssey.scheduler.plan import MOST, NEW_RANKINGS, Plan, orders, plan
@@ -57,6 +58,10 @@ def test_orders_are_what_a_plan_holds_and_nothing_else() -> None:
     mesh.submit()
     made = plan(mesh.snapshot())
     assert orders(made, FENCE) == [AssignTasks(FENCE, made.batches, made.whys)]
+    (signed,) = orders(made, FENCE, NodeNumber(7))
+    assert isinstance(signed, AssignTasks)
+    assert signed.batches == made.batches
+    assert {(one.term, one.by) for one in map(decode, signed.whys) if one is not None} == {(FENCE.term, 7)}
     task, attempt = TaskId(7), AttemptId(8)
     more = made._replace(give_up=(task,), recall=((attempt, task),))
     assert orders(more, FENCE)[1:] == [GiveUpTasks(FENCE, (task,)), RecallAttempts(FENCE, ((attempt, task),))]

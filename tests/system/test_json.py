@@ -64,6 +64,9 @@ def test_every_field_that_is_promised_is_there(said: Any) -> None:
     assert (one["node"], one["outcome"], one["exit_code"], one["signal"]) == (status["node"], "exited", 1, None)
     assert all(TIME.fullmatch(one[name]) for name in ("assigned_at", "started_at", "ended_at"))
     explained = has("explain", said("why", "1/1"))
+    decision = explained["decision"]
+    assert (decision["term"], decision["decided_by"]) == (status["term"], status["node"])
+    assert decision["index"] > 0
     for candidate in has("decision", explained["decision"])["candidates"]:
         has("candidate", candidate)
     for event in said("events"):
