@@ -316,7 +316,7 @@ class Coordinator:
         codes = {one.code for one in made.blocked}
         if Code.FASTER_SOON in codes or (Code.FULL in codes and self._is_memory_taken()):
             self._plan_again(LOOK_AGAIN_MS)
-        for command in orders(made, self.fence, self._numbers.get(self._replica.core.me.node, NodeNumber(0))):
+        for command in orders(made, self.fence, self._numbers.get(self._replica.core.me.node)):
             self._planning += 1
             self._replica.propose(command, self._planned)
 

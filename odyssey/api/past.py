@@ -9,8 +9,9 @@ Never: changes anything.
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
+from collections import OrderedDict
+from collections.abc import Callable, Set
+from functools import cache, partial
 from typing import Final, NamedTuple
 
 from odyssey.api import project, rights
@@ -27,6 +28,7 @@ from odyssey.scheduler.segments import Contents, Kept, contents
 
 KEPT_SECONDS: Final = 30.0
 MOST_AT_ONCE: Final = 1_000
+MOST_OWN: Final = 100_000
 
 
 class Found(NamedTuple):
@@ -46,6 +48,7 @@ class Past:
         self._last: tuple[bytes, Contents] | None = None
         self._found: Found | None = None  # in it: an array is asked for page by page
         self._forgetting: asyncio.TimerHandle | None = None
+        self._own: OrderedDict[tuple[object, ...], None] = OrderedDict()  # submits seen in history of this life
 
     # -- one job -------------------------------------------------------------------------------------------------------
 
@@ -82,6 +85,7 @@ class Past:
         """Segments overlap where jobs ended out of order, so one is only done with when all newer ones are read."""
         limit = max(1, min(request.limit, MOST_AT_ONCE))
         state = self._counter.state
+        here = cache(lambda: {_submitted(job) for job in state.jobs.values()})
         found = {job: view for job in state.ended if (view := self._fitting_now(state.jobs[job], request)) is not None}
         for segment in sorted(state.segments.values(), key=lambda one: -one.last):
             newest = sorted(found, reverse=True)[: limit + 1]
@@ -91,11 +95,26 @@ class Past:
                 continue
             opened = await self._open(segment.digest)
             for kept in opened.jobs if opened is not None else ():
-                if opened is not None and _fits(kept.job, request):
+                if (
+                    opened is not None
+                    and not self._is_double(kept.job, opened.origin, here)
+                    and _fits(kept.job, request)
+                ):
                     found.setdefault(kept.job.id, _view(kept, _records(kept, opened)))
         newest = sorted(found, reverse=True)
         views = tuple(rights.shown(self._counter, found[job]) for job in newest[:limit])
         return v.JobPage(views, newest[limit - 1] if len(newest) > limit else 0, self._counter.standing().age_ms)
+
+    def _is_double(self, job: Job, origin: bytes, here: Callable[[], Set[object]]) -> bool:
+        """An earlier life of the mesh had a job that this one has too, perhaps by another number: what it is here
+        counts. It is known again by the submit it came with."""
+        key = _submitted(job)
+        if not origin:
+            self._own[key] = None
+            while len(self._own) > MOST_OWN:
+                self._own.popitem(last=False)
+            return False
+        return key in self._own or key in here()
 
     def _fitting_now(self, job: Job, request: r.History) -> v.JobView | None:
         return self._ledger.view(job) if _fits(job, request) else None
@@ -138,6 +157,11 @@ def _found(opened: Contents, job: JobId) -> Found | None:
             records = _records(kept, opened)
             return Found(kept.job, records, partial(_view, kept, records), is_past=True)
     return None
+
+
+def _submitted(job: Job) -> tuple[object, ...]:
+    """A job of one submit, whatever its number."""
+    return job.client, job.spec.name, job.spec.argv, job.spec.count, job.spec.cwd
 
 
 def _records(kept: Kept, opened: Contents) -> Records:

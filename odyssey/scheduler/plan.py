@@ -73,7 +73,7 @@ def plan(
     return planner.result()
 
 
-def orders(plan: Plan, fence: Fence, by: NodeNumber = NodeNumber(0)) -> list[Command]:
+def orders(plan: Plan, fence: Fence, by: NodeNumber | None = None) -> list[Command]:
     """The plan as commands for the log; `by` is the machine that made it."""
     commands: list[Command] = []
     if plan.batches:

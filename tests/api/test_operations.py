@@ -7,19 +7,23 @@ import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from odyssey import errors
+from odyssey.api import chronicle, spool, storybook
 from odyssey.api import requests as r
-from odyssey.api import spool
 from odyssey.api import views as v
 from odyssey.api.client import Client
 from odyssey.api.operations import BY_NAME
-from odyssey.ids import NodeNumber
+from odyssey.commands import AdoptSegment
+from odyssey.events import JobSubmitted, TermStarted
+from odyssey.ids import ClientId, JobId, NodeNumber
 from odyssey.mesh.letters import Again, NoRoom, Unknown
 from odyssey.model import Outcome
-from odyssey.scheduler.segments import Packing
+from odyssey.scheduler.draft import replace
+from odyssey.scheduler.segments import Detail, Kept, Packing, foreign
 from odyssey.scheduler.snapshot import OwnerState, Pause, Seen
 from odyssey.spec import Blob
 from tests.api.counter import FakeCounter, blocking, desk_of, until
@@ -343,6 +347,117 @@ def test_an_event_is_as_old_as_the_log_says_and_not_as_the_daemon(tmp_path: Path
     walked(tmp_path, walk)
 
 
+def kinds_of(client: Client, **fields: Any) -> list[tuple[str, str, int]]:
+    pages = client.stream(r.Events(**fields))
+    return [(event.kind, event.subject, event.at) for page in pages for event in page.events]
+
+
+def test_events_outlive_the_daemon_with_their_times_and_without_doubles(tmp_path: Path) -> None:
+    """The log tells the next daemon again what was in no snapshot; what was not written down is written then."""
+    mesh = FakeCounter(tmp_path).mesh
+    told: list[list[tuple[str, str, int]]] = []
+    mesh.submit()
+    told_before: list[Any] = []
+
+    async def first(counter: FakeCounter, client: Client) -> None:
+        counter.tell(mesh.events)
+        counter.submit(name="fit")
+        counter.clock.advance(60_000)
+        counter.submit()
+        told.append(await blocking(lambda: kinds_of(client)))
+
+    async def second(counter: FakeCounter, client: Client) -> None:
+        counter.clock.advance(3_600_000)
+        counter.tell(mesh.events)  # all of it again
+        told.append(await blocking(lambda: kinds_of(client)))
+        counter.submit()
+        told.append(await blocking(lambda: kinds_of(client, after=0)))
+        numbers = [
+            event.number for page in await blocking(lambda: list(client.stream(r.Events()))) for event in page.events
+        ]
+        assert numbers == sorted(set(numbers))
+        told_before.extend(await blocking(lambda: kinds_of(client, limit=2)))
+
+    walked(tmp_path, first, FakeCounter(tmp_path, mesh))
+
+    async def third(_: FakeCounter, client: Client) -> None:
+        assert await blocking(lambda: kinds_of(client)) == told[2]  # the log has nothing to tell: all is in a snapshot
+
+    walked(tmp_path, second, FakeCounter(tmp_path, mesh))
+    walked(tmp_path, third, FakeCounter(tmp_path, mesh))
+    assert [subject for _, subject, _ in told[0]][-3:] == ["1", "2", "3"]
+    assert told[1] == told[0]
+    assert told[2][:-1] == told[0]
+    assert told_before == told[2][-2:]
+
+
+def test_what_the_last_daemon_did_not_write_down_the_log_tells_again(tmp_path: Path) -> None:
+    mesh = FakeCounter(tmp_path).mesh
+    before = len(mesh.events)
+
+    async def first(counter: FakeCounter, client: Client) -> None:
+        counter.submit()
+        counter.submit()
+
+    async def second(counter: FakeCounter, client: Client) -> None:
+        counter.tell(mesh.events[before:])
+        assert [subject for _, subject, _ in await blocking(lambda: kinds_of(client))] == ["1", "2"]
+
+    walked(tmp_path, first, FakeCounter(tmp_path, mesh))
+    book = tmp_path / storybook.NEWER
+    whole = book.read_bytes().splitlines(keepends=True)
+    book.write_bytes(b"".join(whole[:-1]) + whole[-1][:9])  # the last line is torn
+    walked(tmp_path, second, FakeCounter(tmp_path, mesh))
+    assert len(storybook.Storybook(tmp_path).read()) == 2
+
+
+def test_more_events_than_memory_holds_are_read_from_the_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chronicle, "KEPT", 5)
+
+    async def walk(counter: FakeCounter, client: Client) -> None:
+        for _ in range(20):
+            counter.submit()
+        events = await blocking(lambda: kinds_of(client, limit=12))
+        assert [subject for _, subject, _ in events] == [str(number) for number in range(9, 21)]
+
+    walked(tmp_path, walk)
+
+
+def test_the_book_keeps_so_many_lines(tmp_path: Path) -> None:
+    book = storybook.Storybook(tmp_path, most=20)
+    for number in range(1, 101):
+        book.add([storybook.Line(number, number, "k", "s", "t", {}, number)])
+    kept = [line.number for line in book.read()]
+    assert kept == list(range(kept[0], 101))
+    assert 10 <= len(kept) <= 20
+    again = storybook.Storybook(tmp_path, most=20)
+    again.add([storybook.Line(101, 1, "k", "s", "t", {}, 1)])
+    assert [line.number for line in again.read()] == [*kept, 101][-len(again.read()) :]
+
+
+def test_a_disk_that_takes_no_events_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / storybook.NEWER).mkdir()
+
+    async def walk(counter: FakeCounter, client: Client) -> None:
+        counter.submit()
+        assert [kind for kind, _, _ in await blocking(lambda: kinds_of(client))] == ["job-submitted"]
+
+    walked(tmp_path, walk)
+
+
+def test_what_the_log_does_by_itself_is_as_old_as_what_came_next(tmp_path: Path) -> None:
+    async def walk(counter: FakeCounter, client: Client) -> None:
+        start, submitted = TermStarted(5, 1, 2), JobSubmitted(6, ClientId(bytes(16)), JobId(1), 1)
+        counter.made_ms.update({5: 0, 6: 777})
+        counter.tell([start, submitted])
+        counter.made_ms[7] = 0
+        counter.tell([TermStarted(7, 1, 3)])
+        times = [at for _, _, at in await blocking(lambda: kinds_of(client))]
+        assert times == [777, 777, counter.clock.wall_ms()]
+
+    walked(tmp_path, walk)
+
+
 def test_a_watch_tells_all_and_then_what_changed(tmp_path: Path) -> None:
     async def walk(counter: FakeCounter, client: Client) -> None:
         for name in ("one", "two"):
@@ -362,6 +477,31 @@ def test_a_watch_tells_all_and_then_what_changed(tmp_path: Path) -> None:
 
 
 # -- history -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_of_an_earlier_life_that_goes_on_here_is_shown_once(tmp_path: Path) -> None:
+    def prepare(counter: FakeCounter) -> None:
+        for name in ("again", "lost"):
+            counter.submit(name=name)
+        mine = counter.mesh.job(1)
+        state = counter.state
+        ended = [
+            Kept(
+                replace(job, id=JobId(number), counts=(0, 0, 0, 1, 0, 0, 0), ended_index=5, ended_ms=5), Detail.ALL, ()
+            )
+            for number, job in ((501, mine), (502, replace(counter.mesh.job(2), client=ClientId(b"other client id."))))
+        ]
+        for packed in foreign(ended, {}, b"old"):
+            counter.segments[packed.digest] = packed.data
+            first, last = JobId(501), JobId(502)
+            counter.do(AdoptSegment(counter.mesh.fence, packed.digest, len(packed.data), first, last, 2))
+        assert state.segments
+
+    def ask(client: Client) -> None:
+        for _ in range(2):
+            assert [(job.id, job.name) for job in client.call(r.History()).jobs] == [(502, "lost")]
+
+    asked(tmp_path, ask, prepare)
 
 
 def archive(counter: FakeCounter, *jobs: int) -> None:

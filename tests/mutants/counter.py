@@ -196,8 +196,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     api(
         "an event as old as the daemon",
         "chronicle",
-        "self._counter.when_ms(event.index)",
-        "self._counter.clock.wall_ms()",
+        "at = self._counter.when_ms(event.index) or at",
+        "at = self._counter.clock.wall_ms()",
         DOES + "an_event_is_as_old_as_the_log_says_and_not_as_the_daemon",
     ),
     api(
@@ -248,6 +248,34 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "decision.signed(why, fence.term, by)",
         "decision.signed(why, 0, by)",
         ("scheduler/test_plan_bounds.py",),
+    ),
+    api(
+        "what the log tells again is told again",
+        "chronicle",
+        "        if mark in self._marks:\n            return None\n",
+        "",
+        DOES + "events_outlive_the_daemon_with_their_times_and_without_doubles",
+    ),
+    api(
+        "events that end with the daemon",
+        "chronicle",
+        "            self._writing.cancel()\n        self._write()\n",
+        "            self._writing.cancel()\n",
+        DOES + "events_outlive_the_daemon_with_their_times_and_without_doubles",
+    ),
+    api(
+        "a torn line takes the next one with it",
+        "storybook",
+        "            if not _ends_well(self._newer):\n",
+        "            if self._newer == self._older:\n",
+        DOES + "what_the_last_daemon_did_not_write_down_the_log_tells_again",
+    ),
+    api(
+        "history of an earlier life beside what goes on here",
+        "past",
+        "        return key in self._own or key in here()\n",
+        "        return key in self._own\n",
+        DOES + "a_job_of_an_earlier_life_that_goes_on_here_is_shown_once",
     ),
     api(
         "output told twice",
