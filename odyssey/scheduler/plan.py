@@ -314,7 +314,7 @@ class _Planner:
 
     def _no_room(self, ranking: Ranking, group: Group, job: Job, task: Task | None) -> None:
         """Nobody takes this task. Unless that is about this very task, nobody takes any of its group."""
-        if task is not None and task.refused_by and self._nobody_left(ranking, task):
+        if task is not None and (task.refused_by or task.memory_floor) and self._nobody_left(ranking, task):
             self._give_up.append(task.id)
             return
         free = bool(ranking.in_order(self._board.rows, 1))
@@ -336,8 +336,11 @@ class _Planner:
             self._reserve(ranking, job, task)
 
     def _nobody_left(self, ranking: Ranking, task: Task) -> bool:
-        """Every machine that could ever take it has said: not here."""
-        return all(number in task.refused_by or ranking.codes.get(number) in LASTING for number in self._board.rows)
+        """Every machine that could ever take it has said: not here, or has too little memory for what it needs."""
+        return all(
+            been_there(task, row) is not None or ranking.codes.get(number) in LASTING
+            for number, row in self._board.rows.items()
+        )
 
     def _reserve(self, ranking: Ranking, job: Job, task: Task | None) -> None:
         """Keep the machine that needs to free least, so that what is small cannot starve what is big."""

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -165,6 +166,31 @@ def test_memory_is_limited(rig: Rig) -> None:
         assert report.outcome is Outcome.OOM
     modest = a_spec("python3", "-S", "-E", "-c", "print(1)", memory=512 << 20, memory_is_limit=True)
     assert rig.run(modest).code == 0
+
+
+def group_of_all(rig: Rig, *names: str) -> Path | None:
+    """The control group that all slots are in, where it has one of these files."""
+    tag = f"odyssey-{zlib.crc32(os.fsencode(rig.places.own)):08x}"
+    for path in Path("/sys/fs/cgroup").rglob(tag):
+        for name in names:
+            if (path / name).exists():
+                return path / name
+    return None
+
+
+def test_who_is_killed_for_want_of_memory_is_told_as_that_though_nobody_set_a_limit(rig: Rig) -> None:
+    rig.run(shell("true"))
+    limit = group_of_all(rig, "memory.max", "memory.limit_in_bytes")
+    if rig.hands.abilities["memory"] == "none" or limit is None:
+        pytest.skip("this machine does not say who was killed for want of memory")
+    limit.write_text(str(300 << 20))  # as if the machine had no more
+    eater = "python3 -S -E -c 'b = bytearray()\nwhile True: b += bytes(8 << 20)'"
+    assert rig.run(shell(f"exec {eater}")).outcome is Outcome.OOM
+    assert rig.run(shell(f"{eater}; exit 3")).outcome is Outcome.OOM
+    survived = rig.run(shell(f"{eater}; exit 0"))
+    assert (survived.outcome, survived.code) == (Outcome.EXITED, 0)
+    after = rig.run(shell("exit 3"))
+    assert (after.outcome, after.code) == (Outcome.EXITED, 3)
 
 
 def test_what_is_only_reserved_is_no_limit(rig: Rig) -> None:

@@ -14,6 +14,7 @@ RUNS: Final = "exec/test_hands.py::test_"
 FOLLOWS: Final = "exec/test_followers.py::test_"
 NASTY: Final = "exec/test_nasty.py::test_"
 FOLDERS: Final = "exec/test_workplace.py::test_"
+MACHINES: Final = "exec/test_machines.py::test_"
 DECIDES: Final = "exec/test_desk.py::test_"
 
 
@@ -71,6 +72,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "            if attempt == hand.attempts[0]:\n",
         "            if False:\n",
         FOLLOWS + "the_first_order_of_a_new_runner_stays_with_it",
+    ),
+    crew(
+        "the next one is blamed for want of memory",
+        "        has_run_out = self._ran_out(hand)  # looked at each time: the next one is not to blame\n"
+        "        if has_run_out and (done.outcome or done.code):\n",
+        "        if (done.outcome or done.code) and self._ran_out(hand):\n",
+        MACHINES + "who_is_killed_for_want_of_memory_is_told_as_that_though_nobody_set_a_limit",
     ),
     crew(
         "what was in the pipes of a killed runner is lost",

@@ -11,6 +11,14 @@ from typing import Final
 from tests.mutants.table import Mutant, state
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- out of memory
+    state(
+        "waits for more memory than any machine has",
+        "plan",
+        "(task.refused_by or task.memory_floor) and self._nobody_left",
+        "task.refused_by and self._nobody_left",
+        "test_plan_again.py::test_when_no_machine_has_more_memory_it_has_failed",
+    ),
     # -- archive
     state(
         "segment holds an older end than the job that leaves",

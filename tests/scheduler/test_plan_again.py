@@ -185,6 +185,22 @@ def test_after_running_out_of_memory_only_a_machine_with_more_is_tried(trio: Mes
     assert chosen(planned(trio)) == [4]
 
 
+def test_when_no_machine_has_more_memory_it_has_failed(trio: Mesh) -> None:
+    job = tried(trio, Outcome.OOM, at=1, on=("pc-1", "pc-2"))
+    trio.machine(memory=16 * GIB)
+    made = planned(trio)
+    assert made.give_up == (task_id(job, 0),)
+    assert "TasksEnded" in kinds(trio.carry_out(made))
+    assert (trio.task(job).state, trio.task(job).ending) == (TaskState.FAILED, Ending.OWN)
+
+
+def test_not_while_one_with_more_is_only_away(trio: Mesh) -> None:
+    trio.machine(memory=16 * GIB)
+    tried(trio, Outcome.OOM, at=1)
+    made = planned(trio, {NodeNumber(4): Seen(state=NodeState.GONE)})
+    assert (made.batches, made.give_up) == ((), ())
+
+
 def test_it_does_not_wait_for_faster_machines_that_are_too_small_for_it(trio: Mesh) -> None:
     """All know the command, and pc-4 is the slowest by far; it is the only one with more memory."""
     for node in (1, 2, 3):

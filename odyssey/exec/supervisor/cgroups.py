@@ -27,6 +27,7 @@ class Groups:
         self._unified = self._made(paths.pop("", None))
         self._old = {kind: made for kind, path in paths.items() if (made := self._made(path)) is not None}
         self._controllers = _enabled(self._unified) if self._unified else frozenset[str]()
+        self._kills = dict[int, int]()  # by slot: the file that counts who was killed for want of memory
 
     def _made(self, parent: str | None) -> str | None:
         """Our own group in one hierarchy, empty; None if it cannot be had."""
@@ -79,6 +80,11 @@ class Groups:
             _write(_of(cpu, slot), "cpu.weight" if cpu == self._unified else "cpu.shares", 1)
         if memory:
             self._limit_memory(slot, memory + RUNNER_MEMORY)
+        where = self._where("memory")
+        if where is not None:
+            with suppress(OSError):
+                name = "memory.events" if where == self._unified else "memory.oom_control"
+                self._kills[slot] = os.open(os.path.join(_of(where, slot), name), os.O_RDONLY | os.O_CLOEXEC)
 
     def _limit_memory(self, slot: int, memory: int) -> None:
         where = self._where("memory")
@@ -97,6 +103,8 @@ class Groups:
             _write(_of(path, slot), "cgroup.procs", pid)
 
     def remove(self, slot: int) -> None:
+        if (file := self._kills.pop(slot, None)) is not None:
+            os.close(file)
         for path in self._all():
             with suppress(OSError):
                 os.rmdir(_of(path, slot))
@@ -111,15 +119,12 @@ class Groups:
         return self._where("memory") is not None
 
     def out_of_memory(self, slot: int) -> int:
-        """How many processes were killed there for want of memory."""
-        where = self._where("memory")
-        if where is None:
-            return 0
-        name = "memory.events" if where == self._unified else "memory.oom_control"
-        for line in _read(os.path.join(_of(where, slot), name)).splitlines():
-            word, _, number = line.partition(" ")
-            if word == "oom_kill":
-                return int(number)
+        """How many processes the system has killed there for want of memory, whoever's limit it was."""
+        with suppress(KeyError, OSError):
+            for line in os.pread(self._kills[slot], 4096, 0).splitlines():
+                word, _, number = line.partition(b" ")
+                if word == b"oom_kill":
+                    return int(number)
         return 0
 
     # -- force ---------------------------------------------------------------------------------------------------------

@@ -161,7 +161,8 @@ class Crew:
         if not data:
             return None
         done = Done(*DONE.unpack_from(data))
-        if hand.memory and (done.outcome or done.code) and self._ran_out(hand):
+        has_run_out = self._ran_out(hand)  # looked at each time: the next one is not to blame
+        if has_run_out and (done.outcome or done.code):
             done = done._replace(outcome=OOM)
         hand.attempts.remove(done.attempt)
         if not hand.attempts:
@@ -345,7 +346,7 @@ class Crew:
         ran = begun[0] if begun else None
         if ran is not None:
             self._save_output(hand, ran)
-        oom = bool(hand.memory) and self._ran_out(hand)
+        oom = self._ran_out(hand)
         self._groups.remove(hand.slot)
         hand.post.close()
         hand.theirs.close()

@@ -213,17 +213,18 @@ def end_backoff(draft: Draft, entry: Entry, command: EndBackoff) -> list[Event]:
 
 
 def give_up(draft: Draft, entry: Entry, command: GiveUpTasks) -> list[Event]:
-    """Only tasks that at least one machine refused: what merely waits for a bigger machine goes on waiting."""
-    ended: dict[JobId, list[TaskId]] = {}
+    """Only tasks that at least one machine refused, or was too small for: what has not been tried goes on waiting."""
+    ended: dict[tuple[JobId, Ending], list[TaskId]] = {}
     for task_id_ in command.tasks:
         task = draft.task(task_id_)
-        if task is not None and task.state is T.WAITING and task.refused_by:
-            draft.change(task, replace(task, state=T.FAILED, ending=Ending.NOWHERE, backoff_ms=0))
-            ended.setdefault(job_of(task_id_), []).append(task_id_)
+        if task is not None and task.state is T.WAITING and (task.refused_by or task.memory_floor):
+            ending = Ending.OWN if task.memory_floor else Ending.NOWHERE
+            draft.change(task, replace(task, state=T.FAILED, ending=ending, backoff_ms=0))
+            ended.setdefault((job_of(task_id_), ending), []).append(task_id_)
     events: list[Event] = []
-    for job_id, tasks in ended.items():
+    for (job_id, ending), tasks in ended.items():
         spans = spans_of(sorted(index_of(task) for task in tasks))
-        events.append(TasksEnded(entry.index, job_id, spans, T.FAILED, Ending.NOWHERE))
+        events.append(TasksEnded(entry.index, job_id, spans, T.FAILED, ending))
         events += settle(draft, entry, job_id)
     return events or [ChangedNothing(entry.index)]
 
