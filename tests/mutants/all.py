@@ -12,6 +12,7 @@ from tests.mutants import (
     driving,
     grants,
     hands,
+    joining,
     keeping,
     lease,
     lives,
@@ -49,4 +50,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *counter.MUTANTS,
     *process.MUTANTS,
     *trust.MUTANTS,
+    *joining.MUTANTS,
 )

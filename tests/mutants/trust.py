@@ -21,15 +21,6 @@ def signed(name: str, old: str, new: str, *tests: str) -> Mutant:
     return Mutant(name, "mesh/trust/signed.py", old, new, named)
 
 
-def invite(name: str, old: str, new: str, *tests: str) -> Mutant:
-    return trust(name, "invite", old, new, *tests)
-
-
-def logged(name: str, old: str, new: str, *tests: str) -> Mutant:
-    named = tuple(f"scheduler/test_belonging.py::test_{test}" for test in tests)
-    return Mutant(name, "scheduler/transitions/belonging.py", old, new, named)
-
-
 MUTANTS: Final[tuple[Mutant, ...]] = (
     # -- signatures
     trust(
@@ -310,92 +301,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         " and entry.certificate.may(grant)\n",
         "\n",
         "it_may_what_its_certificate_says",
-    ),
-    # -- the text of an invite
-    invite(
-        "mistyped invite read",
-        "    if data is None or not _is_whole(data):\n        raise",
-        "    if data is None:\n        raise",
-        "one_mistyped_character_is_found_wherever_it_is",
-    ),
-    invite(
-        "invite of a newer version guessed at",
-        "    if (data[0], data[1]) != (_VERSION, 0):",
-        "    if False:",
-        "one_of_a_newer_version_is_not_guessed_at",
-    ),
-    invite(
-        "invite shows its secret",
-        '        return f"<the invite {self.id.hex()}>"',
-        '        return f"<the invite {self.id.hex()} {self.secret.hex()}>"',
-        "nothing_that_is_shown_holds_the_secret",
-    ),
-    invite(
-        "every long text searched for one mistake",
-        "    if len(letters) > _MOST_LETTERS:",
-        "    if len(letters) > 10 * _MOST_LETTERS and False:",
-        "a_very_long_text_costs_nothing",
-    ),
-    invite(
-        "all invites with one secret have one key",
-        "derived(self.secret, _PURPOSE + self.id)",
-        "derived(self.secret, _PURPOSE)",
-        "the_key_follows_from_secret_and_id",
-    ),
-    # -- on the log
-    logged(
-        "invite without end",
-        "        if len(used) >= invite.uses:",
-        "        if False:",
-        "one_use_is_one_machine",
-    ),
-    logged(
-        "machine that asks again is another use",
-        "    if command.node not in used:",
-        "    if True:",
-        "the_same_machine_again_is_not_another_use",
-    ),
-    logged(
-        "invite that was taken back lets in",
-        "    draft.dropped_invites += known\n",
-        "",
-        "one_that_was_taken_back_lets_nobody_in",
-    ),
-    logged(
-        "invite made again is unused",
-        "        if known.terms == command.terms:\n            return [ChangedNothing(entry.index)]\n",
-        "        if known.terms == command.terms:\n            del draft.state.invites[command.id]\n",
-        "the_same_invite_twice_is_one_and_another_under_its_number_is_none",
-    ),
-    logged(
-        "machine that was put out let in again",
-        "    if node in draft.state.revoked:",
-        "    if False:",
-        "who_is_put_out_is_no_member_and_becomes_none",
-    ),
-    logged(
-        "machine that was put out still a member",
-        "    draft.dropped_members.append(command.subject)\n",
-        "",
-        "who_is_put_out_is_no_member_and_becomes_none",
-    ),
-    logged(
-        "older renewal counts",
-        "    if command.until_ms <= known.until_ms:",
-        "    if False:",
-        "a_renewal_never_goes_back",
-    ),
-    logged(
-        "anything counts as signed",
-        "    if not 0 < len(data) <= LONGEST_SIGNED:",
-        "    if False:",
-        "what_is_signed_is_neither_nothing_nor_long",
-    ),
-    Mutant(
-        "level raised though a machine is older",
-        "coordinator.py",
-        "(level := min(*levels, NEWEST_LEVEL)) > self._state.head.level:",
-        "(level := max(*levels, NEWEST_LEVEL)) > self._state.head.level:",
-        ("test_coordinator.py::test_the_level_rises_as_soon_as_every_machine_understands_more",),
     ),
 )

@@ -1,0 +1,275 @@
+"""Mistakes in how a machine gets in: the text of an invite, its uses on the log, both sides of a joining.
+
+Promises: each row is one mistake, at a text that is in the file exactly once, with the tests that must notice it.
+Never: changes a row because it lives: then the tests have gone blind.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.table import Mutant
+
+
+def invite(name: str, old: str, new: str, *tests: str) -> Mutant:
+    named = tuple(f"mesh/trust/test_invite.py::test_{test}" for test in tests)
+    return Mutant(name, "mesh/trust/invite.py", old, new, named)
+
+
+def joining(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(
+        name, f"mesh/trust/{file}.py", old, new, tuple(f"mesh/trust/test_join.py::test_{one}" for one in tests)
+    )
+
+
+def logged(name: str, old: str, new: str, *tests: str) -> Mutant:
+    named = tuple(f"scheduler/test_belonging.py::test_{test}" for test in tests)
+    return Mutant(name, "scheduler/transitions/belonging.py", old, new, named)
+
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- the text of an invite
+    invite(
+        "mistyped invite read",
+        "    if data is None or not _is_whole(data):\n        raise",
+        "    if data is None:\n        raise",
+        "one_mistyped_character_is_found_wherever_it_is",
+    ),
+    invite(
+        "invite of a newer version guessed at",
+        "    if (data[0], data[1]) != (_VERSION, 0):",
+        "    if False:",
+        "one_of_a_newer_version_is_not_guessed_at",
+    ),
+    invite(
+        "invite shows its secret",
+        '        return f"<the invite {self.id.hex()}>"',
+        '        return f"<the invite {self.id.hex()} {self.secret.hex()}>"',
+        "nothing_that_is_shown_holds_the_secret",
+    ),
+    invite(
+        "every long text searched for one mistake",
+        "    if len(letters) > _MOST_LETTERS:",
+        "    if len(letters) > 10 * _MOST_LETTERS and False:",
+        "a_very_long_text_costs_nothing",
+    ),
+    invite(
+        "all invites with one secret have one key",
+        "derived(self.secret, _PURPOSE + self.id)",
+        "derived(self.secret, _PURPOSE)",
+        "the_key_follows_from_secret_and_id",
+    ),
+    # -- on the log
+    logged(
+        "invite without end",
+        "        if len(used) >= invite.uses:",
+        "        if False:",
+        "one_use_is_one_machine",
+    ),
+    logged(
+        "machine that asks again is another use",
+        "    if command.node not in used:",
+        "    if True:",
+        "the_same_machine_again_is_not_another_use",
+    ),
+    logged(
+        "invite that was taken back lets in",
+        "    draft.dropped_invites += known\n",
+        "",
+        "one_that_was_taken_back_lets_nobody_in",
+    ),
+    logged(
+        "invite made again is unused",
+        "        if known.terms == command.terms:\n            return [ChangedNothing(entry.index)]\n",
+        "        if known.terms == command.terms:\n            del draft.state.invites[command.id]\n",
+        "the_same_invite_twice_is_one_and_another_under_its_number_is_none",
+    ),
+    logged(
+        "machine that was put out let in again",
+        "    if node in draft.state.revoked:",
+        "    if False:",
+        "who_is_put_out_is_no_member_and_becomes_none",
+    ),
+    logged(
+        "machine that was put out still a member",
+        "    draft.dropped_members.append(command.subject)\n",
+        "",
+        "who_is_put_out_is_no_member_and_becomes_none",
+    ),
+    logged(
+        "older renewal counts",
+        "    if command.until_ms <= known.until_ms:",
+        "    if False:",
+        "a_renewal_never_goes_back",
+    ),
+    logged(
+        "anything counts as signed",
+        "    if not 0 < len(data) <= LONGEST_SIGNED:",
+        "    if False:",
+        "what_is_signed_is_neither_nothing_nor_long",
+    ),
+    Mutant(
+        "level raised though a machine is older",
+        "coordinator.py",
+        "(level := min(*levels, NEWEST_LEVEL)) > self._state.head.level:",
+        "(level := max(*levels, NEWEST_LEVEL)) > self._state.head.level:",
+        ("test_coordinator.py::test_the_level_rises_as_soon_as_every_machine_understands_more",),
+    ),
+    # -- who lets in
+    joining(
+        "secret of the invite not asked for",
+        "join_server",
+        "if terms.id != letter.invite or not same(invite_key_hash(letter.token), terms.key_hash):",
+        "if terms.id != letter.invite:",
+        "a_wrong_secret_is_refused",
+    ),
+    joining(
+        "terms of another invite",
+        "join_server",
+        "if terms.id != letter.invite or not same(",
+        "if not same(",
+        "the_log_cannot_give_a_spent_invite_another_number",
+    ),
+    joining(
+        "proof of the invite not looked at",
+        "join_server",
+        "        if not proves(Purpose.JOIN_BY_INVITE, what, letter.token, letter.by_token):",
+        "        if False:",
+        "the_public_half_of_the_key_is_not_the_key",
+    ),
+    joining(
+        "proof of the machine's key not looked at",
+        "join_server",
+        "        if not proves(Purpose.JOIN_AS_NODE, what, letter.node, letter.by_node):",
+        "        if False:",
+        "the_key_of_the_machine_is_proven_by_itself",
+    ),
+    joining(
+        "proof good for all nonces",
+        "letters",
+        "    return wire.encode((mesh, nonce, server, client, *more))",
+        "    return wire.encode((mesh, server, client, *more))",
+        "a_recorded_join_is_worth_nothing_again",
+        "a_recorded_renewal_is_worth_nothing_again",
+    ),
+    joining(
+        "proof good for all connections",
+        "letters",
+        "    return wire.encode((mesh, nonce, server, client, *more))",
+        "    return wire.encode((mesh, nonce, server, *more))",
+        "one_in_the_middle_cannot_hand_a_proof_on",
+    ),
+    joining(
+        "uses as the log says them",
+        "join_server",
+        "        if node not in record.used and len(record.used) >= terms.uses:",
+        "        if node not in record.used and len(record.used) >= record.uses:",
+        "the_log_cannot_make_an_invite_give_more",
+    ),
+    joining(
+        "certificate handed out though the log has refused",
+        "join_server",
+        "        if refusal is not None or not self._certificate:",
+        "        if not self._certificate:",
+        "two_at_once_share_no_use",
+    ),
+    joining(
+        "certificate not checked before it is given",
+        "join_server",
+        "        self._porter.trust.check(data, now)\n",
+        "",
+        "an_issuer_that_may_give_less_gives_nothing",
+    ),
+    joining(
+        "visitor heard after it was refused",
+        "join_server",
+        "        awaited, self._awaits = self._awaits, None",
+        "        awaited = self._awaits",
+        "nobody_proves_before_hello_or_twice",
+    ),
+    joining(
+        "renewal without the key",
+        "join_server",
+        "        if not proves(Purpose.RENEW, self._bound(letter.certificate), shown.key, letter.by_node):",
+        "        if False:",
+        "without_the_key_nobody_renews",
+    ),
+    joining(
+        "old certificate gives what was taken away",
+        "join_server",
+        "        newest = self._newest(shown, now)",
+        "        newest = shown",
+        "an_old_certificate_does_not_bring_back_what_was_taken_away",
+    ),
+    joining(
+        "log makes a renewal give more",
+        "join_server",
+        "return known if known.node == shown.node and ",
+        "return known if ",
+        "the_log_cannot_make_a_renewal_give_more",
+    ),
+    # -- who wants in
+    joining(
+        "root of another mesh believed",
+        "join_client",
+        "        if len(letter.root) != KEY_BYTES or fingerprint(letter.root) != self._invite.root:",
+        "        if False:",
+        "a_rogue_with_its_own_root_is_not_believed",
+    ),
+    joining(
+        "rogue with the genuine chain believed",
+        "join_client",
+        "        if issuer.curve != self._server:",
+        "        if False:",
+        "a_rogue_with_the_genuine_chain_hears_only_hello",
+    ),
+    joining(
+        "any issuer's name believed",
+        "join_client",
+        "if one.key == key]\n        if not found:",
+        "]\n        if not found:",
+        "a_member_that_is_no_issuer_is_not_believed",
+    ),
+    joining(
+        "clock that is wrong not noticed",
+        "join_client",
+        "    if abs(theirs - mine) <= SKEW_MS:",
+        "    if True:",
+        "a_clock_that_is_wrong_is_said_to_be_wrong",
+    ),
+    joining(
+        "certificate for another curve key taken",
+        "join_client",
+        "            if (mine.key, mine.curve) != (self._node.public, self._curve):",
+        "            if mine.key != self._node.public:",
+        "a_certificate_that_is_not_this_machines_is_not_taken",
+    ),
+    joining(
+        "certificate of another machine taken",
+        "join_client",
+        "            if (mine.key, mine.curve) != (self._node.public, self._curve):",
+        "            if mine.curve != self._curve:",
+        "a_certificate_that_is_not_this_machines_is_not_taken",
+    ),
+    joining(
+        "peers believed as they come",
+        "join_client",
+        "for peer in self._peers if self._is_believed(peer, now))",
+        "for peer in self._peers)",
+        "a_machine_with_an_invite_gets_in",
+    ),
+    joining(
+        "renewal asked of another mesh",
+        "join_client",
+        "        if (letter.mesh, letter.root) != (self._known.mesh, self._known.root):",
+        "        if False:",
+        "a_renewal_is_asked_of_the_own_mesh_only",
+    ),
+    joining(
+        "pages without end",
+        "join_client",
+        " or not 0 <= letter.pages <= MOST_PAGES:",
+        ":",
+        "nobody_is_made_to_wait_for_pages_without_end",
+    ),
+)
