@@ -8,6 +8,7 @@ PYTHON ?= python3
 ARGS ?=
 SEEDS ?= 20
 FROM ?= 0
+CUTS ?= 2
 REPLAY ?=
 JOB ?= echo "Hello from $$(hostname), this is job $$ODYSSEY_JOB"
 export JOB
@@ -15,11 +16,12 @@ export JOB
 SOURCES := odyssey tests $(wildcard bench)
 READY := .venv/.ready
 
-.PHONY: help .venv run test sim mutants check format bench lock clean
+.PHONY: help .venv run test sim power mutants check format bench lock clean
 
 help:
 	@echo 'make run      set everything up and run a job on this machine (make run JOB="python3 -V")'
 	@echo 'make test     run all tests, in parallel'
+	@echo 'make power    cut the power of a real daemon at many moments; needs strace (make power CUTS=4 FROM=17)'
 	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote, ARGS="--sample 25")'
 	@echo 'make sim      whole nodes on virtual time, with faults (make sim SEEDS=200 FROM=17, make sim REPLAY=...)'
 	@echo 'make check    format, lint, types, who imports whom, the source obeys the map'
@@ -42,6 +44,9 @@ test: $(READY)
 
 sim: $(READY)
 	.venv/bin/python -m tests.sim $(if $(REPLAY),--replay '$(REPLAY)',--seeds $(SEEDS) --from $(FROM)) $(ARGS)
+
+power: $(READY)
+	.venv/bin/python -m tests.power --seeds $(CUTS) --from $(FROM) $(ARGS)
 
 mutants: $(READY)
 	.venv/bin/python -m tests.mutants $(ARGS)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from odyssey.errors import CallersError, NotPermitted
+from odyssey.lasting import sync_names
 
 LONGEST_SOCKET: Final = 107  # bytes
 _OURS: Final = ("start.lock", "daemon.lock", "identity", "config.toml", "policy.toml", "logs", "mesh.db")
@@ -230,11 +231,7 @@ def write_whole(path: Path, data: bytes) -> None:
     finally:
         os.close(file)
     new.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_names(path.parent)
 
 
 # -- the door ----------------------------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 A standard input is `HOME/spool/stdin/<name>`; a file `<name>.end` beside it says that no more will come. The hands feed
 it to the job from there, so neither the end of this daemon nor that of the client is a false end of the input.
 
-Promises: a piece is on the disk's way before it is answered, and the end is synced; what comes twice is taken once; all
-writing is done outside the loop, by one thread, in order.
+Promises: a piece is on the disk's way before it is answered; when the end is answered, all of it is there also after a
+power cut; what comes twice is taken once; all writing is done outside the loop, by one thread, in order.
 Never: keeps what no job names any more longer than an hour, or lets a job wait for a writer that is gone for good.
 """
 
@@ -23,8 +23,9 @@ from odyssey.api import views as v
 from odyssey.api.door import visit
 from odyssey.api.ports import Counter
 from odyssey.errors import InvalidSpec, OdysseyError, UsageError
+from odyssey.lasting import Folders, sync_names
 from odyssey.mesh.blobs import KEEP_FREE, Blobs, appending
-from odyssey.mesh.sidefiles import refused, sync_directory
+from odyssey.mesh.sidefiles import refused
 from odyssey.mesh.store import DiskFull
 from odyssey.model import JobState
 from odyssey.spec import JobSpec
@@ -155,13 +156,14 @@ class Stdin:
 
     def __init__(self, folder: Path, keep_free: int) -> None:
         self._folder, self._keep_free = folder, keep_free
+        self._folders = Folders(folder.parent.parent)
 
     def put(self, name: bytes, offset: int, data: bytes, is_end: bool) -> tuple[int, bool]:
         """How much is here, and whether that is all. A gap is refused; what is here already is passed over."""
         path = self._path(name)
         end = path.with_name(path.name + END)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._folders.make(self._folder)
             with appending(path) as file:
                 here = file.tell()
                 if end.exists():
@@ -176,8 +178,9 @@ class Stdin:
                 file.flush()
                 os.fsync(file.fileno())
             os.close(os.open(end, os.O_WRONLY | os.O_CREAT, 0o600))
-            sync_directory(self._folder)
+            sync_names(self._folder)
         except OSError as error:
+            self._folders.doubt()
             raise refused(path, error) from error
         return here, True
 

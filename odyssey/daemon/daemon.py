@@ -1,7 +1,7 @@
 """One daemon, put together: the parts of a node with their real ports, on an asyncio loop.
 
-Promises: it serves once its machine is a member of its mesh; a signal ends it in order, a second one at once; a bug
-that nobody expected ends it, and the next one begins from the disk.
+Promises: it serves once its machine is a member of its mesh and knows all that was acknowledged; a signal ends it in
+order, a second one at once; a bug that nobody expected ends it, and the next one begins from the disk.
 Never: decides anything about jobs.
 """
 
@@ -210,7 +210,7 @@ class Daemon:
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def _changed(self, events: Sequence[Event] | None) -> None:
-        if not self._member.is_set() and (me := self._life.me) is not None:
+        if not self._member.is_set() and self._life.is_current and (me := self._life.me) is not None:
             self._work.call(me.name)
             self._member.set()
         if events:

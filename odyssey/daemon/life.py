@@ -45,6 +45,7 @@ from odyssey.node import Node, World
 WELL_MS: Final = 60_000  # a life that lasted so long was none that failed at once
 LOOK_S: Final = 1.0
 TOLD_S: Final = 5.0  # once the log knows this machine: it may be removed behind its back
+CATCH_UP_S: Final = 0.002  # at first; longer each time
 CLEAR_STEP_S: Final = 0.02
 _log: Final = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class Life:
         self.node: Node | None = None
         self.book = Book()  # what is known of the mesh: of this life, or of the last one
         self.trouble: OdysseyError | None = None  # why there is no node
+        self.is_current = False  # this life knows all that was acknowledged before it began
         self._worker: ThreadWorker | None = None
         self._reader: ThreadWorker | None = None  # of stores that were set aside
         self._keeper: Keeper | None = None
@@ -136,6 +138,7 @@ class Life:
         self.node.replica.hurry()
         self._changed(None)
         self._look(self.node)
+        self._catch_up(self.node)
 
     def _world(self, store: bytes) -> World:
         body, keeper, file = self._body, self._keeper, self._notes
@@ -183,6 +186,30 @@ class Life:
     @property
     def is_member(self) -> bool:
         return self.me is not None
+
+    # -- knowing what is known -----------------------------------------------------------------------------------------
+
+    def _catch_up(self, node: Node, wait_s: float = CATCH_UP_S) -> None:
+        """Until somebody leads, it is not known which of the newest entries of this log hold."""
+        if self.node is not node or self._stopped:
+            return
+        core = node.replica.core
+        if core.leads_safely or core.leader not in (None, core.me):
+            node.replica.read(lambda index: self._caught_up(node, index, wait_s))
+        else:
+            self._catch_up_later(node, wait_s)
+
+    def _catch_up_later(self, node: Node, wait_s: float) -> None:
+        self._loop.call_later(wait_s, self._catch_up, node, min(LOOK_S, 2 * wait_s))
+
+    def _caught_up(self, node: Node, index: int | None, wait_s: float) -> None:
+        if self.node is not node:
+            return
+        if index is None:
+            self._catch_up_later(node, wait_s)
+        else:
+            self.is_current = True
+            self._changed(())
 
     def follow_owner(self) -> None:
         """What the owner gives is another part now."""
@@ -238,6 +265,7 @@ class Life:
         if self._notes is not None:
             self._notes.stop()
         self.node, self.trouble = None, why
+        self.is_current = False
         self._changed(None)
 
     def _close(self, then: Callable[[], None]) -> None:

@@ -24,6 +24,7 @@ from odyssey.daemon.daemon import Daemon
 from odyssey.daemon.lock import HomeLock, Occupied
 from odyssey.daemon.options import Options, read
 from odyssey.errors import OdysseyError
+from odyssey.lasting import sync_above
 from odyssey.paths import Home, prepare
 
 NICE: Final = 5
@@ -46,6 +47,7 @@ def run(words: Sequence[str]) -> int:
 
 def _serve(options: Options, home: Home) -> int:
     prepare(home)
+    sync_above(home.path)
     home.logs.mkdir(mode=0o700, exist_ok=True)
     if not options.foreground:
         _leave_terminal(home)

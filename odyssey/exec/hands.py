@@ -5,7 +5,8 @@ It finds the supervisor of this home or starts one, and says Hello; the supervis
 this is a mirror of it. When the connection breaks, the next one begins the same way: what the supervisor does not know
 of is not here any more, and the agent asks for it again.
 
-Promises: nothing waits for the supervisor, but `open`, which calls back; a report is given until it is forgotten.
+Promises: nothing waits for the supervisor, but `open`, which calls back; a report is given once what the attempt has
+written is on the disk, and until it is forgotten.
 Never: believes that something ended because nobody answers: what ran is here until a supervisor says how it ended.
 """
 
@@ -14,9 +15,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -27,6 +29,7 @@ from odyssey.exec.launch import Launch, Trouble
 from odyssey.exec.supervisor import frames
 from odyssey.exec.supervisor.frames import UNKNOWN_MS, Message, packed
 from odyssey.exec.supervisor.outlet import LIMIT
+from odyssey.exec.synced import Synced
 from odyssey.ids import AttemptId, TaskId
 from odyssey.messages import Here, Listed
 from odyssey.model import Outcome
@@ -98,6 +101,8 @@ class SupervisorHands:
         self._on_end, self._on_trouble, self._again = on_end, on_trouble, again
         self._all: dict[AttemptId, _One] = {}
         self._reports: dict[AttemptId, Report] = {}
+        self._unsure: dict[AttemptId, Report] = {}  # whose output may not be on the disk yet
+        self._synced = Synced(loop, places.outputs)
         self._telling: dict[AttemptId, _One] | None = None  # what a supervisor has told since its Hello
         self._socket: socket.socket | None = None
         self._splitter = frames.Splitter()
@@ -120,7 +125,7 @@ class SupervisorHands:
     def here(self) -> Mapping[AttemptId, Here]:
         now = self._clock.boottime_ms()
         return {
-            attempt: Here(one.task, one.started, one.frozen_at_ms, one.report is not None, one.elapsed_ms(now))
+            attempt: Here(one.task, one.started, one.frozen_at_ms, attempt in self._reports, one.elapsed_ms(now))
             for attempt, one in self._all.items()
         }
 
@@ -173,8 +178,7 @@ class SupervisorHands:
         self._send(frames.Kill(attempt))
 
     def forget(self, attempt: AttemptId) -> None:
-        one = self._all.get(attempt)
-        if one is not None and one.report is not None:
+        if attempt in self._reports:
             del self._all[attempt], self._reports[attempt]
             self._forgotten.append(attempt)
             self._flush_soon()
@@ -203,6 +207,7 @@ class SupervisorHands:
         """All that runs is killed, and the supervisor ends; `done` when it has."""
         self._is_closed = True
         if self._socket is None:
+            self._synced.close()
             done()
             return
         self._ended = done
@@ -211,6 +216,7 @@ class SupervisorHands:
     def close(self) -> None:
         self._flush()
         self._is_closed = True
+        self._synced.close()
         self._hang_up()
 
     # -- finding a supervisor ------------------------------------------------------------------------------------------
@@ -338,13 +344,23 @@ class SupervisorHands:
         has_ended = False
         for message in self._splitter.feed(data):
             has_ended |= self._take(message)
-        if has_ended:
+        if has_ended and self._unsure:
+            self._synced.ask(partial(self._are_sure, tuple(self._unsure)))
+        elif has_ended:
             self._on_end()
+
+    def _are_sure(self, attempts: Iterable[AttemptId]) -> None:
+        """What they have written is on the disk; a supervisor may have told of all of them anew meanwhile."""
+        for attempt in attempts:
+            if (report := self._unsure.pop(attempt, None)) is not None:
+                self._reports[attempt] = report
+        self._on_end()
 
     def _broke(self) -> None:
         self._hang_up()
         if self._is_closed:
             self._reap()
+            self._synced.close()
             self._ended()
         else:
             self._loop.call_soon(self._attach)
@@ -398,7 +414,9 @@ class SupervisorHands:
     def _on_ready(self) -> bool:
         assert self._telling is not None
         self._all, self._telling = self._telling, None
-        self._reports = {attempt: one.report for attempt, one in self._all.items() if one.report is not None}
+        ended = {attempt: one.report for attempt, one in self._all.items() if one.report is not None}
+        self._unsure = {attempt: report for attempt, report in ended.items() if attempt not in self._reports}
+        self._reports = {attempt: report for attempt, report in ended.items() if attempt in self._reports}
         self._tries = 0
         opened, self._opened = self._opened, _nothing
         opened()
@@ -413,7 +431,7 @@ class SupervisorHands:
         where = self._all if self._telling is None else self._telling
         where[attempt] = _One(task, True, 0, report=report)
         if self._telling is None:
-            self._reports[attempt] = report
+            self._unsure[attempt] = report
             follower = self._all.get(AttemptId(ended.follower)) if ended.follower else None
             if follower is not None:
                 follower.started, follower.began_ms = True, self._clock.boottime_ms()

@@ -10,6 +10,7 @@ Never: writes. Deletes only what `sweep` is told to, a segment at a time, and no
 """
 
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +25,7 @@ STDOUT: Final = OUT
 STDERR: Final = ERR
 LOOK_S: Final = 0.02  # so often it is looked whether something was written, while somebody watches
 _KEPT: Final = 64  # indexes in memory
+_STEP_NS: Final = 50_000_000  # longer than any step of the clock of a file system
 _ENDINGS: Final = ("idx", "out", "err")
 
 
@@ -81,7 +83,7 @@ class Outputs:
         self._pages: pages.Slots | None = None
         self._pages_are: tuple[int, int] = (0, 0)
         self._segments: dict[str, _Segment] = {}
-        self._folder_ns = -1
+        self._folder_ns: int | None = None
         self._loaded: OrderedDict[str, _Segment] = OrderedDict()
         self._watchers: list[Callable[[AttemptId], None]] = []
         self._is_looking = False
@@ -201,10 +203,10 @@ class Outputs:
     def _list(self) -> None:
         """Which segments there are; in the order they were begun."""
         try:
-            changed_ns = os.stat(self._folder).st_mtime_ns
+            changed_ns = settled_ns(self._folder)
         except FileNotFoundError:
             return
-        if changed_ns == self._folder_ns:
+        if changed_ns is not None and changed_ns == self._folder_ns:
             return
         self._folder_ns = changed_ns
         names = sorted(name[:-4] for name in os.listdir(self._folder) if name.endswith(".idx"))
@@ -265,6 +267,13 @@ class Outputs:
             if segment.path not in self._loaded:
                 segment.records = None
         return False
+
+
+def settled_ns(folder: str) -> int | None:
+    """When names last came or went. None: only just, and systems tell the time in steps, so more may come of which this
+    time would not tell."""
+    changed_ns = os.stat(folder).st_mtime_ns
+    return changed_ns if time.time_ns() - changed_ns > _STEP_NS else None
 
 
 def _part(record: Record, stream: int) -> tuple[int, int, int]:

@@ -3,8 +3,8 @@
 A file arrives in pieces, in order, under a temporary name; when the last piece is there and the bytes are those of the
 name, it is synced and renamed. What broke off in the middle goes on where it was.
 
-Promises: what has its name is whole and was synced before it got it; put twice is put once; a full disk keeps its last
-`keep_free` bytes.
+Promises: what has its name is whole and was synced before it got it; what was answered as complete has its name also
+after a power cut; put twice is put once; a full disk keeps its last `keep_free` bytes.
 Never: gives bytes that are not those of the digest, or deletes what is named in `keep`.
 """
 
@@ -18,7 +18,8 @@ from typing import BinaryIO, Final
 
 from odyssey import wire
 from odyssey.errors import Fault, InvalidSpec, OdysseyError, Remedy
-from odyssey.mesh.sidefiles import refused, sync_directory
+from odyssey.lasting import Folders, sync_names
+from odyssey.mesh.sidefiles import refused
 from odyssey.mesh.store import DiskFull
 from odyssey.spec import ITEMS_IN_BLOB, JobSpec, Own
 
@@ -38,6 +39,7 @@ class DamagedBlob(OdysseyError):
 class Blobs:
     def __init__(self, folder: Path, keep_free: int = KEEP_FREE) -> None:
         self._folder, self._keep_free = folder, keep_free
+        self._folders = Folders(folder.parent)
 
     def has(self, digest: bytes) -> bool:
         return self._path(digest).exists()
@@ -63,17 +65,16 @@ class Blobs:
         before it is missing."""
         if len(digest) != DIGEST_BYTES or not 0 <= size <= MOST_BYTES:
             raise InvalidSpec(f"a file of {size} bytes cannot be kept", hint=f"at most {MOST_BYTES >> 20}M in one file")
-        if self.has(digest):
-            return size
         path = self._path(digest)
         part = path.with_name(path.name + _PART)
         try:
-            return self._added(path, part, size, offset, data)
+            self._folders.make(path.parent)
+            return size if self.has(digest) else self._added(path, part, size, offset, data)
         except OSError as error:
+            self._folders.doubt()
             raise refused(path, error) from error
 
     def _added(self, path: Path, part: Path, size: int, offset: int, data: bytes) -> int:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with appending(part) as file:
             here = file.tell()
             if offset == here and data:
@@ -93,7 +94,7 @@ class Blobs:
             part.unlink()
             raise DamagedBlob(f"what came is not the file {path.name[:12]}", hint="send it again")
         part.rename(path)
-        sync_directory(path.parent)
+        sync_names(path.parent)
 
     def _check_room(self, path: Path, size: int) -> None:
         room = os.statvfs(path.parent)

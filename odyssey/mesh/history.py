@@ -13,7 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from odyssey.mesh.sidefiles import beside, sync_directory
+from odyssey.lasting import sync_names
+from odyssey.mesh.sidefiles import beside
 from odyssey.mesh.sqlite import Database
 from odyssey.mesh.store import Damaged, DamagedHistory, DamagedSegment, Foreign, ImpossibleWrite, StoreError
 
@@ -95,4 +96,4 @@ def _make(path: Path, mesh: bytes) -> None:
     finally:
         database.close()
     new.replace(path)
-    sync_directory(path.parent)
+    sync_names(path.parent)

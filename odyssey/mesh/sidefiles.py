@@ -22,6 +22,7 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
+from odyssey.lasting import sync_names
 from odyssey.mesh.others import Note, sealed, unsealed
 from odyssey.mesh.raft.types import StoreId
 from odyssey.mesh.sound import rolled_back
@@ -56,14 +57,6 @@ def refused(path: Path, error: OSError) -> StoreError:
     return ReadOnly(f"{path} cannot be written: {error.strerror}", hint=hint, path=path)
 
 
-def sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class Lock:
     """One daemon at a time. Held by an open file: no child process gets it, and the end of this one frees it."""
 
@@ -95,7 +88,7 @@ class Mark:
         self._file = os.open(new, os.O_RDWR)
         self.sync()
         new.replace(beside(path, ".mark"))
-        sync_directory(path.parent)
+        sync_names(path.parent)
 
     def _slot(self, changes: int) -> bytes:
         text = _MARK.pack(_MAGIC, self._store, changes)
@@ -159,7 +152,7 @@ class NoteFile:
             return
         try:
             beside(self._path, _NOTE).unlink(missing_ok=True)
-            sync_directory(self._path.parent)
+            sync_names(self._path.parent)
         except OSError as error:
             raise refused(self._path, error) from error
         self._shown = None
@@ -261,7 +254,7 @@ def end_tail(aside: Path, account: bytes) -> None:
     try:
         _write_whole(beside(aside, _ACCOUNT), account)
         beside(aside, _TAIL).unlink(missing_ok=True)
-        sync_directory(aside.parent)
+        sync_names(aside.parent)
     except OSError as error:
         raise refused(aside, error) from error
 
@@ -273,7 +266,7 @@ def _write_whole(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
-    sync_directory(path.parent)
+    sync_names(path.parent)
 
 
 def move_aside(path: Path) -> Path:
@@ -285,5 +278,5 @@ def move_aside(path: Path) -> Path:
     for suffix in COMPANIONS:
         if beside(path, suffix).exists():
             beside(path, suffix).rename(beside(aside, suffix))
-    sync_directory(path.parent)
+    sync_names(path.parent)
     return aside

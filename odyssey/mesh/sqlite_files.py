@@ -18,9 +18,10 @@ import msgspec
 
 from odyssey import wire
 from odyssey.errors import NotUnderstood, WireError
+from odyssey.lasting import sync_names
 from odyssey.mesh import shelf, sound
 from odyssey.mesh.raft.types import HardState, LogEntry, Snapshot
-from odyssey.mesh.sidefiles import COMPANIONS, beside, sync_directory
+from odyssey.mesh.sidefiles import COMPANIONS, beside
 from odyssey.mesh.sound import Held
 from odyssey.mesh.sqlite import Database
 from odyssey.mesh.store import Identity, NoStore
@@ -70,7 +71,7 @@ def make(path: Path, identity: Identity, founds: bool) -> None:
     finally:
         database.close()
     new.replace(path)
-    sync_directory(path.parent)
+    sync_names(path.parent)
 
 
 def look(path: Path) -> Found:

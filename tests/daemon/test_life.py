@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class Desk:
         self.pause = ""
         self.told: list[Sequence[Event] | None] = []
         self.hands = Hands(Time())
-        body = Body(
+        self.body = Body(
             clock=SystemClock(),
             entropy=entropy,
             hands=self.hands,
@@ -60,7 +61,7 @@ class Desk:
             facts=lambda: Facts(self.total),
             allowed=lambda: Allowed(self.total, self.pause),
         )
-        self.life = Life(self.store, body, self.told.append)
+        self.life = Life(self.store, self.body, self.told.append)
 
     @property
     def node(self) -> Node | None:
@@ -127,6 +128,35 @@ def test_what_was_acknowledged_is_there_in_the_next_process(run: Run, tmp_path: 
         assert len(desk.life.book.state.nodes) == 1
 
     run(first)
+    run(second)
+
+
+def test_it_says_that_it_knows_all_only_when_it_does(run: Run, tmp_path: Path) -> None:
+    """The newest entry is on the disk, and nothing there says yet that it is committed."""
+    killed = tmp_path.with_name("killed")
+
+    async def first(desk: Desk) -> None:
+        await desk.begin()
+        for _ in range(5):
+            assert isinstance(await desk.submit(), Accepted)
+        shutil.copytree(tmp_path, killed)
+
+    async def second(desk: Desk) -> None:
+        known: list[int] = []
+
+        def changed(_: Sequence[Event] | None) -> None:
+            if desk.life.is_current:
+                known.append(len(desk.life.book.state.jobs))
+
+        desk.life = Life(desk.store, desk.body, changed)
+        await desk.begin()
+        await desk.until(lambda: desk.life.is_current)
+        await desk.until(lambda: known)
+        assert set(known) == {5}
+
+    run(first)
+    shutil.rmtree(tmp_path)
+    killed.rename(tmp_path)
     run(second)
 
 

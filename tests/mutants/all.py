@@ -14,6 +14,7 @@ from tests.mutants import (
     hands,
     joining,
     keeping,
+    lasting,
     lease,
     lives,
     members,
@@ -49,6 +50,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *salvage.MUTANTS,
     *counter.MUTANTS,
     *process.MUTANTS,
+    *lasting.MUTANTS,
     *trust.MUTANTS,
     *joining.MUTANTS,
 )
