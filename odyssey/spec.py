@@ -19,6 +19,7 @@ RETRY_WORDS: Final = ("exited", "signalled", "timeout")
 ITEMS_IN_BLOB: Final = 4096
 _MAX_NAME: Final = 64
 _MAX_WORDS: Final = 4096
+_MAX_ROWS: Final = 0xFFFF  # as much as a terminal can be told
 
 
 class Blob(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -79,6 +80,7 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     items: tuple[Blob, ...] = ()  # each task's own words, ITEMS_IN_BLOB tasks a piece; argv is what people see
     stdin: bytes = b""  # the name of its standard input, kept at the origin; b"": none
     hidden: tuple[bytes, ...] = ()  # variables whose values nobody is shown
+    terminal: tuple[int, int] = (0, 0)  # it gets one, at first with so many rows and columns; (0, 0): none
 
 
 class SpecFault(NamedTuple):
@@ -114,6 +116,8 @@ def _own_faults(spec: JobSpec) -> Iterator[SpecFault]:
         yield SpecFault("the array's step is 0", "use a step such as 1: --array 0-99")
     yield from _bytes_faults(spec)
     yield from _number_faults(spec)
+    if spec.terminal != (0, 0):
+        yield from _terminal_faults(spec)
 
 
 def _bytes_faults(spec: JobSpec) -> Iterator[SpecFault]:
@@ -148,6 +152,15 @@ def _number_faults(spec: JobSpec) -> Iterator[SpecFault]:
         yield SpecFault("--once and --retries contradict each other", "leave one of them out")
     if any(blob.size < 0 for blob in (*spec.inputs, *spec.items)):
         yield SpecFault("an input has a negative size", "send the inputs again")
+
+
+def _terminal_faults(spec: JobSpec) -> Iterator[SpecFault]:
+    if not all(1 <= size <= _MAX_ROWS for size in spec.terminal):
+        yield SpecFault("the terminal has no proper size", f"use 1 to {_MAX_ROWS} rows and columns")
+    if spec.count > 1 or spec.items:
+        yield SpecFault("a terminal is for one task, and this job has several", "leave -t out, or run one command")
+    if spec.stdin:
+        yield SpecFault("a job with a terminal reads its terminal, and no other input", "leave -t out, or the input")
 
 
 def _reference_faults(specs: tuple[JobSpec, ...]) -> Iterator[SpecFault]:

@@ -19,6 +19,7 @@ from odyssey.api.ports import Counter
 from odyssey.api.showing import Showing
 from odyssey.api.spool import Spool
 from odyssey.api.submit import Submitting
+from odyssey.api.terminals import Terminals
 from odyssey.api.wait import Waiting
 from odyssey.api.watch import Watching
 from odyssey.api.why import Reasons
@@ -46,6 +47,7 @@ class Desk:
             "dry_run": reasons.dry_run,
             "blob_put": self._spool.blob_put,
             "stdin_put": self._spool.stdin_put,
+            "type": Terminals(counter).type,
             "jobs": jobs.jobs,
             "job": jobs.job,
             "dag": jobs.dag,

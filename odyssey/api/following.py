@@ -24,17 +24,17 @@ class Marks:
 
     def request(self) -> r.Follow:
         self._told = merged(self._told)
-        marks = tuple(self._marks[one] for those in self._attempts.values() for one in those if one in self._marks)
-        asked = self._request
+        asked, marks = self._request, tuple(self._marks.values())
         return r.Follow(asked.ref, asked.is_grouped, tuple(self._told), marks, asked.without_output)
 
     def note(self, item: v.AnyItem) -> bool:
         """False: it was told before the connection broke."""
         match item:
             case v.Began() if item.attempt in self._marks:
+                self._open(item)
                 return False
             case v.Began():
-                self._attempts.setdefault(item.index, []).append(item.attempt)
+                self._open(item)
                 self._marks.setdefault(item.attempt, r.Mark(item.attempt))
             case v.Output():
                 mark, end = self._marks.get(item.attempt, r.Mark(item.attempt)), item.offset + len(item.data)
@@ -54,6 +54,12 @@ class Marks:
             case _:
                 pass
         return True
+
+    def _open(self, began: v.Began) -> None:
+        """Its marks are said until its task has ended."""
+        those = self._attempts.setdefault(began.index, [])
+        if began.attempt not in those:
+            those.append(began.attempt)
 
 
 def merged(spans: list[Span]) -> list[Span]:

@@ -170,6 +170,14 @@ class Counter(Protocol):
         """Those that are on the owner's path of this machine. From now on its labels say so; the log hears it soon."""
         ...
 
+    def type(
+        self, attempt: AttemptId, writer: int, offset: int, size: tuple[int, int], data: bytes,
+        told: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        """Into the terminal of an attempt here. `told` how many bytes of this writer are taken; less than 0: there is
+        no such terminal, or nobody can be asked just now."""
+        ...
+
     def doctor(self, done: Callable[[v.DoctorView], None]) -> None: ...
 
     def down(self, now: bool) -> None:

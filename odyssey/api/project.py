@@ -360,4 +360,5 @@ def spec_view(job: Job, nodes: Iterable[Node]) -> v.SpecView:
         bool(spec.stdin),
         bool(spec.items),
         next((node.name for node in nodes if node.id == spec.origin), None),
+        spec.terminal != (0, 0),
     )

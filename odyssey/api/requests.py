@@ -61,6 +61,21 @@ class PutStdin(Request[v.HowFar], frozen=True):
     is_end: bool = False
 
 
+class Type(Request[v.Typed], frozen=True):
+    """What somebody types at the terminal of a job, while this attempt of it runs: bytes at an offset of all that this
+    writer (a number of its own, drawn anew for each sitting) has typed. The same may be said again. With rows and
+    columns the terminal has that size from now on; without bytes it says only that. The first writer has the terminal
+    to itself until its connections are gone."""
+
+    ref: str
+    attempt: int
+    writer: int
+    offset: int = 0
+    data: bytes = b""
+    rows: int = 0
+    columns: int = 0
+
+
 class Jobs(Request[v.JobPage], frozen=True):
     """`states` of views.JOB_STATES; empty: what has not ended, and what ended in the last hour. Newest first; the next
     page begins `below` the last one of this one."""

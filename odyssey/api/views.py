@@ -41,6 +41,15 @@ class HowFar(View, frozen=True):
     is_complete: bool
 
 
+class Typed(View, frozen=True):
+    """How many bytes of this writer are taken; the others found no room, and are to be sent again soon. Not ready:
+    there is no terminal yet, or nobody can be asked for a moment. Not mine: somebody else types there."""
+
+    taken: int
+    is_ready: bool = True
+    is_mine: bool = True
+
+
 class Counts(View, frozen=True):
     total: int
     waiting: int
@@ -105,6 +114,7 @@ class SpecView(View, frozen=True):
     has_stdin: bool
     has_items: bool
     origin: str | None  # the machine's name
+    has_terminal: bool = False
 
 
 class TryView(View, frozen=True):

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, Protocol
 
-from odyssey.api.requests import Cancel, Explain, Follow
+from odyssey.api.requests import Cancel, Explain, Follow, Mark
 from odyssey.api.views import (
     STDOUT,
     AnyItem,
@@ -67,11 +67,13 @@ class Attached:
         listener: Listener | None = None,
         tells_eta: bool = False,
         key: Callable[[], str] | None = None,
+        marks: tuple[Mark, ...] = (),
     ) -> None:
+        """`marks`: output that is not to come again."""
         self._desk, self._output, self._job, self._task = desk, desk.output, job, task
         self._ref = str(job) if task is None else f"{job}/{task}"  # only this task of it
         self._stdin, self._listener = stdin, listener
-        self._feed = Feed(desk.daemon(), Follow(self._ref, is_grouped))
+        self._feed = Feed(desk.daemon(), Follow(self._ref, is_grouped, marks=marks))
         self._key = key or key_of_terminal
         self._tells_eta, self._eta_told = tells_eta, 0.0
         self._signals: list[int] = []

@@ -102,6 +102,7 @@ def _needs(spec: SpecView) -> str:
     parts.append(f"{show_size_rounded(spec.memory_bytes)}{' at most' if spec.memory_is_limit else ''}")
     parts += [f"{spec.gpus} GPUs"] if spec.gpus else []
     parts += [f"{show_size_rounded(spec.disk_bytes)} of disk"] if spec.disk_bytes else []
+    parts += ["a terminal"] if spec.has_terminal else []
     parts += [f"{show_duration(spec.timeout_ms)} at most"] if spec.timeout_ms else []
     parts += [f"--needs {spec.needs}"] if spec.needs else []
     parts += [f"{spec.os} {spec.arch}".strip()] if spec.os or spec.arch else []

@@ -3,7 +3,8 @@
 A file is sent before the job is submitted; afterwards its place is put back to what the job did not read, so that the
 loop `while read line; do odyssey run …; done < list` sees every line. A pipe is sent beside the running job.
 
-Promises: the job reads exactly these bytes, and their end; a terminal, a closed stdin and /dev/null are not sent.
+Promises: the job reads exactly these bytes, and their end; a closed stdin and /dev/null are not sent, nor is a terminal
+that nobody asked for.
 Never: waits for a pipe that nobody writes to.
 """
 
@@ -28,7 +29,8 @@ SPOOL_LIMIT: Final = 1 << 30  # a job that moves gets it again, so all of it is 
 class Stdin:
     """What is on descriptor `number`; `name` is b"" when there is nothing to send."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, is_typed: bool = False) -> None:
+        """`is_typed`: what a person types there is sent too, line by line."""
         self._number = number
         self._start = self._sent = 0
         self._has_ended = False
@@ -40,7 +42,8 @@ class Stdin:
             status = None
         mode = status.st_mode if status else 0
         self.is_file = stat.S_ISREG(mode)
-        self.is_pipe = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+        self._is_typed = is_typed and stat.S_ISCHR(mode) and os.isatty(number)
+        self.is_pipe = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or self._is_typed
         self.name = os.urandom(NAME_BYTES) if self.is_file or self.is_pipe else b""
         if self.is_file and status:
             self._start = os.lseek(number, 0, os.SEEK_CUR)
@@ -106,6 +109,6 @@ class Stdin:
         if self.is_file:
             os.lseek(self._number, self._start + read, os.SEEK_SET)
             return None
-        if not unread or not self._has_ended:
+        if not unread or not self._has_ended or self._is_typed:
             return None
         return f"note: the job read {read} of {self._sent} bytes of stdin, the rest is gone for your loop; use -n"

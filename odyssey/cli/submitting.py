@@ -24,16 +24,19 @@ _HANDED_ON: Final = ("LANG", "LC_ALL", "TZ")
 _OF_THE_TERMINAL: Final = ("TERM", "COLORTERM")
 
 
-def spec_of(desk: Desk, asked: Mapping[str, Any], argv: Sequence[bytes], *, count: int = 0) -> JobSpec:
+def spec_of(
+    desk: Desk, asked: Mapping[str, Any], argv: Sequence[bytes], *, count: int = 0, terminal: tuple[int, int] = (0, 0)
+) -> JobSpec:
     """The whole specification, checked, and then with the jobs it waits for looked up in the mesh. `count`: its tasks
-    differ in their words, and are numbered from 1."""
+    differ in their words, and are numbered from 1. `terminal`: it gets one of so many rows and columns."""
     if not argv:
         raise UsageError(
             "there is no command to run", hint="write the command after --, for example: odyssey run -- hostname"
         )
     if not desk.folder:
         raise UsageError("the folder you are in is gone", hint="cd to another one: the job works where you are")
-    spec = build(asked, argv, desk.folder, hints(desk), desk.environment)
+    about = hints(desk) if terminal == (0, 0) else hints_at_terminal(desk)
+    spec = msgspec.structs.replace(build(asked, argv, desk.folder, about, desk.environment), terminal=terminal)
     if count:
         spec = msgspec.structs.replace(spec, count=count, start=1)
     check((spec,))
@@ -58,6 +61,13 @@ def hints(desk: Desk) -> dict[bytes, bytes]:
         given["COLUMNS"] = str(desk.output.out.width)
         if desk.output.has_colour:
             given |= {"CLICOLOR_FORCE": "1", "FORCE_COLOR": "1"}
+    return {name.encode(): os.fsencode(value) for name, value in given.items()}
+
+
+def hints_at_terminal(desk: Desk) -> dict[bytes, bytes]:
+    """The rest it finds out from its terminal: a width that is given as a variable would stay as it is."""
+    env = {"TERM": "xterm", **desk.environment}
+    given = {name: env[name] for name in (*_HANDED_ON, *_OF_THE_TERMINAL) if name in env}
     return {name.encode(): os.fsencode(value) for name, value in given.items()}
 
 

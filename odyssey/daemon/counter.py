@@ -166,6 +166,12 @@ class DaemonCounter(Counter):
     def look_for(self, programs: frozenset[str]) -> frozenset[str]:
         return self._look_for(programs)
 
+    def type(
+        self, attempt: AttemptId, writer: int, offset: int, size: tuple[int, int], data: bytes,
+        told: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        self._work.type(attempt, writer, offset, size, data, told)
+
     def doctor(self, done: Callable[[v.DoctorView], None]) -> None:
         life, work = self._life, self._work
         trouble = "" if life.trouble is None else life.trouble.message

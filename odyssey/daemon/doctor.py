@@ -51,6 +51,13 @@ ABILITIES: Final = (
         "what runs is stopped process by process in a pause",
         "give this user a control group of its own, or run the daemon as root",
     ),
+    Ability(
+        "terminals",
+        "terminals",
+        "a job can have a terminal (run -it)",
+        "no job can have a terminal",
+        "mount /dev/pts, or end the programs that hold all terminals",
+    ),
 )
 
 
@@ -75,4 +82,5 @@ def checks(
 
 def _by(how: str) -> str:
     words = {"yes": "namespaces", "user": "namespaces of its own user", "cgroup1": "cgroup v1", "cgroup2": "cgroup v2"}
+    words["pty"] = "pseudo-terminals"
     return words.get(how, how)

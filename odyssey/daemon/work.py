@@ -62,11 +62,12 @@ class Work:
             *(f"{name}={value}" for name, value in handed_on(os.environ).items()),
             *command(home, options.is_embedded),
         )
-        self.hands = SupervisorHands(
-            loop, places, clock, self._launch, self._ended, self._in_trouble, tuple(map(os.fsencode, again))
-        )
         self.outputs = Outputs(places.outputs, own / "slots", loop)
         self.files = Files(places.files)
+        self.hands = SupervisorHands(
+            loop, places, clock, self._launch, self._ended, self._in_trouble, tuple(map(os.fsencode, again)),
+            self.outputs.wrote,
+        )  # fmt: skip
         self._words = Words(Blobs(home.blobs))
         self.path = owners_path(home, os.environ.get("PATH", os.defpath), may_change=options.is_owners_word)
         self.call("")
@@ -130,6 +131,12 @@ class Work:
 
     def stdin_grew(self, name: bytes, size: int, is_complete: bool) -> None:
         self.hands.stdin_grew(name, size, is_complete)
+
+    def type(
+        self, attempt: AttemptId, writer: int, offset: int, size: tuple[int, int], data: bytes,
+        told: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        self.hands.type(attempt, writer, offset, size, data, told)
 
 
 def owners_path(home: Home, here: str, may_change: bool) -> bytes:

@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from odyssey.errors import Fault, OdysseyError
 from odyssey.exec.launch import Launch, Trouble
 from odyssey.exec.supervisor import frames
 from odyssey.exec.supervisor.frames import UNKNOWN_MS, Message, packed
+from odyssey.exec.supervisor.orders import NO_TERMINAL
 from odyssey.exec.supervisor.outlet import LIMIT
 from odyssey.exec.synced import Synced
 from odyssey.ids import AttemptId, TaskId
@@ -83,8 +85,14 @@ def _nothing() -> None:
     pass
 
 
+def _ignored(_attempt: AttemptId) -> None:
+    pass
+
+
 class SupervisorHands:
     """The port `agent.Hands`. Call `open` first."""
+
+    _without_terminals: Final = Trouble(Outcome.NOT_HERE, "the process that runs jobs there has no terminals to give")
 
     def __init__(
         self,
@@ -95,10 +103,12 @@ class SupervisorHands:
         on_end: Callable[[], None],
         on_trouble: Callable[[OdysseyError], None],
         again: tuple[bytes, ...] = (),
+        on_wrote: Callable[[AttemptId], None] = _ignored,
     ) -> None:
-        """`again` is how this daemon is started again when it dies; `on_trouble` is told when no supervisor starts."""
+        """`again` is how this daemon is started again when it dies; `on_trouble` is told when no supervisor starts;
+        `on_wrote` when an attempt has written at whose terminal somebody types."""
         self._loop, self._places, self._clock, self._launcher = loop, places, clock, launcher
-        self._on_end, self._on_trouble, self._again = on_end, on_trouble, again
+        self._on_end, self._on_trouble, self._again, self._on_wrote = on_end, on_trouble, again, on_wrote
         self._all: dict[AttemptId, _One] = {}
         self._reports: dict[AttemptId, Report] = {}
         self._unsure: dict[AttemptId, Report] = {}  # whose output may not be on the disk yet
@@ -115,6 +125,7 @@ class SupervisorHands:
         self._until_ms: int | None = None  # what the agent said last
         self._number = 0
         self._told: dict[int, Callable[[], None]] = {}
+        self._typing: dict[tuple[int, int], deque[Callable[[int], None]]] = {}  # by attempt and writer: who is answered
         self._child: int | None = None
         self.until_ms = 0  # what the supervisor knew when it was found
         self.pid: int | None = None
@@ -147,20 +158,23 @@ class SupervisorHands:
             self._begin(one, spec, follows=False)
 
     def follow(self, one: Listed, spec: JobSpec) -> None:
-        if one.attempt not in self._all:
+        if one.attempt not in self._all and spec.terminal == NO_TERMINAL:  # a terminal is in no slot before
             self._begin(one, spec, follows=True)
 
     def _begin(self, one: Listed, spec: JobSpec, follows: bool) -> None:
         now = self._clock.boottime_ms()
         if self._socket is None or self._telling is not None or now >= (self._until_ms or 0):
             return
-        launch = self._launcher(one, spec)
+        launch = self._without_terminals if self._lacks_terminals(spec) else self._launcher(one, spec)
         if isinstance(launch, Trouble):
             self._send(frames.Refuse(one.attempt, one.task, launch.outcome, launch.why.encode()))
             return
         self._all[one.attempt] = _One(one.task, not follows, now)
         kind = frames.Follow if follows else frames.Start
         self._send(kind(one.attempt, one.task, launch.room, launch.timeout_ms, launch.memory, launch.order))
+
+    def _lacks_terminals(self, spec: JobSpec) -> bool:
+        return spec.terminal != NO_TERMINAL and self.abilities.get("terminals", "none") == "none"
 
     def refuse(self, one: Listed) -> None:
         self._send(frames.Refuse(one.attempt, one.task, Outcome.REJECTED))
@@ -190,6 +204,18 @@ class SupervisorHands:
         if is_complete:
             (self._places.spool / f"{name.hex()}.end").touch(mode=0o600)
         self._send(frames.Grew(name))
+
+    def type(
+        self, attempt: AttemptId, writer: int, offset: int, size: tuple[int, int], data: bytes,
+        told: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        """What somebody types there; `told` how much of all that this writer types is taken, or GONE."""
+        one = self._all.get(attempt)
+        if self._socket is None or self._telling is not None or one is None or not one.started or one.report:
+            told(frames.GONE)
+            return
+        self._typing.setdefault((attempt, writer), deque()).append(told)
+        self._send(frames.Keys(attempt, writer, offset, *size, data))
 
     def open(self, done: Callable[[], None]) -> None:
         """`done` once all that the supervisor holds is known here."""
@@ -368,6 +394,9 @@ class SupervisorHands:
     def _hang_up(self) -> None:
         end, self._socket, self._telling = self._socket, None, None
         self._unsent, self._out = b"", []
+        typing, self._typing = self._typing, {}
+        for told in (told for those in typing.values() for told in those):
+            told(frames.GONE)
         if end is not None:
             self._loop.remove_reader(end.fileno())
             self._loop.remove_writer(end.fileno())
@@ -383,6 +412,10 @@ class SupervisorHands:
             case frames.Told(number):
                 for one in [one for one in self._told if one <= number]:
                     self._told.pop(one)()
+            case frames.Typed():
+                self._on_typed(message)
+            case frames.Wrote(attempt):
+                self._on_wrote(AttemptId(attempt))
             case frames.Frozen(attempt, at_ms):
                 self._on_frozen(AttemptId(attempt), at_ms)
             case frames.Hello():
@@ -436,6 +469,13 @@ class SupervisorHands:
             if follower is not None:
                 follower.started, follower.began_ms = True, self._clock.boottime_ms()
         return True
+
+    def _on_typed(self, typed: frames.Typed) -> None:
+        waiting = self._typing.get((typed.attempt, typed.writer))
+        if waiting:
+            waiting.popleft()(typed.taken)
+        if not waiting:
+            self._typing.pop((typed.attempt, typed.writer), None)
 
     def _on_frozen(self, attempt: AttemptId, at_ms: int) -> None:
         one = self._all.get(attempt)

@@ -8,7 +8,8 @@ Never: looks at the disk: whether a program or a directory is there is found out
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from odyssey.exec.supervisor.orders import packed, packed_env
+from odyssey.exec.supervisor.frames import TERMINAL
+from odyssey.exec.supervisor.orders import NO_TERMINAL, packed, packed_env
 from odyssey.ids import index_of, job_of
 from odyssey.messages import Listed
 from odyssey.model import Outcome
@@ -73,9 +74,8 @@ class Launcher:
             if own is None:
                 return Trouble(Outcome.NOT_HERE, "the words of this task are not on this machine")
             argv, item = own.words, own.item
-        order = packed(
-            one.attempt, one.task, argv, self._common, _own_env(one, spec, position, item), spec.cwd, spec.stdin
-        )
+        own_env = _own_env(one, spec, position, item)
+        order = packed(one.attempt, one.task, argv, self._common, own_env, spec.cwd, spec.stdin, spec.terminal)
         memory = spec.want.need.memory if spec.memory_is_limit else 0
         return Launch(order, self._room, spec.timeout_ms, memory, spec.stdin)
 
@@ -116,5 +116,7 @@ def _own_env(one: Listed, spec: JobSpec, position: int, item: bytes) -> dict[byt
 
 
 def _room(spec: JobSpec) -> int:
+    if spec.terminal != NO_TERMINAL:
+        return TERMINAL
     need = spec.want.need
     return hash((need.cpu_milli, need.memory, need.gpus, need.disk, spec.memory_is_limit)) & (1 << 64) - 1

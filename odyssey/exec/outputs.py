@@ -139,6 +139,11 @@ class Outputs:
 
         return end
 
+    def wrote(self, attempt: AttemptId) -> None:
+        """Somebody knows that there is more, before the next look."""
+        for watcher in list(self._watchers):
+            watcher(attempt)
+
     def _look(self) -> None:
         if not self._watchers:
             self._is_looking = False

@@ -99,6 +99,8 @@ class FakeCounter:
         self.programs: frozenset[str] = frozenset()  # that are on this machine
         self.segments: dict[bytes, bytes] = {}
         self.grown: list[tuple[bytes, int, bool]] = []
+        self.keys: dict[AttemptId, bytearray] = {}  # of attempts with a terminal: what was typed there
+        self.sizes: list[tuple[int, int]] = []
         self.made_ms: dict[int, int] = {}
         self.sights: dict[NodeNumber, Seen] = {}  # of machines that are not just up
 
@@ -180,6 +182,18 @@ class FakeCounter:
         if found:
             self.tell_labels({**self.own_labels, **{f"has:{name}": "yes" for name in found}})
         return found
+
+    def type(
+        self, attempt: AttemptId, writer: int, offset: int, size: tuple[int, int], data: bytes,
+        told: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        if attempt not in self.keys:
+            told(-1)
+            return
+        if size != (0, 0):
+            self.sizes.append(size)
+        self.keys[attempt] += data
+        told(offset + len(data))
 
     def doctor(self, done: Callable[[v.DoctorView], None]) -> None:
         done(v.DoctorView(()))

@@ -36,6 +36,7 @@ REQUESTS: dict[str, r.Request[Any]] = {
     "dry_run": r.DryRun(a_spec(user="")),
     "blob_put": r.PutBlob(bytes(32), 1, 0, b""),
     "stdin_put": r.PutStdin(bytes(16), 0, b"x"),
+    "type": r.Type("1", 1, 1),
     "jobs": r.Jobs(),
     "job": r.Job("1"),
     "dag": r.Dag("1"),

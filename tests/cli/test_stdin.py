@@ -162,7 +162,7 @@ def test_more_than_is_kept_ends_the_job_with_an_error(monkeypatch: pytest.Monkey
         yield Over(a_job(42, "cancelled", exit_status=125))
 
     with a_pipe(b"x" * 100) as pipe:
-        monkeypatch.setattr("odyssey.cli.run.Stdin", lambda _: Stdin(pipe))
+        monkeypatch.setattr("odyssey.cli.run.Stdin", lambda _, **_more: Stdin(pipe))
         answers = {PutStdin: Spool(most=50), Submit: Submitted(42, 1, 1), Follow: story, Cancel: cancel}
         result = type_in("run", "cat", answers=answers)
     assert result.status == 125
@@ -174,7 +174,7 @@ def test_a_file_that_is_too_long_is_refused_before_anything_is_sent(
 ) -> None:
     with a_file(tmp_path / "huge", b"") as file:
         os.truncate(tmp_path / "huge", (1 << 30) + 1)
-        monkeypatch.setattr("odyssey.cli.run.Stdin", lambda _: Stdin(file))
+        monkeypatch.setattr("odyssey.cli.run.Stdin", lambda _, **_more: Stdin(file))
         result = type_in("run", "cat", answers={})
     assert (result.status, result.started) == (2, False)
     assert result.error == "error: stdin has 1 GB, and at most 1 GB are kept for a job"

@@ -11,14 +11,14 @@ def said(trouble: str = "", is_member: bool = True, hands: int | None = 1, **abi
 
 
 def test_what_it_can_it_says_and_how() -> None:
-    found = said(namespaces="user", memory="cgroup1", pids="cgroup2", freeze="cgroup2")
+    found = said(namespaces="user", memory="cgroup1", pids="cgroup2", freeze="cgroup2", terminals="pty")
     assert all(one.is_fine for one in found.values() if one.name != "note")
     assert found["memory"].text == "--mem is enforced (cgroup v1)"
     assert found["ends"].text == "all that a job starts ends with it (namespaces of its own user)"
 
 
 def test_what_it_cannot_comes_with_what_would_help() -> None:
-    found = said(namespaces="no", memory="none", pids="none", freeze="none")
+    found = said(namespaces="no", memory="none", pids="none", freeze="none", terminals="none")
     for one in ABILITIES:
         assert (found[one.shown].is_fine, found[one.shown].hint) == (False, one.hint)
 

@@ -60,6 +60,7 @@ class Rig:
         )
         self.loop = asyncio.new_event_loop()
         self.troubles: list[OdysseyError] = []
+        self.wrote: list[AttemptId] = []  # told while somebody types there
         self.clock = SystemClock()
         self._words = words
         self._last = begin - 1
@@ -84,7 +85,9 @@ class Rig:
     def _made(self) -> SupervisorHands:
         machine = Machine("nova", b"/usr/bin:/bin")
         launcher = Launcher(machine, self._words)
-        return SupervisorHands(self.loop, self.places, self.clock, launcher, lambda: None, self.troubles.append)
+        return SupervisorHands(
+            self.loop, self.places, self.clock, launcher, lambda: None, self.troubles.append, on_wrote=self.wrote.append
+        )
 
     def open(self, until_ms: int = FOREVER) -> Rig:
         opened: list[bool] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odyssey.exec.supervisor.desk import Desk
-from odyssey.exec.supervisor.frames import UNKNOWN_MS, Freeze, Frozen, Held, Lease, Start, Thaw
+from odyssey.exec.supervisor.frames import GONE, UNKNOWN_MS, Freeze, Frozen, Held, Keys, Lease, Start, Thaw, Typed
 from odyssey.exec.supervisor.orders import Done
 
 
@@ -13,7 +13,7 @@ class Crew:
     def __init__(self) -> None:
         self.did: list[str] = []
 
-    def begin(self, attempt: int, order: bytes, memory: int) -> int:
+    def begin(self, attempt: int, order: bytes, memory: int, has_terminal: bool) -> int:
         self.did.append(f"begin {attempt}")
         return 0
 
@@ -39,12 +39,16 @@ class Crew:
 
     def poke(self) -> None: ...
 
+    def type(self, slot: int, keys: Keys) -> int:
+        self.did.append(f"type {slot} {keys.tail!r}")
+        return len(keys.tail)
+
 
 def started(until_ms: int) -> tuple[Desk, Crew]:
     crew = Crew()
     desk = Desk(crew)
     desk.take(Lease(until_ms, 1), 100)
-    desk.take(Start(7, 1, 0, 0, 0, b""), 100)
+    desk.take(Start(7, 1, 1, 0, 0, b""), 100)
     desk.begin(100, is_written=True)
     return desk, crew
 
@@ -71,3 +75,12 @@ def test_frozen_time_does_not_count() -> None:
     desk.answers.clear()
     desk.greet(1200)
     assert desk.answers[0] == Held(7, 1, 1, UNKNOWN_MS, 100)
+
+
+def test_keys_go_to_what_runs_and_to_nothing_else() -> None:
+    desk, crew = started(until_ms=10_000)
+    desk.answers.clear()
+    desk.take(Keys(7, 5, 0, 0, 0, b"ab"), 150)
+    desk.take(Keys(8, 5, 0, 0, 0, b"ab"), 150)
+    assert desk.answers == [Typed(7, 5, 2), Typed(8, 5, GONE)]
+    assert crew.did == ["begin 7", "type 0 b'ab'"]

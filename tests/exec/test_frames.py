@@ -26,6 +26,9 @@ MESSAGES = st.one_of(
     st.builds(frames.Refuse, U64, U64, st.integers(0, 255), TAIL),
     st.builds(frames.Lease, S64, U64),
     st.builds(frames.Kill, U64),
+    st.builds(frames.Keys, U64, U64, U64, st.integers(0, 65535), st.integers(0, 65535), TAIL),
+    st.builds(frames.Typed, U64, U64, S64),
+    st.builds(frames.Wrote, U64),
     st.builds(frames.End),
     st.builds(frames.Held, U64, U64, st.integers(0, 1), S64, U64),
     st.builds(
@@ -72,18 +75,27 @@ def test_the_numbers_of_ends_are_those_of_the_model() -> None:
 
 
 WORDS = st.binary(max_size=20).map(lambda word: word.replace(b"\0", b"x"))
+SIZES = st.tuples(st.integers(0, 65535), st.integers(0, 65535))
 NAMES = st.binary(min_size=1, max_size=9).map(lambda word: word.replace(b"\0", b"x").replace(b"=", b"y"))
 
 
-@given(U64, st.lists(WORDS, min_size=1), st.dictionaries(NAMES, WORDS), st.dictionaries(NAMES, WORDS), WORDS, TAIL)
+@given(
+    U64, st.lists(WORDS, min_size=1), st.dictionaries(NAMES, WORDS), st.dictionaries(NAMES, WORDS), WORDS, TAIL, SIZES
+)
 def test_orders_come_as_they_went(
-    attempt: int, argv: list[bytes], common: dict[bytes, bytes], own: dict[bytes, bytes], cwd: bytes, stdin: bytes
+    attempt: int,
+    argv: list[bytes],
+    common: dict[bytes, bytes],
+    own: dict[bytes, bytes],
+    cwd: bytes,
+    stdin: bytes,
+    size: tuple[int, int],
 ) -> None:
-    data = packed_order(attempt, 1 << 20, tuple(argv), packed_env(common), own, cwd, stdin)
+    data = packed_order(attempt, 1 << 20, tuple(argv), packed_env(common), own, cwd, stdin, size)
     reader = Reader()
     for _ in range(2):
         order = reader.read(data)
-        assert tuple(order) == (1 << 20, tuple(argv), common | own, cwd, stdin)
+        assert tuple(order) == (1 << 20, tuple(argv), common | own, cwd, stdin, size)
     assert attempt_in(data) == attempt
 
 

@@ -69,15 +69,24 @@ def rig(request: pytest.FixtureRequest, home: Path) -> Iterator[Rig]:
 
 def test_it_says_what_it_can_do(rig: Rig, request: pytest.FixtureRequest) -> None:
     kind = request.node.callspec.params["rig"]
-    assert rig.hands.abilities.keys() == {"namespaces", "memory", "pids", "cpu", "freeze"}
+    assert rig.hands.abilities.keys() == {"namespaces", "terminals", "memory", "pids", "cpu", "freeze"}
     assert rig.hands.abilities["namespaces"] in (("no",) if kind is bare else ("yes", "user", "no"))
-    assert set(rig.hands.abilities.values()) <= {"yes", "user", "no", "none", "cgroup1", "cgroup2"}
+    assert set(rig.hands.abilities.values()) <= {"yes", "user", "no", "none", "pty", "cgroup1", "cgroup2"}
 
 
 def test_the_end_and_the_output_are_told(rig: Rig) -> None:
     attempt = rig.start(shell("echo a; id -u; exit 3"))
     assert rig.wait(attempt).code == 3
     assert rig.out(attempt).startswith(b"a\n")
+
+
+def test_a_terminal_is_had_and_ends_with_all_that_is_left_in_it(rig: Rig) -> None:
+    mark = f"{os.getpid()}5.25"
+    script = f"setsid sleep {mark} & echo there >/dev/tty; test -t 0 && exit 3"
+    attempt = rig.start(shell(script, terminal=(24, 80)))
+    report = rig.wait(attempt)
+    assert (report.code, report.leaked, rig.out(attempt)) == (3, False, b"there\r\n")
+    assert running(mark) == []
 
 
 def test_killed_it_leaves_nothing(rig: Rig) -> None:

@@ -26,6 +26,7 @@ from tests.mutants import (
     salvage,
     shell,
     state,
+    terminals,
     trust,
 )
 from tests.mutants.table import Mutant
@@ -53,4 +54,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *lasting.MUTANTS,
     *trust.MUTANTS,
     *joining.MUTANTS,
+    *terminals.MUTANTS,
 )

@@ -88,6 +88,17 @@ class Terminal:
         os.close(self._master)
         self._master = -1
 
+    def resizes(self, rows: int, columns: int) -> None:
+        termios.tcsetwinsize(self._master, (rows, columns))
+
+    @property
+    def modes(self) -> list[Any]:
+        return termios.tcgetattr(self._master)
+
+    @property
+    def is_raw(self) -> bool:
+        return not self.modes[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
+
     def signal(self, number: int) -> None:
         os.kill(self._process, number)
 

@@ -19,15 +19,16 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
-from odyssey.exec.supervisor import alone, emptying, libc, tree, workplace
+from odyssey.exec.supervisor import alone, emptying, libc, terminal, tree, workplace
 from odyssey.exec.supervisor.alone import Way
 from odyssey.exec.supervisor.cgroups import RUNNER_MEMORY, Groups
-from odyssey.exec.supervisor.frames import OOM
+from odyssey.exec.supervisor.frames import GONE, OOM, Keys
 from odyssey.exec.supervisor.orders import DONE, Done, attempt_in
 from odyssey.exec.supervisor.outlet import ERR, OUT, Outlet
-from odyssey.exec.supervisor.runner import CHUNK, MOST_ORDER, Pipes, Place, Runner
+from odyssey.exec.supervisor.runner import CHUNK, MOST_ORDER, WROTE, Pipes, Place, Runner
 from odyssey.exec.supervisor.runner import FILE as _FILE
 from odyssey.exec.supervisor.slots import IDLE, MOST, NOBODY, Server, Slots
+from odyssey.exec.supervisor.terminal import Keyboard
 
 IDLE_RUNNERS: Final = 2  # so many of one kind wait for work; more are sent away when they have been idle
 _KIND: Final = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM)
@@ -54,6 +55,7 @@ class Hand:
     pipes: Pipes
     attempts: list[int] = field(default_factory=list)  # the first runs, the others wait in its socket
     oom: int = 0  # how often memory had run out there
+    keyboard: Keyboard | None = None  # it has a terminal, and serves one attempt only
 
 
 class Gone(NamedTuple):
@@ -80,6 +82,8 @@ class Crew:
         self._slots, self._folders, self._limit, self._in_child = slots, folders, limit, in_child
         self.hands: dict[int, Hand] = {}
         self.new: list[Hand] = []  # forked since somebody looked
+        self.wrote = set[int]()  # attempts with a terminal that wrote since then
+        self.stuck: list[Keyboard] = []  # that wait for room since then
         self._free: list[int] = []
         self._next = 0
         self._idle: dict[int, list[int]] = {}  # by memory limit: slots
@@ -95,10 +99,10 @@ class Crew:
 
     # -- orders --------------------------------------------------------------------------------------------------------
 
-    def begin(self, attempt: int, order: bytes, memory: int) -> int:
-        """In which slot. OSError: this machine can fork no runner now."""
-        idle = self._idle.get(memory)
-        hand = self.hands[idle.pop()] if idle else self._fork(memory)
+    def begin(self, attempt: int, order: bytes, memory: int, has_terminal: bool) -> int:
+        """In which slot. OSError: this machine can fork no runner now, or has no terminal left."""
+        idle = None if has_terminal else self._idle.get(memory)
+        hand = self.hands[idle.pop()] if idle else self._fork(memory, has_terminal)
         self._send(hand, attempt, order)
         return hand.slot
 
@@ -153,7 +157,8 @@ class Crew:
         hand = self.hands[slot]
         data = b""
         try:
-            data = hand.post.recv(8192, socket.MSG_DONTWAIT)
+            while (data := hand.post.recv(8192, socket.MSG_DONTWAIT)) == WROTE:
+                self.wrote.add(hand.attempts[0])
         except BlockingIOError:
             return None
         except ConnectionResetError:
@@ -165,7 +170,7 @@ class Crew:
         if has_run_out and (done.outcome or done.code):
             done = done._replace(outcome=OOM)
         hand.attempts.remove(done.attempt)
-        if not hand.attempts:
+        if not hand.attempts and hand.keyboard is None:
             self._idle.setdefault(hand.memory, []).append(slot)
         return done, data[DONE.size :]
 
@@ -184,6 +189,18 @@ class Crew:
                 with suppress(BlockingIOError):
                     os.write(hand.pipes.poke_write, b".")
 
+    def type(self, slot: int, keys: Keys) -> int:
+        """How much of what this writer types is taken; GONE: there is no terminal."""
+        keyboard = self.hands[slot].keyboard
+        if keyboard is None:
+            return GONE
+        if keys.rows and keys.columns:
+            terminal.resize(keyboard.master, keys.rows, keys.columns)
+        taken = keyboard.type(keys.writer, keys.offset, keys.tail)
+        if keyboard.is_stuck:
+            self.stuck.append(keyboard)
+        return taken
+
     def _ran_out(self, hand: Hand) -> bool:
         """Of memory, since it was looked at."""
         before, hand.oom = hand.oom, self._groups.out_of_memory(hand.slot)
@@ -195,6 +212,8 @@ class Crew:
         """To all that it runs; what has stopped itself must run to hear it."""
         pid = self.hands[slot].pid
         tree.signal_all(pid, signal.SIGTERM)
+        if self.hands[slot].keyboard is not None:
+            tree.signal_all(pid, signal.SIGHUP)  # an interactive shell ends when its terminal goes, not before
         tree.signal_all(pid, signal.SIGCONT)
 
     def kill(self, slot: int) -> None:
@@ -234,15 +253,17 @@ class Crew:
 
     # -- runners come and go -------------------------------------------------------------------------------------------
 
-    def _fork(self, memory: int) -> Hand:
+    def _fork(self, memory: int, has_terminal: bool) -> Hand:
+        if not self._free and self._next >= MOST:
+            raise OSError("all slots are taken")
+        pair = terminal.opened() if has_terminal else None
         if self._free:
             slot = heappop(self._free)
-        elif self._next < MOST:
-            slot, self._next = self._next, self._next + 1
         else:
-            raise OSError("all slots are taken")
+            slot, self._next = self._next, self._next + 1
         mine, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
-        pipes = Pipes(*os.pipe(), *os.pipe(), *os.pipe())
+        out = os.pipe() if pair is None else (pair.master, pair.slave)
+        pipes = Pipes(*out, *os.pipe(), *os.pipe())
         self._groups.make(slot, memory)
         try:
             pid = alone.fork(self._way)
@@ -255,7 +276,7 @@ class Crew:
             theirs.close()
             raise
         if not pid:
-            self._become_runner(slot, memory, theirs, pipes)
+            self._become_runner(slot, memory, theirs, pipes, pair.path if pair is not None else "")
         os.set_blocking(pipes.poke_write, False)
         for end in (pipes.out_write, pipes.err_write, pipes.poke_read):
             os.close(end)
@@ -264,10 +285,12 @@ class Crew:
         self._slots.write(slot, IDLE)
         self._slots.serve(slot, Server(pid, tree.began(pid) or 0))
         self.hands[slot] = hand = Hand(slot, pid, memory, mine, theirs, pipes)
+        if pair is not None:
+            hand.keyboard = Keyboard(pair.master)
         self.new.append(hand)
         return hand
 
-    def _become_runner(self, slot: int, memory: int, post: socket.socket, pipes: Pipes) -> None:
+    def _become_runner(self, slot: int, memory: int, post: socket.socket, pipes: Pipes, path: str) -> None:
         """Never returns."""
         try:
             keep = {post.fileno(), *pipes} - {pipes.poke_write}
@@ -287,7 +310,10 @@ class Crew:
                 os._exit(0)
             _limit_memory(0 if self._groups.limits_memory() else memory)
             _be_modest()
-            place = Place(slot, self._slots, post, pipes, *self._folders[1:], is_alone=self.is_alone, limit=self._limit)
+            folders = self._folders[1:]
+            place = Place(
+                slot, self._slots, post, pipes, *folders, is_alone=self.is_alone, limit=self._limit, terminal=path
+            )
             Runner(place).serve()
             os._exit(0)
         except Exception:  # noqa: BLE001 - said in the log, and seen by whoever waits for it
@@ -372,7 +398,7 @@ class Crew:
             outlet.begin(attempt)
         for stream, end in ((OUT, hand.pipes.out_read), (ERR, hand.pipes.err_read)):
             os.set_blocking(end, False)
-            with suppress(BlockingIOError):
+            with suppress(OSError):  # there is no more; a terminal whose programs are dead says so with an error
                 while data := os.read(end, CHUNK):
                     outlet.write(stream, data)
         outlet.end()

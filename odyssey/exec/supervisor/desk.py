@@ -18,9 +18,11 @@ from odyssey.exec.supervisor.frames import (
     CANCELLED,
     EVICTED,
     EXITED,
+    GONE,
     LOST,
     OOM,
     REJECTED,
+    TERMINAL,
     TIMEOUT,
     UNKNOWN_MS,
     Ended,
@@ -30,6 +32,7 @@ from odyssey.exec.supervisor.frames import (
     Frozen,
     Grew,
     Held,
+    Keys,
     Kill,
     Lease,
     Message,
@@ -39,6 +42,7 @@ from odyssey.exec.supervisor.frames import (
     Stop,
     Thaw,
     Told,
+    Typed,
     numbers,
 )
 from odyssey.exec.supervisor.orders import Done
@@ -49,7 +53,7 @@ POLITE_MS: Final = 10_000  # between asking an attempt to end and making it end
 
 
 class Crew(Protocol):
-    def begin(self, attempt: int, order: bytes, memory: int) -> int: ...
+    def begin(self, attempt: int, order: bytes, memory: int, has_terminal: bool) -> int: ...
 
     def queue(self, slot: int, attempt: int, order: bytes) -> None: ...
 
@@ -70,6 +74,8 @@ class Crew(Protocol):
     def thaw(self, slot: int) -> None: ...
 
     def poke(self) -> None: ...
+
+    def type(self, slot: int, keys: Keys) -> int: ...
 
 
 @dataclass(slots=True)
@@ -147,6 +153,8 @@ class Desk:
                 self._thaw(attempt, now_ms)
             case Grew():
                 self._crew.poke()
+            case Keys():
+                self._type(message)
 
     def _start(self, start: Start | Follow, now_ms: int) -> None:
         attempt = start.attempt
@@ -229,6 +237,11 @@ class Desk:
         one.slot, one.is_ahead = -1, False
         self._lines.setdefault(one.start.room, deque()).appendleft(one)
 
+    def _type(self, keys: Keys) -> None:
+        one = self.attempts.get(keys.attempt)
+        taken = self._crew.type(one.slot, keys) if one is not None and one.runs else GONE
+        self.answers.append(Typed(keys.attempt, keys.writer, taken))
+
     def _forget(self, attempt: int) -> None:
         if self.ended.pop(attempt, None) is not None:
             self.past.add(attempt)
@@ -255,7 +268,7 @@ class Desk:
     def _begin(self, one: Attempt, now_ms: int) -> None:
         start = one.start
         try:
-            one.slot = self._crew.begin(start.attempt, start.tail, start.memory)
+            one.slot = self._crew.begin(start.attempt, start.tail, start.memory, start.room == TERMINAL)
         except OSError as error:
             self._reject(one, f"this machine can start no process now: {error.strerror or error}")
             return

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 VERSION: Final = 1
+TERMINAL: Final = 0  # the room of an attempt that has a terminal: nobody follows it
+GONE: Final = -1  # of keys that nobody took: no terminal is there, or none yet
 MOST: Final = 4 << 20  # bytes of one frame: the longest command a kernel takes, and its environment
 _HEAD: Final = struct.Struct(">IB")
 HEAD_BYTES: Final = _HEAD.size
@@ -107,6 +109,19 @@ class Grew(NamedTuple):
     tail: bytes
 
 
+class Keys(NamedTuple):
+    """What somebody types: bytes at an offset of all that this writer types, so that what is said again is taken once.
+    Rows and columns are those of the terminal from now on; 0: as they are. Answered by Typed. Whoever says this is also
+    told with Wrote of what the attempt writes. Only to a supervisor that can do `terminals`."""
+
+    attempt: int
+    writer: int
+    offset: int
+    rows: int
+    columns: int
+    tail: bytes
+
+
 class Leave(NamedTuple):
     """The daemon goes on purpose: it is not to be started again."""
 
@@ -158,6 +173,20 @@ class Told(NamedTuple):
     number: int
 
 
+class Typed(NamedTuple):
+    """So many bytes of this writer are taken, or GONE. What is not taken has found no room: it is to be said again."""
+
+    attempt: int
+    writer: int
+    taken: int
+
+
+class Wrote(NamedTuple):
+    """There is more of its output to read."""
+
+    attempt: int
+
+
 # -- in the journal only -----------------------------------------------------------------------------------------------
 
 
@@ -180,6 +209,7 @@ Message = (
     | Lease
     | Forget
     | Grew
+    | Keys
     | Leave
     | End
     | Held
@@ -187,6 +217,8 @@ Message = (
     | Ended
     | Frozen
     | Told
+    | Typed
+    | Wrote
     | Past
 )
 
@@ -204,11 +236,14 @@ _TABLE: Final[tuple[tuple[int, type[Message], str], ...]] = (
     (17, Lease, ">qQ"),
     (18, Forget, ">"),
     (19, Grew, ">"),
+    (20, Keys, ">QQQHH"),
     (30, Held, ">QQBqQ"),
     (31, Ready, ">"),
     (33, Ended, ">QQBiQQQQQBQ"),
     (34, Frozen, ">Qq"),
     (35, Told, ">Q"),
+    (36, Typed, ">QQq"),
+    (37, Wrote, ">Q"),
     (50, Past, ">QQ"),
 )
 _Form = tuple[int, Callable[[Iterable[Any]], Message], struct.Struct, bool]

@@ -23,11 +23,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from odyssey.exec.supervisor import alone, frames, libc, slots, tree
+from odyssey.exec.supervisor import alone, frames, libc, slots, terminal, tree
 from odyssey.exec.supervisor.cgroups import Groups
 from odyssey.exec.supervisor.crew import Crew, Folders
 from odyssey.exec.supervisor.desk import Desk
-from odyssey.exec.supervisor.frames import Ended, Hello, Message, Past, Splitter, packed
+from odyssey.exec.supervisor.frames import Ended, Hello, Keys, Message, Past, Splitter, Wrote, packed
 from odyssey.exec.supervisor.journal import Journal, Told
 from odyssey.exec.supervisor.nurse import Nurse, start
 from odyssey.exec.supervisor.outlet import Outlet
@@ -65,7 +65,8 @@ class Supervisor:
         were, left = _make_sure_it_is_over(pages)
         way = alone.find_way()
         self._groups = Groups(f"{zlib.crc32(os.fsencode(folders.own)):08x}")
-        self._abilities = {"namespaces": way.value, **self._groups.abilities()}
+        terminals = "pty" if terminal.can_be_had() else "none"
+        self._abilities = {"namespaces": way.value, "terminals": terminals, **self._groups.abilities()}
         shared = slots.make(pages, time.time_ns() // 1_000_000)
         self._crew = Crew(shared, folders, limit, self._groups, way, self._close_in_child)
         self._desk = Desk(self._crew)
@@ -76,6 +77,7 @@ class Supervisor:
         self._daemon: socket.socket | None = None
         self._splitter = Splitter()
         self._unsent = b""
+        self._watched = set[int]()  # attempts at whose terminal somebody sits, as far as this daemon has told
         self._is_over = False
         self._lock_path = os.path.join(folders.own, "lock")
         self._lock = _identity(self._lock_path)
@@ -199,6 +201,8 @@ class Supervisor:
         if hand is None:
             return
         told = self._crew.hear(slot)
+        if self._crew.wrote:
+            self._tell_who_wrote()
         if told is None:  # what it said was heard already, or it is dead; then waiting for it says the rest
             if self._crew.is_cut_off(slot):
                 self._leave(hand.post.fileno())
@@ -214,7 +218,7 @@ class Supervisor:
         with suppress(BlockingIOError):
             os.read(self._wake, 4096)
         self._desk.wall_ms = time.time_ns() // 1_000_000
-        ends = {hand.post.fileno() for hand in self._crew.hands.values()}
+        ends = self._ends()
         for slot in list(self._crew.hands):
             while (told := self._crew.hear(slot)) is not None:
                 self._desk.done(*told, boottime_ms())
@@ -222,8 +226,35 @@ class Supervisor:
             ran = None if gone.ran is None else self._desk.attempts[gone.ran].start.task
             self._crew.rescue(gone.slot, gone.ran or 0, ran)
             self._desk.gone(gone.slot, gone.ran, gone.not_begun, gone.oom, gone.leaked, boottime_ms())
-        for end in ends - {hand.post.fileno() for hand in self._crew.hands.values()}:
+        for end in ends - self._ends():
             self._leave(end)
+
+    def _ends(self) -> set[int]:
+        """Of what is open to each runner and may be waited for."""
+        hands = self._crew.hands.values()
+        return {hand.post.fileno() for hand in hands} | {hand.keyboard.master for hand in hands if hand.keyboard}
+
+    # -- terminals -----------------------------------------------------------------------------------------------------
+
+    def _tell_who_wrote(self) -> None:
+        """Only to a daemon at whose side somebody waits for it."""
+        self._desk.answers += (Wrote(attempt) for attempt in self._crew.wrote & self._watched)
+        self._crew.wrote.clear()
+
+    def _type(self, keys: Keys, now: int) -> None:
+        self._watched &= self._desk.attempts.keys()
+        self._watched.add(keys.attempt)
+        self._desk.take(keys, now)
+        while self._crew.stuck:
+            keyboard = self._crew.stuck.pop()
+            self._served[keyboard.master] = partial(self._on_room, keyboard)
+            self._poll.register(keyboard.master, select.POLLOUT)
+
+    def _on_room(self, keyboard: terminal.Keyboard) -> None:
+        """What was typed ahead goes on."""
+        keyboard.flush()
+        if not keyboard.is_stuck:
+            self._leave(keyboard.master)
 
     # -- the daemon ----------------------------------------------------------------------------------------------------
 
@@ -277,12 +308,15 @@ class Supervisor:
                 self._say(packed(Hello(frames.VERSION, os.getpid(), self._desk.until_ms, able)))
                 if message.version != frames.VERSION:
                     return
+                self._watched.clear()
                 self._nurse.met(message.tail, now)
                 self._desk.greet(now)
             case frames.End():
                 self._end()
             case frames.Leave():
                 self._nurse.left()
+            case Keys():
+                self._type(message, now)
             case _:
                 self._desk.take(message, now)
 

@@ -20,12 +20,12 @@ import sys
 import termios
 import time
 from contextlib import suppress
-from socket import socket
+from socket import MSG_DONTWAIT, socket
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from odyssey.exec.supervisor import tree
+from odyssey.exec.supervisor import terminal, tree
 from odyssey.exec.supervisor.frames import EXITED, NOT_HERE, REJECTED, SIGNALLED
-from odyssey.exec.supervisor.orders import DONE, Done, Order, Reader, attempt_in
+from odyssey.exec.supervisor.orders import DONE, NO_TERMINAL, Done, Order, Reader, attempt_in
 from odyssey.exec.supervisor.outlet import ERR, OUT, UNKNOWN, Outlet
 from odyssey.exec.supervisor.slots import IDLE, Page, Slots
 from odyssey.exec.supervisor.workplace import Workplace
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from resource import struct_rusage
 
 MOST_ORDER: Final = 4 << 10  # bytes of an order in one datagram: so many as may wait fit; a longer one is in a file
+WROTE: Final = b"w"  # there is more to read of what a terminal shows; said by nobody else
 FILE: Final = b"\xff"  # begins the path of an order in a file; no order begins so: attempts are numbers below 2 ** 63
 CHUNK: Final = 64 << 10  # as much as a pipe holds
 _DEFAULT_PATH: Final = b"/usr/local/bin:/usr/bin:/bin"
@@ -41,7 +42,8 @@ _NO_HANG: Final = os.WNOHANG
 
 
 class Pipes(NamedTuple):
-    """Made before the fork: the supervisor keeps the ends to read from, for when the runner is killed."""
+    """Made before the fork: the supervisor keeps the ends to read from, for when the runner is killed. Where the
+    attempt gets a terminal, its master and its slave are in the place of the pipe for stdout."""
 
     out_read: int
     out_write: int
@@ -63,6 +65,7 @@ class Place(NamedTuple):
     files: str
     is_alone: bool  # the first process of a pid namespace of its own
     limit: int
+    terminal: str = ""  # the path of the slave; then this runner is for one attempt only
 
 
 class NotStarted(Exception):
@@ -83,11 +86,19 @@ class Runner:
         self._where = b""
         self._home = os.getcwdb()
         self._paths: dict[tuple[bytes, bytes], bytes] = {}
-        self._actions = [
+        self._actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = [
             (os.POSIX_SPAWN_DUP2, self._null, 0),
             (os.POSIX_SPAWN_DUP2, place.pipes.out_write, 1),
             (os.POSIX_SPAWN_DUP2, place.pipes.err_write, 2),
         ]
+        self._pace: terminal.Pace | None = None
+        if place.terminal:
+            self._pace = terminal.Pace(time.monotonic())
+            self._actions = [  # who begins a session has the first terminal that it opens
+                (os.POSIX_SPAWN_OPEN, 0, place.terminal, os.O_RDWR, 0),
+                (os.POSIX_SPAWN_DUP2, 0, 1),
+                (os.POSIX_SPAWN_DUP2, 0, 2),
+            ]
         self._wake, wake_write = os.pipe()
         for end in (self._wake, wake_write, place.pipes.out_read, place.pipes.err_read):
             os.set_blocking(end, False)
@@ -98,7 +109,7 @@ class Runner:
             self._poll.register(end, select.POLLIN)
 
     def serve(self) -> None:
-        """Until the supervisor closes its end."""
+        """Until the supervisor closes its end, or, with a terminal, for one attempt."""
         post = self._place.post
         while data := post.recv(MOST_ORDER + 1024):
             if data[:1] == FILE:
@@ -107,6 +118,8 @@ class Runner:
             post.send(DONE.pack(*done) + note)
             with suppress(OSError):
                 self._workplace.clear()
+            if self._place.terminal:
+                return
 
     # -- one attempt ---------------------------------------------------------------------------------------------------
 
@@ -164,6 +177,8 @@ class Runner:
     def _spawn(self, order: Order, stdin: "Feed | None") -> int:
         self._go_to(order.cwd)
         actions = self._actions
+        if order.size != NO_TERMINAL:
+            terminal.resize(self._place.pipes.out_read, *order.size)
         if stdin is not None:
             actions = [(os.POSIX_SPAWN_DUP2, stdin.read_end, 0), *self._actions[1:]]
         name = order.argv[0]
@@ -240,6 +255,8 @@ class Runner:
                     stdin.feed()
             if busy:
                 self._tell(self._page.attempt, self._page.began_ms)
+                if self._place.terminal:
+                    self._say_so()
 
     def _reap(self) -> "tuple[int, int, struct_rusage] | None":
         try:
@@ -255,7 +272,14 @@ class Runner:
         except BlockingIOError:
             return False
         self._outlet.write(stream, data)
+        if self._pace is not None and (wait_s := self._pace.wait_s(len(data), time.monotonic())):
+            time.sleep(wait_s)
         return True
+
+    def _say_so(self) -> None:
+        """Somebody may wait for just this. If what was said before has not been heard, that will do."""
+        with suppress(BlockingIOError):
+            self._place.post.send(WROTE, MSG_DONTWAIT)
 
     def _drain(self) -> None:
         """All that is left, when nobody writes any more."""
