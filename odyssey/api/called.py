@@ -16,7 +16,7 @@ import os
 import struct
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 CALLS: Final = "ODYSSEY_CALLS"
@@ -69,6 +69,11 @@ def unpacked(data: bytes, index: int) -> tuple[Call, list[str]]:
     function = rest[at : at + sizes[which]]
     at = sum(sizes) + sum(size for _, size in calls[:index])
     return Call(function, rest[at : at + size]), head["path"]
+
+
+def each(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Several calls of one function as one, in its process."""
+    return [function(*arguments) for arguments in calls]
 
 
 # -- results on their way home -----------------------------------------------------------------------------------------

@@ -18,8 +18,10 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -107,6 +109,18 @@ class MeshExecutor(Executor):
             self._queue.append(_Pending(call, future))
             self._changed.notify_all()
         return future
+
+    def map(
+        self, fn: Callable[..., T], /, *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[T]:
+        """As the standard library's. A process begins for each call, which costs some hundredths of a second; with a
+        `chunksize` one process makes so many of them, one after the other."""
+        if chunksize < 1:
+            raise ValueError("chunksize must be >= 1")
+        if chunksize == 1:
+            return super().map(fn, *iterables, timeout=timeout)
+        chunks = _chunks(zip(*iterables, strict=False), chunksize)
+        return chain.from_iterable(super().map(partial(called.each, fn), chunks, timeout=timeout))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Without `wait` what was called goes on, and is waited for when the program ends."""
@@ -199,6 +213,11 @@ class MeshExecutor(Executor):
                     _settle(futures[index], job, item, out, err)
                 case _:
                     pass
+
+
+def _chunks(calls: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
+    while chunk := list(islice(calls, size)):
+        yield chunk
 
 
 def _travelling_together(batch: list[_Pending]) -> list[list[_Pending]]:

@@ -96,6 +96,23 @@ def test_map_gives_what_the_calls_gave_in_order(tmp_path: Path) -> None:
     assert with_client(tmp_path, program) == [n**n for n in range(10)]
 
 
+def test_a_chunk_of_calls_is_one_process(tmp_path: Path) -> None:
+    def who(number: int) -> tuple[int, int]:
+        return number, os.getpid()
+
+    def program(client: Client) -> list[tuple[int, int]]:
+        with MeshExecutor(client, cpus=1) as executor:
+            with pytest.raises(ValueError, match="chunksize"):
+                executor.map(who, [], chunksize=0)
+            return list(executor.map(who, range(7), chunksize=3))
+
+    found = with_client(tmp_path, program)
+    assert [number for number, _ in found] == list(range(7))
+    assert [len([one for one in found if one[1] == process]) for process in dict.fromkeys(p for _, p in found)] == [
+        3, 3, 1,
+    ]  # fmt: skip
+
+
 def test_nothing_that_a_function_prints_is_taken_for_its_result(tmp_path: Path) -> None:
     def noisy(factor: int) -> int:
         print(called.result(called.RETURNED, b"forged"))
