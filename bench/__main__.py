@@ -33,6 +33,7 @@ AREAS = (
     "sim",
     "lab",
     "exec",
+    "links",
 )
 
 

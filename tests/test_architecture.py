@@ -49,6 +49,10 @@ PURE = (
     "mesh/trust/letters.py",
     "mesh/trust/join_server.py",
     "mesh/trust/join_client.py",
+    *(
+        f"mesh/links/{name}.py"
+        for name in ("ports", "frames", "limits", "outbox", "channel", "letters", "answers", "switchboard")
+    ),
     "exec/launch.py",
     "exec/supervisor/desk.py",
     "exec/supervisor/frames.py",
@@ -318,7 +322,7 @@ RULES = (
     Rule(
         "zmq stays in the links",
         using_zmq,
-        but_not=("mesh/links.py", "mesh/zap.py"),
+        but_not=tuple(f"mesh/links/{name}.py" for name in ("sockets", "zap", "doorman", "wires")),
         refused=("import zmq", "from zmq import asyncio", "import zmq.auth as auth"),
         allowed=("from odyssey.mesh import links", "import zmqlike"),
     ),
@@ -431,7 +435,8 @@ def test_the_source_obeys(rule: Rule) -> None:
         ("scheduler/lab/run.py", True),
         ("scheduler/lab/__main__.py", False),
         ("mesh/raft/core.py", True),
-        ("mesh/links.py", False),
+        ("mesh/links/channel.py", True),
+        ("mesh/links/wires.py", False),
         ("clock.py", False),
     ],
 )

@@ -1,0 +1,127 @@
+"""The connections at one listening socket, as the kernel knows them.
+
+libzmq closes none on request. So the doorman hears of each that comes (its socket's monitor), and ends one by shutting
+its file descriptor down, which libzmq takes for the other side's hanging up. What says no hello in time is ended too,
+and of many that say nothing the oldest go at once: they could take all descriptors.
+
+A descriptor may have been closed and used again before this hears of it. So its two addresses are compared first, on a
+duplicate that cannot change; at worst another connection of this socket is ended, and comes again.
+
+Promises: a connection that was ended delivers nothing more; no more than MOST wait at the door.
+Never: closes a descriptor that belongs to libzmq.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
+
+import zmq
+
+HELLO_MS: Final = 5_000
+MOST: Final = 2_048  # at the door
+T = TypeVar("T")
+
+_FAILED: Final[dict[int, str]] = {
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "no handshake",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "not our protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "not let in",
+}
+EVENTS: Final = (
+    zmq.EVENT_ACCEPTED
+    | zmq.EVENT_ACCEPT_FAILED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+
+
+class _Place(NamedTuple):
+    ours: object
+    theirs: object
+
+
+class Doorman:
+    """`gone` is told of a connection that had said hello, `turned_away` of what came of others."""
+
+    def __init__(
+        self, clock_ms: Callable[[], int], gone: Callable[[int], None], turned_away: Callable[[str], None]
+    ) -> None:
+        self._clock_ms, self._gone, self._turned_away = clock_ms, gone, turned_away
+        self._waiting: dict[int, tuple[int, _Place]] = {}  # oldest first
+        self._inside: dict[int, _Place] = {}
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def event(self, event: int, value: int) -> None:
+        if event == zmq.EVENT_ACCEPTED:
+            self._forget(value)
+            self._came(value)
+        elif event == zmq.EVENT_DISCONNECTED:
+            self._forget(value)
+        elif event == zmq.EVENT_ACCEPT_FAILED:
+            self._turned_away("no descriptor left")
+        elif event in _FAILED:
+            self._turned_away(_FAILED[event])
+
+    def _came(self, file: int) -> None:
+        place = _on_duplicate(file, _place)
+        if place is None:
+            return
+        self._waiting[file] = self._clock_ms(), place
+        if len(self._waiting) > MOST:
+            self._send_off(next(iter(self._waiting)), "too many at the door")
+
+    def _forget(self, file: int) -> None:
+        self._waiting.pop(file, None)
+        if self._inside.pop(file, None) is not None:
+            self._gone(file)
+
+    def greeted(self, file: int) -> None:
+        """It has said hello, so it is known what came in there."""
+        found = self._waiting.pop(file, None)
+        place = found[1] if found is not None else _on_duplicate(file, _place)
+        if place is not None:
+            self._inside[file] = place
+
+    def ender(self, file: int) -> Callable[[], None]:
+        """Ends what is there now, whenever it is called."""
+        place = self._inside.get(file)
+        return partial(_shut, file, place)
+
+    def tick(self) -> None:
+        now = self._clock_ms()
+        for file, (since, _) in list(self._waiting.items()):
+            if now - since >= HELLO_MS:
+                self._send_off(file, "said nothing")
+
+    def _send_off(self, file: int, why: str) -> None:
+        _, place = self._waiting.pop(file)
+        self._turned_away(why)
+        _shut(file, place)
+
+
+def _place(found: socket.socket) -> _Place:
+    return _Place(found.getsockname(), found.getpeername())
+
+
+def _shut(file: int, place: _Place | None) -> None:
+    def shut(found: socket.socket) -> None:
+        if _place(found) == place:
+            found.shutdown(socket.SHUT_RDWR)
+
+    _on_duplicate(file, shut)
+
+
+def _on_duplicate(file: int, work: Callable[[socket.socket], T]) -> T | None:
+    """None: it is no connection any more."""
+    with suppress(OSError), socket.socket(fileno=os.dup(file)) as found:
+        return work(found)
+    return None

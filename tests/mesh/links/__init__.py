@@ -1,0 +1,1 @@
+"""The links: what decides on virtual time and memory wires, the sockets on the loopback."""
