@@ -7,6 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 ARGS ?=
 SEEDS ?= 20
+N ?= 3
 FROM ?= 0
 CUTS ?= 2
 REPLAY ?=
@@ -16,12 +17,17 @@ export JOB
 SOURCES := odyssey tests $(wildcard bench)
 READY := .venv/.ready
 
-.PHONY: help .venv run test sim power mutants check format bench lock clean
+# Hosts in a box want to be root: of this machine, or of a user namespace of their own.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v unshare),unshare -Urnm))
+
+.PHONY: help .venv run test test-lab lab sim power mutants check format bench lock clean
 
 help:
 	@echo 'make run      set everything up and run a job on this machine (make run JOB="python3 -V")'
 	@echo 'make test     run all tests, in parallel'
 	@echo 'make power    cut the power of a real daemon at many moments; needs strace (make power CUTS=4 FROM=17)'
+	@echo 'make lab      some hosts in a box, with a shell on the first (make lab N=3); Linux'
+	@echo 'make test-lab the tests with real daemons in hosts in a box, one after the other'
 	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote, ARGS="--sample 25")'
 	@echo 'make sim      whole nodes on virtual time, with faults (make sim SEEDS=200 FROM=17, make sim REPLAY=...)'
 	@echo 'make check    format, lint, types, who imports whom, the source obeys the map'
@@ -41,6 +47,12 @@ run: $(READY)
 
 test: $(READY)
 	.venv/bin/python -m pytest -n auto $(ARGS)
+
+test-lab: $(READY)
+	$(AS_ROOT) .venv/bin/python -m pytest -m lab tests/lab $(ARGS)
+
+lab: $(READY)
+	@$(AS_ROOT) .venv/bin/python -m tests.lab $(N)
 
 sim: $(READY)
 	.venv/bin/python -m tests.sim $(if $(REPLAY),--replay '$(REPLAY)',--seeds $(SEEDS) --from $(FROM)) $(ARGS)
