@@ -41,6 +41,13 @@ PURE = (
     "mesh/generation.py",
     "mesh/recover.py",
     "mesh/archive.py",
+    "mesh/discovery/adverts.py",
+    "mesh/discovery/interfaces.py",
+    "mesh/discovery/networks.py",
+    "mesh/discovery/nobody.py",
+    "mesh/discovery/sightings.py",
+    "mesh/discovery/tables.py",
+    "mesh/discovery/ways.py",
     "mesh/trust/primitives.py",
     "mesh/trust/signed.py",
     "mesh/trust/certificates.py",
@@ -198,6 +205,10 @@ def loading_cryptography(source: str) -> list[str]:
     return using_cryptography("\n".join(map(ast.unparse, top)))
 
 
+def using_zeroconf(source: str) -> list[str]:
+    return importing(source, ("zeroconf",))
+
+
 def using_docker(source: str) -> list[str]:
     return importing(source, ("docker",))
 
@@ -338,6 +349,13 @@ RULES = (
         loading_cryptography,
         refused=("import cryptography", "from cryptography.exceptions import InvalidSignature"),
         allowed=("def f():\n    import cryptography", "import hashlib"),
+    ),
+    Rule(
+        "zeroconf stays in one module",
+        using_zeroconf,
+        but_not=("mesh/discovery/mdns.py",),
+        refused=("import zeroconf", "def f():\n    from zeroconf.asyncio import AsyncZeroconf"),
+        allowed=("from odyssey.mesh.discovery.mdns import Mdns",),
     ),
     Rule(
         "docker stays in the container executor",

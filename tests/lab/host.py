@@ -115,7 +115,7 @@ class Host:
         for started in self._started:
             started.send_signal(signal.SIGCONT)  # it stands still when what it waits for was frozen
             started.wait()
-            for pipe in (started.stdout, started.stderr):
+            for pipe in (started.stdin, started.stdout, started.stderr):
                 if pipe is not None:
                     pipe.close()
         self._holder, self.process, self._started, self._stopped = None, 0, [], []
@@ -168,9 +168,8 @@ class Host:
 
     def start(self, *words: str, stdout: IO[Any] | int = subprocess.PIPE, **more: Any) -> subprocess.Popen[str]:
         """It ends with the host at the latest."""
-        started = subprocess.Popen(
-            self.inside(*words), stdin=subprocess.DEVNULL, stdout=stdout, text=True, start_new_session=True, **more
-        )
+        given = {"stdin": subprocess.DEVNULL, "stdout": stdout, **more}
+        started = subprocess.Popen(self.inside(*words), text=True, start_new_session=True, **given)
         self._started.append(started)
         return started
 

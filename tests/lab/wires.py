@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Final
 
 TABLE: Final = "lab"
@@ -22,7 +23,7 @@ def address(number: int, subnet: int = 0) -> str:
 
 
 def address6(number: int, subnet: int = 0) -> str:
-    return f"fd77:0:0:{subnet:x}::{number + 1:x}"
+    return str(ip_address(f"fd77:0:0:{subnet:x}::{number + 1:x}"))
 
 
 def mac(number: int) -> str:
