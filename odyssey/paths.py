@@ -60,6 +60,25 @@ class Home(NamedTuple):
         return self.identity / "key"
 
     @property
+    def curve(self) -> Path:
+        return self.identity / "curve"
+
+    @property
+    def issuer(self) -> Path:
+        """With which this machine lets others in, if it may."""
+        return self.identity / "issuer"
+
+    @property
+    def root(self) -> Path:
+        """On the machine that founded the mesh, unless it was taken away."""
+        return self.identity / "root"
+
+    @property
+    def trust(self) -> Path:
+        """Whom it believes, and its own certificate."""
+        return self.identity / "trust"
+
+    @property
     def mesh(self) -> Path:
         """Which mesh it is in."""
         return self.identity / "mesh"

@@ -46,7 +46,7 @@ from odyssey.mesh import identity
 from odyssey.mesh.archive import Retention, Ripening
 from odyssey.mesh.store import Settings
 from odyssey.messages import Telemetry
-from odyssey.paths import Home
+from odyssey.paths import Home, machine_id
 from odyssey.scheduler.transitions.machines import clean_name
 
 MEMBER_S: Final = 20.0  # a machine that is alone is a member within a moment; a slow disk takes longer
@@ -145,13 +145,18 @@ class Daemon:
 
     def _storehouse(self) -> Storehouse:
         home, entropy = self._home, SystemEntropy()
+        here, belonging = founding.host(machine_id()), founding.load(home)
+        if belonging is not None and founding.is_unused_copy(belonging, here):
+            _log.warning("this home was copied from another machine before it was used: it gets a key of its own")
+            founding.forget(home)
+            belonging = None
         key = identity.load_or_make(home.key, entropy)
-        belonging = founding.load(home)
         if belonging is not None and self._options.mesh not in ("", belonging.name):
             hint = "leave out --mesh; for a second mesh on this machine set ODYSSEY_HOME to another folder"
             raise UsageError(f"this machine is in {belonging.name} already, and that keeps its name", hint=hint)
-        if belonging is None:
-            belonging = self._new_belonging()
+        if belonging is None or not belonging.anchor:
+            belonging = msgspec.structs.replace(belonging or self._new_belonging(), host=here)
+            belonging = founding.found_trust(home, belonging, key, SystemClock(), entropy)
             founding.save(home, belonging)
         settings = Settings(self._config.number("disk.guard"), self._config.number("disk.ballast"))
         return Storehouse(home, key, belonging, entropy, settings)

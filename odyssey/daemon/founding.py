@@ -1,7 +1,7 @@
 """How a machine comes to a mesh of its own, and how its store is opened again.
 
-Founding is: a key, a note that says which mesh it will be, an empty store, the note again that says that it is there.
-Each step is whole or not at all, so whoever is interrupted goes on where it was.
+Founding is: a key, the root of trust, a note that says which mesh it will be, an empty store, the note again that says
+that it is there. Each step is whole or not at all, so whoever is interrupted goes on where it was.
 
 Promises: once the note says that there is a store, no other one is ever made in its place; what is asked of a store is
 asked in the thread that will use it.
@@ -10,6 +10,7 @@ Never: begins a second mesh in one home.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -17,7 +18,7 @@ import msgspec
 
 from odyssey import wire
 from odyssey.book import Book
-from odyssey.clock import Entropy
+from odyssey.clock import Clock, Entropy
 from odyssey.errors import CallersError, WireError
 from odyssey.ids import UserId
 from odyssey.mesh.generation import ID_BYTES, Generation, Lineage
@@ -29,9 +30,13 @@ from odyssey.mesh.recover import found
 from odyssey.mesh.sidefiles import refused
 from odyssey.mesh.store import Damaged, Loaded, NoStore, Settings, Store
 from odyssey.mesh.succession import Move, at_rest
+from odyssey.mesh.trust import standing
+from odyssey.mesh.trust.certificates import fingerprint, owner_name
 from odyssey.paths import Home, write_whole
+from odyssey.scheduler.transitions.machines import clean_name
 
 _BYTES: Final = 4
+_HOST: Final = b"odyssey-host-v1\0"
 
 
 class Belonging(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -43,6 +48,8 @@ class Belonging(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     owner: UserId  # of this machine
     machine: str  # the name it asks for
     has_store: bool = False
+    anchor: bytes = b""  # the fingerprint of the root key it believes; none: founded by a version that had no root
+    host: bytes = b""  # the machine this home was made on
 
 
 class Lost(CallersError):
@@ -64,6 +71,33 @@ class Opened(NamedTuple):
 def begin(owner: UserId, machine: str, mesh_name: str, entropy: Entropy) -> Belonging:
     name = mesh_name or f"{owner}'s mesh"
     return Belonging(entropy.token(16), Generation(1, entropy.token(ID_BYTES)), name, owner, machine)
+
+
+def found_trust(home: Home, belonging: Belonging, identity: Identity, clock: Clock, entropy: Entropy) -> Belonging:
+    """A root, an issuer and this machine's certificate, for a mesh that has none yet: nobody else is in it. To be saved
+    afterwards; until then all of it is made again."""
+    made = standing.found(
+        *(home, belonging.mesh, identity.key, clean_name(belonging.machine), owner_name(belonging.owner)),
+        *(clock.wall_ms(), entropy),
+    )
+    return msgspec.structs.replace(belonging, anchor=fingerprint(made.known.root))
+
+
+def host(machine: str) -> bytes:
+    """Of the system's machine id, which is nobody else's business."""
+    return sha256(_HOST + machine.encode()).digest()[:16]
+
+
+def is_unused_copy(belonging: Belonging, here: bytes) -> bool:
+    """A home that was made on another machine, on a disk that was cloned, and never used: it gets a key of its own. One
+    that was used is noticed when both are there, by their boots (`mesh.membership`)."""
+    return bool(belonging.host) and belonging.host != here and not belonging.has_store
+
+
+def forget(home: Home) -> None:
+    """All that says who it is; nothing has relied on it. The key goes last: with it gone, the rest is made anew."""
+    for path in (home.mesh, home.trust, home.root, home.issuer, home.curve, home.key):
+        path.unlink(missing_ok=True)
 
 
 def save(home: Home, belonging: Belonging) -> None:

@@ -62,6 +62,15 @@ def node_id(public: bytes) -> NodeId:
     return NodeId(b32encode(sha256(_NODE + public).digest()).decode("ascii")[:26].lower())
 
 
+def is_due(begin: int, end: int, now: int) -> bool:
+    return now >= begin + (end - begin) // 2 or now < begin - SKEW_MS
+
+
+def owner_name(text: str) -> UserId:
+    """A name as certificates may carry it."""
+    return UserId("".join(filter(str.isprintable, text))[:_LONGEST_OWNER] or "somebody")
+
+
 def fingerprint(root: bytes) -> bytes:
     """Of a root key, as invites carry it."""
     return sha256(_ROOT + root).digest()[:FINGERPRINT_BYTES]
@@ -147,8 +156,8 @@ class Certificate(Body, frozen=True):
         return self.grants & grant == grant
 
     def is_due(self, now: int) -> bool:
-        """To be renewed: half of its time is over."""
-        return now >= self.not_before + (self.expiry - self.not_before) // 2
+        """To be renewed: half of its time is over, or it was made by a clock that was far ahead."""
+        return is_due(self.not_before, self.expiry, now)
 
 
 class Terms(Body, frozen=True):

@@ -64,8 +64,9 @@ def read_private(path: Path, size: int, hint: str) -> bytes:
     except OSError as error:
         raise BadKey(f"the key {path} cannot be read: {error.strerror}", hint=hint) from error
     try:
-        _check_closed(path, os.fstat(file), hint)
-        return os.read(file, size + 1)
+        found = os.fstat(file)
+        _check_closed(path, found, hint)
+        return os.read(file, min(size, found.st_size) + 1)
     finally:
         os.close(file)
 
