@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, Protocol
 
-from odyssey.api.requests import Cancel, Explain, Follow, Mark
+from odyssey.api.requests import Cancel, Explain, Follow, Mark, Nodes
 from odyssey.api.views import (
+    STDERR,
     STDOUT,
     AnyItem,
     Began,
@@ -30,7 +31,7 @@ from odyssey.api.views import (
 )
 from odyssey.cli import progress
 from odyssey.cli.desk import Desk
-from odyssey.cli.ending import OUR_FAULT, exit_status, last_words, nowhere
+from odyssey.cli.ending import OUR_FAULT, exit_status, last_words, not_run, nowhere, where_it_is
 from odyssey.cli.feed import Feed
 from odyssey.cli.keys import key_of_terminal
 from odyssey.cli.stdin import Stdin
@@ -44,6 +45,7 @@ ONCE_SECONDS: Final = 0.5  # within which two signals are one
 LOOK_SECONDS: Final = 0.25
 EXPLAIN_AFTER_SECONDS: Final = 1.5
 ETA_EVERY_SECONDS: Final = 10.0  # where there is no terminal to draw on
+STDERR_KEPT: Final = 4096
 OWN_FAILURES: Final = ("exited", "signalled", "timeout")
 
 
@@ -79,7 +81,8 @@ class Attached:
         self._signals: list[int] = []
         self._began = time.monotonic()
         self._explained = 0.0
-        self._is_started = self._has_moved = False
+        self._is_started = self._has_moved = self._has_output = False
+        self._stderr = b""  # the last of it
         self._refusals: dict[str, str] = {}  # what machines said that could not even start it
         self._stop_status: int | None = None  # what we end with after a cancel
         self._stopped = 0.0
@@ -114,6 +117,9 @@ class Attached:
                 self._is_started = True
                 self._output.clear()
             case Output() if not is_taken:
+                self._has_output = True
+                if item.stream == STDERR:
+                    self._stderr = (self._stderr + item.data)[-STDERR_KEPT:]
                 (self._output.stdout if item.stream == STDOUT else self._output.stderr)(item.data)
             case Cut():
                 name = "stdout" if item.stream == STDOUT else "stderr"
@@ -135,12 +141,14 @@ class Attached:
         """What is its own fault, or its machine's; of the latter, the first time, also what would keep it from that."""
         is_array = self._progress is not None and self._progress.tasks.total > 1
         task = f"task {self._job}/{moved.index}" if is_array else f"job {self._job}"
+        also = ", and so does its output" if self._has_output else ""
+        self._has_output, self._stderr = False, b""
         if moved.outcome in OWN_FAILURES:
-            return f"{task} failed ({moved.reason}) and is tried again"
+            return f"{task} failed ({moved.reason}) and starts again{also}"
         lost = f" ({show_duration_rounded(moved.run_ms)} lost)" if moved.run_ms >= 1000 else ""
         once = "" if self._has_moved else ". Jobs that must never run twice: --once"
         self._has_moved = True
-        return f"{moved.reason}; {task} starts again{lost}{once}"
+        return f"{moved.reason}; {task} starts again{lost}{also}{once}"
 
     def _draw(self) -> None:
         elapsed = time.monotonic() - self._began
@@ -243,6 +251,15 @@ class Attached:
         assert self._last_end is not None
         return self._last_end.exit_status if self._stop_status is None else self._stop_status
 
+    def _tell_what_is_missing(self, job: JobView) -> None:
+        end = self._last_end
+        if end is None or end.outcome != "exited" or end.node is None or job.tasks.total > 1 or self._output.is_quiet:
+            return
+        if (missing := not_run(exit_status(job), self._stderr)) is not None:
+            with suppress(OdysseyError):  # it is only a comfort
+                labels = {node.name: node.labels for node in self._desk.ask(Nodes()).nodes}
+                self._output.say(where_it_is(*missing, end.node, labels))
+
     def _end(self, job: JobView) -> int:
         self._output.clear()
         if self._stdin is not None and self._last_end is not None:
@@ -266,3 +283,4 @@ class Attached:
     def _say_how_it_ended(self, job: JobView) -> None:
         for sentence in last_words(job, self._last_end):
             self._output.say(sentence)
+        self._tell_what_is_missing(job)

@@ -6,6 +6,7 @@ Never: prints, or asks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -19,6 +20,12 @@ OURS: Final = (
     126,
     127,
 )  # a time limit, Odyssey, not runnable, not found: unless the job says so itself
+LINES: Final = 5  # of stderr that are looked at
+_NAME: Final = r"([^\s:'\"]+)"
+_NOT_FOUND: Final = re.compile(
+    rf"{_NAME}: (?:command )?not found$|command not found: {_NAME}$|[Uu]nknown command:? '?{_NAME}'?$"
+)
+_NOT_RUN: Final = re.compile(rf"{_NAME}: [Pp]ermission denied$|permission denied: {_NAME}$")
 
 
 def exit_status(job: JobView) -> int:
@@ -37,6 +44,24 @@ def nowhere(refusals: Mapping[str, str]) -> OdysseyError:
     elif "executed" in first:
         hint = "chmod +x it, or name what runs it: odyssey run -- sh FILE"
     return OdysseyError(f"no machine can run this: {said}", hint=hint)
+
+
+def not_run(status: int, stderr: bytes) -> tuple[str, str] | None:
+    """What a shell could not run, as it said last before it ended with 126 or 127, and why not."""
+    pattern, why = {127: (_NOT_FOUND, "was not found"), 126: (_NOT_RUN, "may not be run")}.get(status, (None, ""))
+    for line in reversed(stderr.decode("utf-8", "replace").splitlines()[-LINES:]):
+        if pattern is not None and (found := pattern.search(line)) is not None:
+            return next(name for name in found.groups() if name), why
+    return None
+
+
+def where_it_is(name: str, why: str, node: str, labels: Mapping[str, Mapping[str, str]]) -> str:
+    """`labels`: of each machine."""
+    note = f"note: '{name}' {why} on {node}"
+    has = [other for other, its in labels.items() if f"has:{name}" in its and other != node]
+    if not has or "/" in name:
+        return note
+    return f"{note}; {', '.join(has)} {'has' if len(has) == 1 else 'have'} it (--needs has:{name})"
 
 
 def last_words(job: JobView, end: Ended | None) -> Iterator[str]:

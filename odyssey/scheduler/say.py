@@ -102,7 +102,7 @@ def overall(answer: Waiting) -> str:
     if answer.why is Why.PARENTS:
         return waits_for(answer.parents)
     if answer.why is Why.BACKOFF:
-        return f"it failed and is tried again after a pause of about {show_duration_rounded(answer.backoff_ms)}"
+        return f"it is tried again after a pause of about {show_duration_rounded(answer.backoff_ms)}"
     if answer.why is Why.ABSENT and len(able := [one for one in answer.verdicts if _may_come(one)]) == 1:
         return verdict(able[0])
     return _WHY[answer.why]

@@ -10,13 +10,14 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
-from odyssey.api.requests import Cancel, Explain, Follow, Job, PutStdin, Request, Submit
+from odyssey.api.requests import Cancel, Explain, Follow, Job, Nodes, PutStdin, Request, Submit
 from odyssey.api.views import (
     STDERR,
     STDOUT,
@@ -28,6 +29,8 @@ from odyssey.api.views import (
     ExplainView,
     JobDetail,
     Moved,
+    NodeList,
+    NodeView,
     Output,
     Over,
     Progress,
@@ -40,6 +43,7 @@ from odyssey.cli.desk import Desk
 from odyssey.cli.output import Output as Printer
 from odyssey.errors import Unreachable
 from tests.cli.desk import Answer, FakeAsker, Kept, Result, a_job, counts, type_in
+from tests.cli.test_node import VIEW
 
 SUBMITTED: dict[type[Request[Any]], Answer] = {Submit: Submitted(42, 1, 1)}
 SPEC = SpecView((b"./fit",), b"/", (), "1", 1, False, 0, 0, 0, "", "", "", (), (), 1, 0, 1, 0, 0, (), 0, False, (), (), False, False, None)  # fmt: skip  # noqa: E501
@@ -61,8 +65,17 @@ def over(state: str = "done", status: int = 0, **fields: Any) -> Over:
     return Over(a_job(42, state, exit_status=status, **fields))
 
 
-def run(*story: AnyItem, words: tuple[str, ...] = ("-n", "--", "./fit"), terminal: bool = False) -> Result:
-    return type_in("run", *words, answers={**SUBMITTED, Follow: list(story)}, terminal=terminal)
+def run(
+    *story: AnyItem,
+    words: tuple[str, ...] = ("-n", "--", "./fit"),
+    terminal: bool = False,
+    more: Mapping[Any, Any] = {},
+) -> Result:
+    return type_in("run", *words, answers={**SUBMITTED, Follow: list(story), **more}, terminal=terminal)
+
+
+def a_node(name: str, **fields: Any) -> NodeView:
+    return msgspec.structs.replace(VIEW, name=name, **fields)
 
 
 # ---- bytes and statuses ----------------------------------------------------------------------------------------------
@@ -114,10 +127,49 @@ def test_a_move_and_a_cut_are_told() -> None:
     result = run(began(), moved, failed, again, began(attempt=8), Cut(0, 8, STDOUT, 3 << 30), ended(), over())
     assert result.err.lines == [
         "odyssey: nova vanished; job 42 starts again (3m12s lost). Jobs that must never run twice: --once",
-        "odyssey: job 42 failed (exit 4) and is tried again",
+        "odyssey: job 42 failed (exit 4) and starts again",
         "odyssey: titan vanished; job 42 starts again",
         "odyssey: 3 GB of stdout are not kept: it is too long",
     ]
+
+
+def test_that_its_output_begins_again_is_told_where_some_was_shown() -> None:
+    moved = Moved(0, 7, "nova", "lost", "nova vanished", 0)
+    first, second = Output(0, 7, STDOUT, 0, b"1\n"), Output(0, 8, STDOUT, 0, b"1\n2\n")
+    result = run(began(), first, moved, began(attempt=8), second, ended(), over())
+    assert result.out.data == b"1\n1\n2\n"
+    assert result.err.lines == [
+        "odyssey: nova vanished; job 42 starts again, and so does its output. Jobs that must never run twice: --once"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "note"),
+    [
+        (127, b"working\nsh: 1: sox: not found\n", "note: 'sox' was not found on nova; titan has it (--needs has:sox)"),
+        (
+            127,
+            b"bash: line 1: sox: command not found\n",
+            "note: 'sox' was not found on nova; titan has it (--needs has:sox)",
+        ),
+        (127, b"zsh:1: command not found: lame\n", "note: 'lame' was not found on nova"),
+        (127, b"fish: Unknown command: lame\n", "note: 'lame' was not found on nova"),
+        (126, b"sh: 1: ./fit: Permission denied\n", "note: './fit' may not be run on nova"),
+    ],
+)
+def test_what_a_shell_did_not_find_is_told_with_who_has_it(status: int, text: bytes, note: str) -> None:
+    nodes = NodeList((a_node("nova"), a_node("titan", labels={"has:sox": "yes"})))
+    items = (began(), Output(0, 7, STDERR, 0, text[:5]), Output(0, 7, STDERR, 5, text[5:]))
+    result = run(*items, ended("failed", status), over("failed", status), more={Nodes: nodes})
+    assert result.err.lines[-2:] == [f"odyssey: {status} is the job's own exit status", f"odyssey: {note}"]
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(127, b"no idea\n"), (1, b"sh: 1: sox: not found\n"), (126, b"x: not found")]
+)
+def test_what_it_did_not_say_is_not_guessed(status: int, text: bytes) -> None:
+    result = run(began(), Output(0, 7, STDERR, 0, text), ended("failed", status), over("failed", status))
+    assert "note" not in result.err.text
 
 
 @pytest.mark.parametrize(

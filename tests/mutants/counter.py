@@ -261,7 +261,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "chronicle",
         "            self._writing.cancel()\n        self._write()\n",
         "            self._writing.cancel()\n",
-        DOES + "events_outlive_the_daemon_with_their_times_and_without_doubles",
+        DOES + "what_the_last_daemon_did_not_write_down_the_log_tells_again",
     ),
     api(
         "a torn line takes the next one with it",

@@ -151,7 +151,7 @@ def test_a_job_that_starts() -> None:
         (Waiting(JobId(9), Why.HELD), "held"),
         (Waiting(JobId(9), Why.PARENTS, (JobId(7),)), "waits for job 7"),
         (Waiting(JobId(9), Why.PARENTS, (JobId(7), JobId(8))), "waits for jobs 7, 8"),
-        (Waiting(JobId(9), Why.BACKOFF, backoff_ms=4200), "it failed and is tried again after a pause of about 4.2s"),
+        (Waiting(JobId(9), Why.BACKOFF, backoff_ms=4200), "it is tried again after a pause of about 4.2s"),
         (Waiting(JobId(9), Why.NO_MACHINES), "the mesh has no machine yet"),
         (Waiting(JobId(9), Why.FASTER_SOON), "it is left to a faster machine, which is done sooner than the free one"),
         (Waiting(JobId(9), Why.NOT_WAITING), "it does not wait"),
