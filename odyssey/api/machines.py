@@ -78,7 +78,7 @@ class Machines:
 
     async def doctor(self, _: r.Doctor) -> v.DoctorView:
         answered: asyncio.Future[v.DoctorView] = asyncio.get_running_loop().create_future()
-        self._counter.doctor(lambda view: None if answered.done() else answered.set_result(view))
+        self._counter.doctor(lambda view: None if answered.done() else answered.set_result(view), afresh=True)
         return await answered
 
     async def policy(self, request: r.Policy) -> v.PolicyView:

@@ -178,7 +178,9 @@ class Counter(Protocol):
         no such terminal, or nobody can be asked just now."""
         ...
 
-    def doctor(self, done: Callable[[v.DoctorView], None]) -> None: ...
+    def doctor(self, done: Callable[[v.DoctorView], None], afresh: bool = False) -> None:
+        """`afresh`: what takes a moment is looked at again too."""
+        ...
 
     def down(self, now: bool) -> None:
         """Soon: the answer to who asked still goes out."""

@@ -9,6 +9,7 @@ Never: decides, or answers anybody itself.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -52,6 +53,7 @@ class DaemonCounter(Counter):
         self._home, self._is_embedded, self._notes = home, is_embedded, notes
         self._down, self._look_for = down, look_for
         self._heard: list[Heard] = []
+        self._asking: set[asyncio.Future[bool]] = set()
         self._log = LogOfNow(life)
 
     def changed(self, events: Sequence[Event]) -> None:
@@ -172,10 +174,23 @@ class DaemonCounter(Counter):
     ) -> None:  # fmt: skip
         self._work.type(attempt, writer, offset, size, data, told)
 
-    def doctor(self, done: Callable[[v.DoctorView], None]) -> None:
+    def doctor(self, done: Callable[[v.DoctorView], None], afresh: bool = False) -> None:
+        if not afresh:
+            self._told(done)
+            return
+
+        def told(asked: asyncio.Future[bool]) -> None:
+            self._asking.discard(asked)
+            self._told(done, asked.result())
+
+        asking = asyncio.ensure_future(self._work.ask_shell())
+        self._asking.add(asking)
+        asking.add_done_callback(told)
+
+    def _told(self, done: Callable[[v.DoctorView], None], has_path: bool | None = None) -> None:
         life, work = self._life, self._work
         trouble = "" if life.trouble is None else life.trouble.message
-        found = checks(work.hands.abilities, trouble, life.is_member, work.pid, self._notes())
+        found = checks(work.hands.abilities, trouble, life.is_member, work.pid, self._notes(), has_path)
         done(v.DoctorView(tuple(found)))
 
     def down(self, now: bool) -> None:

@@ -38,7 +38,7 @@ from odyssey.daemon.programs import Programs
 from odyssey.daemon.tidying import FilesTidying, Keep, Tidying
 from odyssey.daemon.work import Work
 from odyssey.errors import OdysseyError, UsageError
-from odyssey.events import Event, JobSubmitted
+from odyssey.events import Event, JobSubmitted, NodeChanged
 from odyssey.exec import gpus, probe
 from odyssey.ids import UserId
 from odyssey.manners import Allowed, Whose
@@ -84,6 +84,8 @@ class Daemon:
                 ready()
                 _log.info("ready: machine %s, process %d", self._life.belonging.machine, os.getpid())
                 self._look_around()
+                if self._options.is_owners_word:
+                    self._asking_shell = self._loop.create_task(self._work.ask_shell())
                 self._tidying.start()
                 self._files_tidying.start()
             return await self._over
@@ -219,6 +221,8 @@ class Daemon:
             self._work.call(me.name)
             self._member.set()
         if events:
+            if any(isinstance(event, NodeChanged) for event in events) and (me := self._life.me) is not None:
+                self._work.call(me.name)  # it may have another name now
             self._note_programs(events)
             self._counter.changed(events)
 

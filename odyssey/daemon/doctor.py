@@ -62,13 +62,23 @@ ABILITIES: Final = (
 
 
 def checks(
-    abilities: Mapping[str, str], trouble: str, is_member: bool, hands: int | None, notes: tuple[str, ...]
+    abilities: Mapping[str, str],
+    trouble: str,
+    is_member: bool,
+    hands: int | None,
+    notes: tuple[str, ...],
+    has_path: bool | None = None,
 ) -> Iterator[Check]:
     """`trouble` is why the log cannot be used; `hands` the process that owns the jobs."""
     yield Check("log", not trouble, trouble or "can be used", "see `odyssey status`" if trouble else None)
     text = "this machine is a member of its mesh" if is_member else "this machine is not a member of its mesh yet"
     yield Check("member", is_member, text, None if is_member else "it becomes one as soon as its log can be used")
     yield Check("hands", hands is not None, "jobs can be started" if hands is not None else "jobs cannot be started")
+    if has_path is not None:
+        text = "programs are looked for where the owner's login shell finds them"
+        other = "the owner's login shell does not tell its PATH: that of whoever started Odyssey is used"
+        hint = "see how long it takes and what it says: $SHELL -lic 'printenv PATH'"
+        yield Check("programs", has_path or None, text if has_path else other, None if has_path else hint)
     for one in ABILITIES:
         if (how := abilities.get(one.name)) is None:
             yield Check(one.shown, None, "is not known yet", is_limit=True)

@@ -18,6 +18,7 @@ from typing import Final
 from odyssey.clock import Clock
 from odyssey.config import Config
 from odyssey.daemon.options import Options
+from odyssey.daemon.shellpath import login_path
 from odyssey.errors import OdysseyError
 from odyssey.exec.files import Files
 from odyssey.exec.hands import Places, SupervisorHands
@@ -69,11 +70,13 @@ class Work:
             self.outputs.wrote,
         )  # fmt: skip
         self._words = Words(Blobs(home.blobs))
+        self._home, self._machine = home, ""
         self.path = owners_path(home, os.environ.get("PATH", os.defpath), may_change=options.is_owners_word)
         self.call("")
 
     def call(self, machine: str) -> None:
-        """This machine has a name now."""
+        """This machine has a name now, or another one."""
+        self._machine = machine
         user = _user()
         self._launcher = Launcher(
             Machine(
@@ -85,6 +88,18 @@ class Work:
             ),
             self._words,
         )
+
+    async def ask_shell(self) -> bool:
+        """The path of the owner's login shell is the one that jobs have from now on. False: it did not tell."""
+        user = _user()
+        if user is None:
+            return False
+        path = await asyncio.to_thread(login_path, user.pw_shell, user.pw_dir, user.pw_name)
+        if path is not None and path != self.path:
+            _log.info("programs are looked for where the owner's login shell does")
+            self.path = owners_path(self._home, os.fsdecode(path), may_change=True)
+            self.call(self._machine)
+        return path is not None
 
     def _launch(self, one: Listed, spec: JobSpec) -> Launch | Trouble:
         return self._launcher(one, spec)

@@ -195,7 +195,7 @@ class FakeCounter:
         self.keys[attempt] += data
         told(offset + len(data))
 
-    def doctor(self, done: Callable[[v.DoctorView], None]) -> None:
+    def doctor(self, done: Callable[[v.DoctorView], None], afresh: bool = False) -> None:
         done(v.DoctorView(()))
 
     def down(self, now: bool) -> None:
