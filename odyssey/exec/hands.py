@@ -16,10 +16,9 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -112,7 +111,8 @@ class SupervisorHands:
         self._all: dict[AttemptId, _One] = {}
         self._reports: dict[AttemptId, Report] = {}
         self._unsure: dict[AttemptId, Report] = {}  # whose output may not be on the disk yet
-        self._synced = Synced(loop, places.outputs)
+        self._ended_now: dict[AttemptId, TaskId] = {}
+        self._synced = Synced(loop, places.outputs, places.files, self._are_sure)
         self._telling: dict[AttemptId, _One] | None = None  # what a supervisor has told since its Hello
         self._socket: socket.socket | None = None
         self._splitter = frames.Splitter()
@@ -370,12 +370,13 @@ class SupervisorHands:
         has_ended = False
         for message in self._splitter.feed(data):
             has_ended |= self._take(message)
-        if has_ended and self._unsure:
-            self._synced.ask(partial(self._are_sure, tuple(self._unsure)))
+        if self._ended_now:
+            ended, self._ended_now = self._ended_now, {}
+            self._synced.ask(ended)
         elif has_ended:
             self._on_end()
 
-    def _are_sure(self, attempts: Iterable[AttemptId]) -> None:
+    def _are_sure(self, attempts: Sequence[AttemptId]) -> None:
         """What they have written is on the disk; a supervisor may have told of all of them anew meanwhile."""
         for attempt in attempts:
             if (report := self._unsure.pop(attempt, None)) is not None:
@@ -449,6 +450,7 @@ class SupervisorHands:
         self._all, self._telling = self._telling, None
         ended = {attempt: one.report for attempt, one in self._all.items() if one.report is not None}
         self._unsure = {attempt: report for attempt, report in ended.items() if attempt not in self._reports}
+        self._ended_now = {attempt: report.task for attempt, report in self._unsure.items()}
         self._reports = {attempt: report for attempt, report in ended.items() if attempt in self._reports}
         self._tries = 0
         opened, self._opened = self._opened, _nothing
@@ -465,6 +467,7 @@ class SupervisorHands:
         where[attempt] = _One(task, True, 0, report=report)
         if self._telling is None:
             self._unsure[attempt] = report
+            self._ended_now[attempt] = task
             follower = self._all.get(AttemptId(ended.follower)) if ended.follower else None
             if follower is not None:
                 follower.started, follower.began_ms = True, self._clock.boottime_ms()

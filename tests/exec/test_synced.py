@@ -6,15 +6,16 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from odyssey.exec.outputs import Outputs
 from odyssey.exec.supervisor.outlet import ERR, OUT, Outlet
-from odyssey.exec.synced import Synced, Written
-from odyssey.ids import AttemptId
+from odyssey.exec.supervisor.workplace import kept
+from odyssey.exec.synced import Synced, Written, sync_tree
+from odyssey.ids import AttemptId, TaskId
 from tests.certain import Certain
 from tests.certain import certain as certain  # the fixture
 from tests.daemon_fakes import Time
@@ -98,6 +99,18 @@ def on_a_loop(test: Callable[[], object], seconds: float = PATIENCE_S) -> None:
     asyncio.run(run())
 
 
+def asked(folder: Path, told: list[Sequence[AttemptId]], over: asyncio.Event) -> Synced:
+    def sure(attempts: Sequence[AttemptId]) -> None:
+        told.append(attempts)
+        over.set()
+
+    return Synced(asyncio.get_running_loop(), folder / "out", folder / "files", sure)
+
+
+def ended(*attempts: int) -> dict[AttemptId, TaskId]:
+    return {AttemptId(attempt): TaskId(attempt) for attempt in attempts}
+
+
 def test_who_asks_during_a_pass_waits_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on, passes = threading.Event(), threading.Event(), list[int]()
 
@@ -109,16 +122,17 @@ def test_who_asks_during_a_pass_waits_for_the_next(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Written, "sync", slow)
 
     async def test() -> None:
-        over = asyncio.Event()
-        told: list[tuple[str, int]] = []
-        synced = Synced(asyncio.get_running_loop(), tmp_path)
-        synced.ask(lambda: told.append(("first", len(passes))))
+        over, told = asyncio.Event(), list[Sequence[AttemptId]]()
+        synced = asked(tmp_path, told, over)
+        synced.ask(ended(1))
         await asyncio.to_thread(begun.wait, PATIENCE_S)
-        synced.ask(lambda: told.append(("second", len(passes))))
-        synced.ask(over.set)
+        synced.ask(ended(2))
+        synced.ask(ended(3))
         go_on.set()
-        await over.wait()
-        assert told == [("first", 1), ("second", 2)]
+        while len(told) < 2:
+            over.clear()
+            await over.wait()
+        assert (told, len(passes)) == ([[1], [2, 3]], 2)
         synced.close()
 
     on_a_loop(test)
@@ -133,14 +147,61 @@ def test_a_disk_that_fails_does_not_keep_the_end_from_being_told(
     monkeypatch.setattr(Written, "sync", fails)
 
     async def test() -> None:
-        over = asyncio.Event()
-        synced = Synced(asyncio.get_running_loop(), tmp_path)
-        synced.ask(over.set)
+        over, told = asyncio.Event(), list[Sequence[AttemptId]]()
+        synced = asked(tmp_path, told, over)
+        synced.ask(ended(1))
         await over.wait()
+        assert told == [[1]]
         synced.close()
 
     on_a_loop(test)
     assert "not safe on the disk" in caplog.text
+
+
+# -- what was kept -----------------------------------------------------------------------------------------------------
+
+
+def a_folder(files: Path, attempt: int) -> Path:
+    folder = Path(kept(str(files), attempt, attempt))
+    (folder / "deep").mkdir(parents=True)
+    (folder / "model").write_bytes(b"weights")
+    (folder / "deep" / "notes").write_bytes(b"words")
+    return folder
+
+
+def test_all_that_was_kept_lasts(certain: Certain, tmp_path: Path) -> None:
+    folder = a_folder(tmp_path / "files", 1)
+    sync_tree(str(folder), str(tmp_path))
+    assert certain.has(folder / "model", tmp_path)
+    assert certain.has(folder / "deep" / "notes", tmp_path)
+
+
+def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    folder = a_folder(tmp_path / "files", 1)
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to("/dev/tty")
+    (folder / "round").symlink_to(folder)
+    sync_tree(str(folder), str(tmp_path))
+
+
+def test_nobody_waits_for_what_another_has_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    a_folder(tmp_path / "files", 1)
+    monkeypatch.setattr("odyssey.exec.synced.sync_tree", lambda *_: go_on.wait(PATIENCE_S))
+
+    async def test() -> None:
+        over, told = asyncio.Event(), list[Sequence[AttemptId]]()
+        synced = asked(tmp_path, told, over)
+        synced.ask(ended(1, 2))
+        await over.wait()
+        assert told == [[2]]
+        over.clear()
+        go_on.set()
+        await over.wait()
+        assert told == [[2], [1]]
+        synced.close()
+
+    on_a_loop(test)
 
 
 # -- the hands ---------------------------------------------------------------------------------------------------------
@@ -150,6 +211,13 @@ def test_an_end_is_told_when_its_output_is_on_the_disk(rig: Rig, certain: Certai
     attempt = rig.start(shell("echo out; echo err >&2"))
     rig.wait(attempt)
     assert all_last(certain, rig.places.outputs)
+
+
+def test_an_end_is_told_when_what_it_kept_is_on_the_disk(rig: Rig, certain: Certain) -> None:
+    attempt = rig.start(shell('echo words > "$ODYSSEY_OUT/notes"'))
+    report = rig.wait(attempt)
+    files = rig.places.files
+    assert certain.has(Path(kept(str(files), report.task, attempt)) / "notes", files.parent)
 
 
 def test_until_then_it_counts_as_running(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,9 +125,23 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     row(
         "who asks during a pass is told after it",
         "exec/synced.py",
-        "            waiting, self._waiting = self._waiting, []\n",
+        "            waiting, self._waiting = self._waiting, {}\n",
         "            waiting = self._waiting\n",
         SYNCED + "who_asks_during_a_pass_waits_for_the_next",
+    ),
+    row(
+        "end told before what it kept is synced",
+        "exec/synced.py",
+        "        self._sure([attempt for attempt in waiting if attempt not in folders])\n",
+        "        self._sure(list(waiting))\n",
+        SYNCED + "nobody_waits_for_what_another_has_kept",
+    ),
+    row(
+        "kept files synced, the names above them not",
+        "exec/synced.py",
+        "    while top != home:\n",
+        "    while False:\n",
+        SYNCED + "all_that_was_kept_lasts",
     ),
     row(
         "a name that comes within a step of the clock is never seen",

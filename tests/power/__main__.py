@@ -36,6 +36,7 @@ ACTS: Final = 24
 IMAGES: Final = 24
 AT_ONCE: Final = 16
 RUNS_AT_ONCE: Final = 2
+DELICATE: Final = ("rename", "unlink", "mkdir", "fsync")
 
 
 class Cut(NamedTuple):
@@ -47,15 +48,18 @@ class Cut(NamedTuple):
 
 
 def moments(record: Record, images: int, chance: Random) -> dict[int, list[Loss]]:
-    """When, and what of the disk is left: half of them just after somebody was told something."""
-    count, told = 0, []
+    """When, and what of the disk is left. Half of them just after somebody was told something, a quarter where names
+    change: at a start, a snapshot, a segment of history."""
+    told, names, count = list[int](), list[int](), 0
     for count, step in enumerate(record.steps(), 1):
         if record.is_told(step) and b'"told"' in step.call.data:
             told.append(count)
+        elif step.call.name in DELICATE and record.is_of_world(step):
+            names.append(count)
     found: dict[int, list[Loss]] = {}
     for number in range(images):
-        moment = chance.choice(told) if told and number % 2 else chance.randrange(1, count + 1)
-        found.setdefault(moment, []).append(chance.choice((Loss.ALL_LOST, *Loss)))
+        some = (told, names, told, range(1, count + 1))[number % 4]
+        found.setdefault(chance.choice(some or range(1, count + 1)), []).append(chance.choice((Loss.ALL_LOST, *Loss)))
     return found
 
 

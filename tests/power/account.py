@@ -44,7 +44,7 @@ class Account:
             self._asked = None
             self.refused.append(mark["refused"])
         elif "seen" in mark:
-            self.seen[mark["seen"]] = {name: mark[name] for name in ("state", "tasks", "texts")}
+            self.seen[mark["seen"]] = {name: mark[name] for name in ("state", "tasks", "texts", "kept")}
 
     def interrupted(self) -> None:
         """What was asked last will never be answered."""

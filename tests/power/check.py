@@ -176,6 +176,8 @@ def _of_end(client: Client, account: Account, job: int, detail: v.JobDetail) -> 
             for stream, text in zip((v.STDOUT, v.STDERR), texts, strict=True):
                 if (there := told["texts"].get(f"{task.index}/{stream}", "")) != text.decode("latin-1"):
                     yield f"job {job}, task {task.index} ({work.kind}): output {stream} is {there[:200]!r}"
+            if work.kept is not None and (there := told["kept"][task.index]) != work.kept.decode():
+                yield f"job {job}, task {task.index} has kept {there!r}"
 
 
 def _of_numbers(client: Client, account: Account) -> Iterator[str]:

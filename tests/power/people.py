@@ -26,7 +26,7 @@ from tests.power.works import KINDS, Work
 
 PATIENCE_S: Final = 60.0
 ENDED: Final = ("done", "failed", "cancelled", "skipped")
-_TO_JOBS: Final = ("cancel", "hold", "release", "prio")
+_TO_JOBS: Final = ("cancel", "hold", "release", "prio", "retry")
 
 
 class Marks:
@@ -46,7 +46,7 @@ class People:
 
     def act(self) -> None:
         self._number += 1
-        what = self._chance.choices(("submit", "share", *_TO_JOBS), (12, 1, 2, 1, 1, 1))[0]
+        what = self._chance.choices(("submit", "share", *_TO_JOBS), (12, 1, 2, 1, 1, 1, 1))[0]
         if what == "share":
             self._ask("share", mem=f"{self._chance.randrange(1, 9)}G")
         elif what == "submit" or not self._jobs:
@@ -79,6 +79,8 @@ class People:
                 return self._client.call(r.Hold(ref)).tasks
             case "release":
                 return self._client.call(r.Release(ref)).tasks
+            case "retry":
+                return self._client.call(r.Retry(ref)).tasks
             case "prio":
                 return self._client.call(r.Prio(ref, more["priority"])).tasks
         self._client.call(r.Share(mem=more["mem"]))
@@ -119,7 +121,9 @@ def seen(client: Client, detail: v.JobDetail) -> dict[str, Any]:
             if isinstance(item, v.Output):
                 key = f"{item.index}/{item.stream}"
                 texts[key] = texts.get(key, "") + item.data.decode("latin-1")
-    return {"state": detail.job.state, "tasks": tasks, "texts": texts}
+    where = client.call(r.Where(str(detail.job.id)))
+    kept = [Path(task.files, "deep", "notes").read_text() if task.files is not None else None for task in where.tasks]
+    return {"state": detail.job.state, "tasks": tasks, "texts": texts, "kept": kept}
 
 
 def started(home: str, boot: str) -> str:

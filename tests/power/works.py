@@ -18,8 +18,9 @@ from odyssey.ids import UserId
 from odyssey.resources import Resources
 from odyssey.spec import Blob, JobSpec, Want
 
-KINDS: Final = ("one", "array", "map", "stdin", "flow", "quiet", "failing", "held", "slow")
+KINDS: Final = ("one", "array", "map", "stdin", "flow", "files", "quiet", "failing", "held", "slow")
 _SAY: Final = 'echo "out $1 $ODYSSEY_INDEX"; echo "err $1 $ODYSSEY_INDEX" >&2'
+_KEEP: Final = 'mkdir "$ODYSSEY_OUT/deep"; echo "kept $1" > "$ODYSSEY_OUT/deep/notes"; '
 _ITEMS: Final = 6
 _PIECE: Final = 100  # bytes of a blob or a standard input in one request: several requests each
 
@@ -53,6 +54,8 @@ class Work(NamedTuple):
                 return (_with(_spec("cat"), stdin=sha256(self.word.encode()).digest()[:16]),)
             case "flow":
                 return say, _with(say, after_here=(0,), count=2), _with(say, after_any_here=(1, 0))
+            case "files":
+                return (_spec("sh", "-c", _KEEP + _SAY, "sh", self.word),)
             case "quiet":
                 return (_spec("true"),)
             case "failing":
@@ -80,6 +83,11 @@ class Work(NamedTuple):
         words = f"{self.word} {spec.start + task * spec.step}".encode()
         more = b"item %d\n" % task if self.kind == "map" else b""
         return b"out " + words + b"\n" + more, b"err " + words + b"\n"
+
+    @property
+    def kept(self) -> bytes | None:
+        """What is in the folder of each task that ran to its end."""
+        return f"kept {self.word}\n".encode() if self.kind == "files" else None
 
     # -- giving it to a daemon -----------------------------------------------------------------------------------------
 
