@@ -82,10 +82,10 @@ class Place:
 
     # -- programs ------------------------------------------------------------------------------------------------------
 
-    def python(self, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    def python(self, *words: str, seconds: float = 60, **more: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", *words]
         return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=60, check=False, **more
+            command, env=self.environment, capture_output=True, text=True, timeout=seconds, check=False, **more
         )
 
     # -- the end -------------------------------------------------------------------------------------------------------

@@ -237,7 +237,7 @@ def test_a_home_of_somebody_else(place: Place) -> None:
 
 def test_a_start_that_is_killed_at_any_change_of_its_home_is_gone_on_with(place: Place, tmp_path: Path) -> None:
     """One home each, killed ever later, until one comes through."""
-    found = place.python("-m", "tests.system.killed_starts", str(tmp_path))
+    found = place.python("-m", "tests.system.killed_starts", str(tmp_path), seconds=300)
     assert found.returncode == 0, found.stderr
     rows = [line.split() for line in found.stdout.splitlines()]
     assert [row for row in rows if row[2:] != ["True", "True"]] == []
