@@ -10,13 +10,12 @@ import os
 import shutil
 import signal
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from odyssey.exec.supervisor import alone, cgroups
+from odyssey.exec.supervisor import alone, cgroups, oldgroups, tree
 from odyssey.model import Outcome
 from tests.exec.rig import Rig, a_spec, running, shell
 
@@ -56,7 +55,8 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
-def rig(request: pytest.FixtureRequest, home: Path) -> Iterator[Rig]:
+def rig(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.chdir(home)  # where the tests are, nobody else may be
     before = os.umask(0)
     rig = Rig(home)
     prepare: Callable[[], None] = request.param
@@ -165,6 +165,39 @@ def test_the_supervisor_dies_and_nothing_survives_it(rig: Rig) -> None:
     assert rig.wait(attempt).outcome is Outcome.LOST
 
 
+def test_so_it_is_with_what_stands_still(rig: Rig) -> None:
+    mark = f"{os.getpid()}15.25"
+    attempt = rig.start(shell(f"setsid sleep {mark} & sleep {mark}"))
+    rig.until(lambda: len(running(mark)) == 2)
+    rig.hands.freeze(attempt)
+    rig.until(lambda: rig.hands.here()[attempt].frozen_at_ms is not None)
+    assert rig.hands.pid is not None
+    os.kill(rig.hands.pid, signal.SIGKILL)
+    rig.until(lambda: running(mark) == [], 1)
+    report = rig.wait(attempt)
+    assert (report.outcome, report.leaked) == (Outcome.LOST, False)
+
+
+def test_what_a_killed_runner_has_left_is_proven_only_where_it_was_alone(rig: Rig) -> None:
+    mark = f"{os.getpid()}17.25"
+    attempt = rig.start(shell(f"setsid sleep {mark} & sleep {mark}"))
+    rig.until(lambda: len(running(mark)) == 2)
+    supervisor = rig.hands.pid
+    assert supervisor is not None
+    is_alone = rig.hands.abilities["namespaces"] != "no"
+    (runner,) = [one for one, parent in tree.parents().items() if parent == supervisor]
+    try:
+        os.kill(supervisor, signal.SIGSTOP)  # so that it sees nothing of this
+        os.kill(runner, signal.SIGKILL)
+        os.kill(supervisor, signal.SIGKILL)
+        report = rig.wait(attempt)
+        assert (report.outcome, report.leaked) == (Outcome.LOST, not is_alone)
+        assert not is_alone or running(mark) == []
+    finally:
+        for one in running(mark):
+            os.kill(one, signal.SIGKILL)
+
+
 def test_memory_is_limited(rig: Rig) -> None:
     """Where a group does it, it is killed, and told as what it was; else it is refused more."""
     eater = "b = bytearray()\nwhile True: b += bytes(8 << 20)"
@@ -179,8 +212,7 @@ def test_memory_is_limited(rig: Rig) -> None:
 
 def group_of_all(rig: Rig, *names: str) -> Path | None:
     """The control group that all slots are in, where it has one of these files."""
-    tag = f"odyssey-{zlib.crc32(os.fsencode(rig.places.own)):08x}"
-    for path in Path("/sys/fs/cgroup").rglob(tag):
+    for path in map(Path, oldgroups.noted(str(rig.places.own))):
         for name in names:
             if (path / name).exists():
                 return path / name

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from odyssey import starting
 from odyssey.daemon.lock import owner_of
+from odyssey.exec.supervisor import oldgroups
 from odyssey.paths import Home, find_home
 from odyssey.starting import Running
 
@@ -105,6 +106,7 @@ class Place:
         with suppress(AssertionError, ProcessLookupError):
             self.stop()
         wait_for(self._are_gone)
+        oldgroups.sweep(str(self.home.path / "hands"))  # as the next start on this home would
 
     def _are_gone(self) -> bool:
         """Again and again: what dies may have started something meanwhile."""

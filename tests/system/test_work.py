@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from odyssey.errors import OdysseyError
 from odyssey.ids import UserId
 from odyssey.resources import Resources
 from odyssey.spec import JobSpec, Want
+from tests.exec.rig import running
 from tests.system.place import Place, wait_for
 
 
@@ -125,6 +127,36 @@ def test_a_daemon_that_dies_is_started_again_by_the_hands(desk: Desk, tmp_path: 
     assert b"ODYSSEY_DISK_BALLAST=1M" in Path(f"/proc/{after}/environ").read_bytes().split(b"\0")
     gate.touch()
     assert desk.follow(job)[1].tries == 1
+
+
+@pytest.mark.parametrize("whose", ["the hands", "the hands and the daemon"])
+def test_when_the_hands_die_nothing_of_theirs_lives_on_and_all_of_it_runs_again_at_once(
+    desk: Desk, tmp_path: Path, whose: str
+) -> None:
+    """A machine that is alone has no lease that could end: only a proof lets anything run again."""
+    log, gate, mark = tmp_path / "log", tmp_path / "gate", f"{os.getpid()}18.25"
+    script = (
+        'echo "on $ODYSSEY_TASK $ODYSSEY_TRY" >> "$1"; [ -e "$2" ] || { trap "" TERM; setsid sleep $3 & sleep $3; }'
+    )
+    job = desk.submit(script, log, gate, mark, count=4)
+    wait_for(lambda: len(running(mark)) == 3 * len(starts(log)) > 0)  # each is a shell that runs two
+    hands, daemon = desk.client.call(r.Status()).supervisor_pid, desk.place.daemon
+    assert hands is not None
+    assert daemon is not None
+    before = set(running(mark))
+    gate.touch()
+    os.kill(hands, signal.SIGKILL)
+    if "daemon" in whose:
+        os.kill(daemon, signal.SIGKILL)
+    wait_for(lambda: not before & set(running(mark)), 1.0)
+    if "daemon" in whose:
+        desk.place.start()
+    _, over = desk.follow(job)
+    tasks = desk.client.call(r.Job(job)).task_list
+    assert (over.state, [task.state for task in tasks]) == ("done", ["done"] * 4)
+    assert Counter(one.outcome for task in tasks for one in task.tries)["exited"] == 4
+    again = sum(line.endswith(" 2") for line in starts(log))
+    assert again == sum(one.outcome == "lost" for task in tasks for one in task.tries) >= 1
 
 
 def test_one_that_was_ended_in_order_is_not_started_again(desk: Desk, tmp_path: Path) -> None:

@@ -3,14 +3,16 @@
 What is found is used: memory and number of processes are limited, the cpu's weight is the lowest, and all in a slot can
 be frozen at once. Where a controller cannot be had, its part is missing, and `abilities` says so.
 
-Promises: groups are made below the one we are in, so that whoever limits us limits them; those that a supervisor before
-this one has left are removed.
+Promises: groups are made below the one we are in, so that whoever limits us limits them. Where they were made is
+noted in the home (`oldgroups`).
 Never: fails because a limit could not be set.
 """
 
 import os
 from contextlib import suppress
 from typing import Final
+
+from odyssey.exec.supervisor import oldgroups
 
 RUNNER_MEMORY: Final = 8 << 20  # of the runner itself, on top of what its attempts may have
 MOST_PROCESSES: Final = 4096
@@ -19,10 +21,11 @@ _WANTED: Final = ("memory", "pids", "cpu")
 
 
 class Groups:
-    """All of one supervisor. `tag` tells its groups from those of other homes."""
+    """All of one supervisor. `home` is a folder of its own: groups carry a name that is made of it."""
 
-    def __init__(self, tag: str, mounts: str = "/proc/self/mountinfo", mine: str = "/proc/self/cgroup") -> None:
-        self._name = f"odyssey-{tag}"
+    def __init__(self, home: str, mounts: str = "/proc/self/mountinfo", mine: str = "/proc/self/cgroup") -> None:
+        self._home, self._name = home, oldgroups.name(home)
+        oldgroups.sweep(home)
         paths = _paths(_read(mounts), _read(mine))
         self._unified = self._made(paths.pop("", None))
         self._old = {kind: made for kind, path in paths.items() if (made := self._made(path)) is not None}
@@ -35,11 +38,9 @@ class Groups:
             return None
         path = os.path.join(parent, self._name)
         try:
+            oldgroups.note(self._home, path)
             os.makedirs(path, exist_ok=True)
-            for name in os.listdir(path):
-                if os.path.isdir(os.path.join(path, name)):
-                    with suppress(OSError):
-                        os.rmdir(os.path.join(path, name))
+            oldgroups.remove_slots(path)
             os.mkdir(os.path.join(path, "probe"))
             os.rmdir(os.path.join(path, "probe"))
         except OSError:
@@ -111,9 +112,7 @@ class Groups:
 
     def close(self) -> None:
         """Once all slots are removed."""
-        for path in self._all():
-            with suppress(OSError):
-                os.rmdir(path)
+        oldgroups.sweep(self._home)
 
     def limits_memory(self) -> bool:
         return self._where("memory") is not None

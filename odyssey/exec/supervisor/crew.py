@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
@@ -301,7 +302,7 @@ class Crew:
             if self.is_alone:
                 alone.furnish()
             else:
-                signal.signal(signal.SIGTERM, _end_with_all)
+                signal.signal(signal.SIGTERM, partial(_end_with_all, self._slots, slot))
                 with suppress(OSError):
                     libc.adopt_orphans()
             with suppress(OSError):
@@ -434,9 +435,11 @@ def _discard(data: bytes) -> None:
         os.unlink(data[1:])
 
 
-def _end_with_all(_number: int, _frame: object) -> None:
-    """The supervisor is gone. Without a namespace that goes too, all descendants are looked for."""
-    tree.end(os.getpid())
+def _end_with_all(pages: Slots, slot: int, _number: int, _frame: object) -> None:
+    """The supervisor is gone. Without a namespace that goes too, all descendants are looked for; the next supervisor
+    believes only who says that all are gone."""
+    if not tree.end(os.getpid()):
+        pages.serve(slot, NOBODY)
     os._exit(0)
 
 

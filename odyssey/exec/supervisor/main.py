@@ -17,13 +17,12 @@ import socket
 import struct
 import sys
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from odyssey.exec.supervisor import alone, frames, libc, slots, terminal, tree
+from odyssey.exec.supervisor import alone, frames, libc, slots, terminal
 from odyssey.exec.supervisor.cgroups import Groups
 from odyssey.exec.supervisor.crew import Crew, Folders
 from odyssey.exec.supervisor.desk import Desk
@@ -31,6 +30,7 @@ from odyssey.exec.supervisor.frames import Ended, Hello, Keys, Message, Past, Sp
 from odyssey.exec.supervisor.journal import Journal, Told
 from odyssey.exec.supervisor.nurse import Nurse, start
 from odyssey.exec.supervisor.outlet import Outlet
+from odyssey.exec.supervisor.proof import Before, make_sure_it_is_over
 from odyssey.exec.supervisor.spans import Spans
 
 READY: Final = b"ready\n"
@@ -40,8 +40,7 @@ _NAP_S: Final = 0.002  # while runners have enough to do: what ends meanwhile is
 _LATER_MS: Final = 10_000  # idle runners are sent away after so long
 _HOUR_MS: Final = 3_600_000
 _FOREVER: Final = 1 << 60
-_DYING_S: Final = 0.5
-_PROOF_S: Final = 5.0  # so long it waits for what the one before left running
+_ENDING_S: Final = 5.0  # so long it waits at its own end for what it has killed
 _BOOTTIME: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _CREDENTIALS: Final = struct.Struct("iII")
 
@@ -62,16 +61,16 @@ class Supervisor:
         self._journal = Journal(os.path.join(folders.own, "journal"), boot_id())
         told = self._journal.open()
         pages = os.path.join(folders.own, "slots")
-        were, left = _make_sure_it_is_over(pages)
+        before = make_sure_it_is_over(folders.own)
         way = alone.find_way()
-        self._groups = Groups(f"{zlib.crc32(os.fsencode(folders.own)):08x}")
+        self._groups = Groups(folders.own)
         terminals = "pty" if terminal.can_be_had() else "none"
         self._abilities = {"namespaces": way.value, "terminals": terminals, **self._groups.abilities()}
-        shared = slots.make(pages, time.time_ns() // 1_000_000)
+        shared = slots.make(pages, time.time_ns() // 1_000_000, way is not alone.Way.NOT)
         self._crew = Crew(shared, folders, limit, self._groups, way, self._close_in_child)
         self._desk = Desk(self._crew)
         self._notes = Outlet(folders.outputs, self._crew.life, slots.MOST)  # of those that no runner has begun
-        self._take_over(told, were, left)
+        self._take_over(told, before)
         self._poll = select.poll()
         self._served: dict[int, Callable[[], object]] = {}
         self._daemon: socket.socket | None = None
@@ -96,16 +95,16 @@ class Supervisor:
         self._door = _opened_door(door)
         self._serve(self._door.fileno(), self._on_knock)
 
-    def _take_over(self, told: Told, were: list[int], left: bool) -> None:
+    def _take_over(self, told: Told, before: Before) -> None:
         """What ran when the supervisor before this one died is lost, and known to be over."""
         now = time.time_ns() // 1_000_000
         self._desk.past = told.past
         self._desk.ended = told.ended
         note = b"the process that ran it on this machine died"
-        for slot, attempt in enumerate(were):
+        for slot, attempt in enumerate(before.ran):
             self._crew.rescue(slot, attempt, told.running.get(attempt))
         for attempt, task in told.running.items():
-            lost = Ended(attempt, task, frames.LOST, 0, 0, now, 0, 0, 0, int(left), 0, note)
+            lost = Ended(attempt, task, frames.LOST, 0, 0, now, 0, 0, 0, int(attempt in before.unproven), 0, note)
             self._desk.ended[attempt] = lost
             self._desk.notes.append((attempt, note))
             self._journal.add(packed(lost))
@@ -361,7 +360,7 @@ class Supervisor:
 
     def close(self) -> None:
         """All that runs was killed: wait for it, tell it, and shut the door."""
-        deadline = time.monotonic() + _PROOF_S
+        deadline = time.monotonic() + _ENDING_S
         while self._crew.hands and time.monotonic() < deadline:
             self._on_child()
             time.sleep(0.001)
@@ -377,26 +376,6 @@ def _identity(path: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _make_sure_it_is_over(path: str) -> tuple[list[int], bool]:
-    """What the runners of the supervisor before this one ran: by slot, 0 for none. True if something of it may be
-    left."""
-    pages = slots.look(path)
-    if pages is None:
-        return [], False
-    left = [one for one in map(pages.server, range(pages.used)) if one.pid]
-    deadline = time.monotonic() + _PROOF_S
-    hurry = time.monotonic() + _DYING_S
-    while left and time.monotonic() < deadline:
-        left = [one for one in left if tree.began(one.pid) == one.began]
-        if time.monotonic() > hurry:  # they should have died by themselves
-            for one in left:
-                tree.signal_all(one.pid, signal.SIGKILL)
-                with suppress(ProcessLookupError):
-                    os.kill(one.pid, signal.SIGKILL)
-        time.sleep(0.001 if left else 0)
-    return [pages.read(slot).attempt for slot in range(pages.used)], bool(left)
 
 
 def _alarm() -> libc.Alarm | None:

@@ -19,6 +19,8 @@ _HEAD: Final = 4096
 _TRIES: Final = 1000
 _LIFE: Final = struct.Struct("<16sQ")
 _NUMBER: Final = struct.Struct("<Q")
+_ARE_ALONE: Final = struct.Struct("<B")
+_ALONE_AT: Final = _LIFE.size + _NUMBER.size
 _TURN: Final = struct.Struct("<Q")
 _SERVER: Final = struct.Struct("<QQ")
 _PAGE: Final = struct.Struct("<QqQQQQQQQQ")
@@ -57,6 +59,11 @@ class Slots:
         """Which supervisor made the pages; its segments carry the same number."""
         life: int = _LIFE.unpack_from(self._memory)[1]
         return life
+
+    @property
+    def are_alone(self) -> bool:
+        """Runners are the first processes of pid namespaces: they are gone after all that they ran."""
+        return bool(_ARE_ALONE.unpack_from(self._memory, _ALONE_AT)[0])
 
     @property
     def used(self) -> int:
@@ -98,11 +105,11 @@ class Slots:
         self._memory.close()
 
 
-def make(path: str, life: int) -> Slots:
+def make(path: str, life: int, are_alone: bool) -> Slots:
     """A new file in the place of an old one; whoever reads the old one keeps it."""
     new = f"{path}.new"
     with open(new, "wb", opener=_private) as file:
-        file.write(_LIFE.pack(MAGIC, life))
+        file.write(_LIFE.pack(MAGIC, life) + _NUMBER.pack(0) + _ARE_ALONE.pack(are_alone))
         file.truncate(_HEAD + MOST * _SIZE)
     with open(new, "r+b") as file:
         memory = mmap.mmap(file.fileno(), 0)
