@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from odyssey.clock import SystemEntropy
 from odyssey.mesh.discovery import around
 from odyssey.mesh.discovery.adverts import SERVICE, Advert, instance, written
 from odyssey.mesh.discovery.interfaces import lans
@@ -51,25 +52,27 @@ def telling(mdns: Mdns) -> None:
     mdns.when_changed(changed)
 
 
-async def ended() -> None:
+def end() -> asyncio.Event:
+    """From now on SIGTERM is an end in order."""
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
-    await over.wait()
+    return over
 
 
 async def announce(port: int) -> None:
-    mdns = Mdns(os.urandom(8))
+    over = end()
+    mdns = Mdns(SystemEntropy())
     telling(mdns)
     await mdns.be_on(lans(around.interfaces()))
     tell(is_on=True)
     if port:
         await mdns.announce(advert(port))
-    await ended()
+    await over.wait()
     await mdns.close()
 
 
 async def wander(folder: Path, port: int) -> None:
-    mdns = Mdns(os.urandom(8))
+    mdns = Mdns(SystemEntropy())
     telling(mdns)
     await mdns.announce(advert(port))
     wandering = Wandering(folder / "networks", mdns, around.settled)
@@ -89,6 +92,7 @@ async def fakes(count: int) -> None:
     """From one machine: half of them are well written, the others are not, and some never say where they are."""
     from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
+    over = end()
     mine = lans(around.interfaces())
     address = str(mine[0].addresses[0].ip)
     zeroconf = AsyncZeroconf(interfaces=[address])
@@ -100,13 +104,13 @@ async def fakes(count: int) -> None:
         info.addresses = [bytes(map(int, (address if number % 3 else "8.8.8.8").split(".")))] if number % 5 else []
         await zeroconf.async_register_service(info, cooperating_responders=True)
     tell(said=count)
-    await ended()
+    await over.wait()
     await zeroconf.async_close()
 
 
 async def nobody(port: int, known: Sequence[str]) -> None:
     lan = lans(await around.settled())
-    mdns = Mdns(os.urandom(8))
+    mdns = Mdns(SystemEntropy())
     await mdns.be_on(lan)
     found = await look(mdns, seconds=1.0)
     await mdns.close()

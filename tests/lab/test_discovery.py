@@ -153,7 +153,7 @@ def test_the_contract_of_neighbours_holds_for_multicast_dns(lab: Lab) -> None:
     )
     told = host.run("env", "ODYSSEY_MDNS=1", *command, check=False)
     assert told.status == 0, told.out
-    assert "8 passed" in told.out
+    assert "12 passed" in told.out
 
 
 # -- moving about ------------------------------------------------------------------------------------------------------

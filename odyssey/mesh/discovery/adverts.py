@@ -19,6 +19,7 @@ VERSION: Final = 1
 LONGEST: Final = 128  # bytes of a TXT record
 KEY_BYTES: Final = 32
 TAG_BYTES: Final = 8
+TOKEN_BYTES: Final = 8
 _TAG: Final = b"odyssey-tag-v1\0"
 _INSTANCE: Final = re.compile(r"[0-9a-f]{16}\._odyssey\._tcp\.local\.")
 _FIELDS: Final = ("v", "m", "k", "p")

@@ -17,7 +17,8 @@ from typing import Any, Final
 from zeroconf import ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from odyssey.mesh.discovery.adverts import SERVICE, Advert, instance, is_instance, written
+from odyssey.clock import Entropy
+from odyssey.mesh.discovery.adverts import SERVICE, TOKEN_BYTES, Advert, instance, is_instance, written
 from odyssey.mesh.discovery.interfaces import Interface
 from odyssey.mesh.discovery.neighbours import Neighbours, NotHeard
 from odyssey.mesh.discovery.sightings import Found, Sightings
@@ -29,13 +30,13 @@ _ONLY_OURS: Final = ((socket.IPPROTO_IP, 49), (socket.IPPROTO_IPV6, 29))
 
 
 class Mdns(Neighbours):
-    def __init__(self, token: bytes) -> None:
-        """`token`: eight bytes of chance, new for each life of a daemon."""
-        self._name, self._server = instance(token), f"{token.hex()}.local."
-        self._seen = Sightings(self._name)
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+        self._seen = Sightings()
         self._lan: tuple[Interface, ...] = ()
         self._advert: Advert | None = None
         self._said: AsyncServiceInfo | None = None
+        self._saying: asyncio.Future[None] | None = None
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
         self._asking: dict[str, asyncio.Task[None]] = {}
@@ -82,25 +83,38 @@ class Mdns(Neighbours):
         await self._say()
 
     async def _say(self) -> None:
-        """Without asking first whether somebody has the name: it is 64 bits of chance, and asking takes a second."""
+        """Without asking first whether somebody has the name: it is 64 bits of chance, and asking takes a second. A new
+        one each time: others take for the same what comes back a moment after its goodbye, and tell nobody."""
         if self._zeroconf is None or self._advert is None:
             return
+        token = self._entropy.token(TOKEN_BYTES)
+        self._seen.own = instance(token)
         self._said = AsyncServiceInfo(
             SERVICE,
-            self._name,
+            self._seen.own,
             port=self._advert.port,
             properties=written(self._advert),
-            server=self._server,
+            server=f"{token.hex()}.local.",
             parsed_addresses=[str(address.ip) for one in self._lan for address in one.addresses],
         )
-        await self._zeroconf.async_register_service(self._said, cooperating_responders=True)
+        self._saying = asyncio.ensure_future(
+            await self._zeroconf.async_register_service(self._said, cooperating_responders=True)
+        )
+
+    def _say_no_more(self) -> None:
+        """It is said three times, so that it is not lost: never after the goodbye."""
+        if self._saying is not None:
+            self._saying.cancel()
+            self._saying = None
 
     async def _unsay(self) -> None:
+        self._say_no_more()
         if self._zeroconf is not None and self._said is not None:
             said, self._said = self._said, None
             await (await self._zeroconf.async_unregister_service(said))
 
     async def _fall_silent(self) -> None:
+        self._say_no_more()
         for task in self._asking.values():
             task.cancel()
         self._asking.clear()
@@ -111,7 +125,7 @@ class Mdns(Neighbours):
                 await self._zeroconf.async_close()
         self._zeroconf, self._browser, self._said, self._lan = None, None, None, ()
         had = self._seen.all()
-        self._seen = Sightings(self._name)
+        self._seen = Sightings()
         if had:
             self._call()
 

@@ -26,8 +26,8 @@ class Found(NamedTuple):
 
 class Sightings:
     def __init__(self, own: str = "") -> None:
-        """`own` is the name under which this machine announces itself."""
-        self._own = own
+        """`own` is the name under which this machine announces itself just now."""
+        self.own = own
         self._found: dict[str, Found] = {}
         self.refused: Counter[str] = Counter()  # by reason
 
@@ -36,7 +36,7 @@ class Sightings:
 
     def see(self, name: str, text: bytes, port: int, addresses: Iterable[str], lan: Sequence[Interface]) -> bool:
         """True: something is new about it."""
-        if name == self._own:
+        if name == self.own:
             return False
         reason = self._fault(name, text, port)
         near = within_reach(list(addresses)[:MOST_ADDRESSES], lan)

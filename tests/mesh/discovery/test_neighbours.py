@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 
+from odyssey.clock import SystemEntropy
 from odyssey.mesh.discovery.adverts import Advert
 from odyssey.mesh.discovery.interfaces import Interface, made
 from odyssey.mesh.discovery.neighbours import Neighbours, look
@@ -31,13 +32,12 @@ def place(number: int) -> Interface:
 
 @pytest.fixture(params=KINDS)
 def make(request: pytest.FixtureRequest) -> Make:
-    tokens = (os.urandom(8) for _ in iter(int, 1))
     if request.param == "mdns":
         from odyssey.mesh.discovery.mdns import Mdns
 
-        return lambda: Mdns(next(tokens))
+        return lambda: Mdns(SystemEntropy())
     lan = MemoryLan()
-    return lambda: MemoryNeighbours(lan, next(tokens))
+    return lambda: MemoryNeighbours(lan, os.urandom(8))
 
 
 def in_time(steps: Coroutine[Any, Any, None]) -> None:
@@ -92,7 +92,7 @@ def test_who_says_goodbye_is_gone_and_who_is_silent_says_nothing(make: Make) -> 
     async def steps() -> None:
         one, two, ear = make(), make(), make()
         await ear.be_on([place(3)])
-        for number, speaker in ((1, one), (2, two)):
+        for number, speaker in ((2, two), (1, one)):
             await speaker.be_on([place(number)])
             await speaker.announce(ADVERT._replace(port=number))
         await until(ear, {"10.77.0.1", "10.77.0.2"})
@@ -103,6 +103,41 @@ def test_who_says_goodbye_is_gone_and_who_is_silent_says_nothing(make: Make) -> 
         await ear.close()
         assert ear.found() == ()
         await one.close()
+
+    in_time(steps())
+
+
+def test_a_goodbye_is_the_last_word(make: Make) -> None:
+    """What is said again and again, so that it is not lost, must not come after it."""
+
+    async def steps() -> None:
+        one, ear, late = make(), make(), make()
+        await ear.be_on([place(2)])
+        await one.be_on([place(1)])
+        await one.announce(ADVERT)
+        await until(ear, {"10.77.0.1"})
+        await one.announce(None)
+        await late.be_on([place(3)])
+        assert await look(late, seconds=1.0) == ()
+        for neighbours in (one, ear, late):
+            await neighbours.close()
+
+    in_time(steps())
+
+
+def test_who_moves_and_says_the_same_at_once_is_found_where_it_is(make: Make) -> None:
+    async def steps() -> None:
+        one, ear = make(), make()
+        await ear.be_on([place(2)])
+        await one.be_on([place(1)])
+        await one.announce(ADVERT)
+        await until(ear, {"10.77.0.1"})
+        await one.be_on([place(3)])
+        await until(ear, {"10.77.0.3"})
+        await one.be_on([place(1)])
+        await until(ear, {"10.77.0.1"})
+        await one.close()
+        await ear.close()
 
     in_time(steps())
 
