@@ -16,6 +16,7 @@ from odyssey.ids import MAX_TASKS, UserId
 from odyssey.resources import M, Resources, parse_count, parse_cpus, parse_duration, parse_size
 from odyssey.spec import MAX_PRIORITY, MAX_RETRIES, RETRY_WORDS, JobSpec, Want
 
+_MOST_DIGITS: Final = 18
 DEFAULT_MEMORY: Final = 512 * M
 INTERPRETERS: Final = frozenset({"python", "python3", "sh", "bash", "zsh", "perl", "ruby", "node", "Rscript", "julia"})
 
@@ -158,12 +159,13 @@ def parse_array(text: str) -> Parts:
 
 
 def _number(text: str, option: str, most: int, least: int = 0) -> int:
-    negative = text.strip().startswith("-")
-    value = parse_count(text.strip().removeprefix("-"), option=option, most=max(most, -least))
-    signed = -value if negative else value
-    if not least <= signed <= most:
-        raise UsageError(f"{option} {echo(text)} is out of range", hint=f"use {least} to {most}")
-    return signed
+    hint = f"write {option} with a whole number from {least} to {most}"
+    digits = text.strip().removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        raise UsageError(f"{option} {echo(text)} is not a whole number", hint=hint)
+    if len(digits) > _MOST_DIGITS or not least <= int(text) <= most:
+        raise UsageError(f"{option} {echo(text)} is out of range", hint=hint)
+    return int(text)
 
 
 def _name(text: str) -> Parts:

@@ -22,10 +22,21 @@ from typing import Any, Final
 
 from odyssey import __version__, wire
 from odyssey.api import frames
+from odyssey.api import requests as r
 from odyssey.api.frames import Ask, Done, Frame, Hello, Part, Refused, Reply, Stop
-from odyssey.api.operations import BY_NAME
+from odyssey.api.operations import BY_NAME, Operation
 from odyssey.api.views import View
-from odyssey.errors import Malformed, NotPermitted, OdysseyError, TooLarge, UsageError, WireError, echo, one_line
+from odyssey.errors import (
+    Malformed,
+    NotPermitted,
+    NotUnderstood,
+    OdysseyError,
+    TooLarge,
+    UsageError,
+    WireError,
+    echo,
+    one_line,
+)
 
 MOST_VISITORS: Final = 512
 MOST_ASKED: Final = 64  # at once, by one visitor
@@ -209,7 +220,7 @@ class _Visitor(asyncio.Protocol):
                     f"this daemon does not know the request {echo(ask.op)!r}",
                     hint="it is of another version than this program: odyssey down, then try again",
                 )
-            request = wire.decode(ask.body, row.request, frames.BODY)
+            request = _read(row, ask.body)
             if row.streams:
                 await self._stream(ask.number, handler(request))
             else:
@@ -301,3 +312,14 @@ def peer_uid(visitor: socket.socket) -> int:
     else:
         # struct xucred: its version, then the effective uid. SOL_LOCAL is 0, LOCAL_PEERCRED is 1. Not tested by us.
         return int(struct.unpack_from("2I", visitor.getsockopt(0, 1, 76))[1])
+
+
+def _read(row: Operation, body: bytes) -> r.Request[Any]:
+    try:
+        request: r.Request[Any] = wire.decode(body, row.request, frames.BODY)
+    except (Malformed, NotUnderstood) as error:
+        hint = "after an upgrade: odyssey down, then odyssey up; what runs goes on"
+        raise NotUnderstood(
+            f"the daemon that runs here is of another version than what asks it ({row.name})", hint=hint
+        ) from error
+    return request

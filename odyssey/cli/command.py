@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from odyssey.api.asking import OPTIONS, Option
+from odyssey.cli.examples import EXAMPLES
 from odyssey.cli.main import SETTINGS, Table
 
 Run = Callable[..., int | None]
@@ -46,10 +47,16 @@ def command(
         params.append(click.Option(["--debug"], is_flag=True, hidden=True))
         settings = {**SETTINGS, "allow_interspersed_args": not takes_command}
         help_text = (function.__doc__ or "").strip()
-        epilog = "\n".join(more()) if more is not None else None
+        below = [*(more() if more is not None else ()), *_examples(name)]
+        epilog = "\n".join(below) or None
         return Command(name, epilog=epilog, callback=function, params=params, help=help_text, context_settings=settings)
 
     return made
+
+
+def _examples(name: str) -> list[str]:
+    lines = EXAMPLES.get(name, ())
+    return ["", "\b", "Examples:", *(f"  {line}" for line in lines)] if lines else []
 
 
 def ref_argument(*, many: bool = False, required: bool = True) -> Callable[[Run], Run]:

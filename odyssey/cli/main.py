@@ -8,6 +8,7 @@ Never: knows what a command does.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from odyssey.errors import Fault, OdysseyError, UsageError, echo
 if TYPE_CHECKING:
     from odyssey.cli.desk import Desk
 
+_EXTRA: Final = re.compile(r"Got unexpected extra arguments? \((.*)\)")
 BROKEN_PIPE: Final = 128 + signal.SIGPIPE
 INTERRUPTED: Final = 128 + signal.SIGINT
 
@@ -189,8 +191,19 @@ def understood(error: click.UsageError, words: Sequence[str]) -> OdysseyError:
     """What click complains of, as an error of ours."""
     told = f"no such option {error.option_name}" if isinstance(error, click.NoSuchOption) else error.format_message()
     message = " ".join(told.split()).rstrip(".")
+    if extra := _EXTRA.fullmatch(message):
+        message = f"there is no place for {extra[1]!r}"
     path = error.ctx.command_path if error.ctx else "odyssey"
-    return UsageError(message[:1].lower() + message[1:], hint=_usage_hint(error, words) or f"see {path} --help")
+    hint = _usage_hint(error, words) or _example(path) or f"see {path} --help"
+    return UsageError(message[:1].lower() + message[1:], hint=hint)
+
+
+def _example(path: str) -> str | None:
+    from odyssey.cli.examples import EXAMPLES
+
+    name = path.rpartition(" ")[2]
+    lines = EXAMPLES.get(ALIASES.get(name, name), ())
+    return f"for example: {lines[0]}; see {path} --help" if lines else None
 
 
 def _usage_hint(error: click.UsageError, words: Sequence[str]) -> str | None:

@@ -77,6 +77,8 @@ def grammar_help() -> Iterator[str]:
     yield "\b"
     yield "--filter takes terms that all must hold:"
     yield "  fit              a word in name, command, user, machine, reason or tags"
-    yield "  state:failed,ca  a key and what it may begin with: " + ", ".join(grammar.TEXTS)
-    yield "  took>5m tries>1  numbers and times: " + ", ".join((*grammar.NUMBERS, *grammar.TIMES))
+    yield "  state:failed,ca  a key and what it may begin with:"
+    yield "                   " + ", ".join(grammar.TEXTS)
+    yield "  took>5m tries>1  a number or a time:"
+    yield "                   " + ", ".join((*grammar.NUMBERS, *grammar.TIMES))
     yield '  ~^fit-[0-9]      a regular expression; !… not; "…" with blanks in it'

@@ -52,10 +52,13 @@ def _verb(name: str, help: str, make: Callable[[str], Request[Changed]], say: Sa
     return command(name)(named)
 
 
-def _tasks(did: str, nothing: str) -> Say:
-    return lambda changed: (
-        f"job {changed.id}: {counted(changed.tasks, 'task')} {did}" if changed.tasks else f"job {changed.id}: {nothing}"
-    )
+def _tasks(did: str, nothing: str, one_did: str = "") -> Say:
+    def say(changed: Changed) -> str:
+        if not changed.tasks:
+            return f"job {changed.id}: {nothing}"
+        return f"job {changed.id}: {counted(changed.tasks, 'task')} {one_did or did if changed.tasks == 1 else did}"
+
+    return say
 
 
 @command("cancel")
@@ -78,7 +81,7 @@ retry_command = _verb(
     "retry",
     "Start again what has failed or was cancelled, of jobs or of single tasks (42/7).",
     Retry,
-    _tasks("start again", "nothing of it has failed"),
+    _tasks("start again", "nothing of it has failed", "starts again"),
 )
 hold_command = _verb(
     "hold", "Start nothing more of these jobs; what runs goes on.", Hold, lambda changed: f"job {changed.id}: held"

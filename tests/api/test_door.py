@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from odyssey import errors, wire
@@ -339,3 +340,23 @@ def test_a_daemon_that_stays_away_is_given_up(tmp_path: Path) -> None:
                     await anext(following)
 
     asyncio.run(away())
+
+
+def test_a_request_of_another_version_is_told_as_that(tmp_path: Path) -> None:
+    """One with a field more than this daemon knows, in a record that may have none."""
+    spec = [*msgspec.msgpack.decode(msgspec.msgpack.encode(a_spec())), "more"]
+
+    async def walk(counter: FakeCounter, _: Client) -> None:
+        def knock() -> frames.ToClient | None:
+            with closing(Knocker(tmp_path / "s")) as knocker:
+                knocker.say(HELLO + ask(1, "submit", [bytes(16), [spec]]))
+                assert isinstance(knocker.hear(), frames.Hello)
+                return knocker.hear()
+
+        heard = await blocking(knock)
+        assert isinstance(heard, frames.Refused)
+        assert "the daemon that runs here is of another version" in heard.error
+        assert "odyssey down, then odyssey up" in str(heard.hint)
+        assert not counter.proposed
+
+    walked(tmp_path, walk)

@@ -234,7 +234,7 @@ def test_every_job_that_is_named_is_answered_for() -> None:
 
 def test_what_was_so_already_is_said_so() -> None:
     assert type_in("cancel", "5", answers={Cancel: Changed(5, 0)}).err.lines == ["odyssey: job 5: had ended already"]
-    assert type_in("retry", "5", answers={Retry: Changed(5, 1)}).err.lines == ["odyssey: job 5: 1 task start again"]
+    assert type_in("retry", "5", answers={Retry: Changed(5, 1)}).err.lines == ["odyssey: job 5: 1 task starts again"]
     assert type_in("hold", "--json", "5", answers={Hold: Changed(5, 0)}).out.text == '[{"id": 5, "tasks": 0}]\n'
 
 

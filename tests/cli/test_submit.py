@@ -149,7 +149,7 @@ def test_a_script_is_called_by_its_name(tmp_path: Path) -> None:
         ("#\n#ODYSSEY --cpus many\n", "line 2: --cpus many is not a number of cpus"),
         ("true\n#ODYSSEY --cpus 2\n", "line 2: #ODYSSEY stands after the first command"),
         ("#ODYSSEY --name 'x\n", "line 1: no closing quotation"),
-        ("#ODYSSEY ./fit\n", "line 1: got unexpected extra argument (./fit)"),
+        ("#ODYSSEY ./fit\n", "line 1: there is no place for './fit'"),
     ],
 )
 def test_a_mistake_in_a_script_is_told_with_its_line(text: str, error: str, tmp_path: Path) -> None:
