@@ -47,7 +47,7 @@ class Array:
 
     def run(self, count: int, ahead: int = AHEAD) -> float:
         self._left = count
-        self._rig.hands._on_end = partial(self._go_on, ahead)
+        self._rig.hands._on_end = lambda _: self._go_on(ahead)
         begin = time.perf_counter()
         self._go_on(ahead)
         self._rig.loop.run_forever()
@@ -144,7 +144,7 @@ _numbers: Final = iter(range(1_000_000, 2_000_000))
 
 def _one(rig: Rig) -> float:
     one = listed(next(_numbers))
-    rig.hands._on_end = rig.loop.stop
+    rig.hands._on_end = lambda _: rig.loop.stop()
     begin = time.perf_counter()
     rig.hands.start(one, SPEC)
     while one.attempt not in rig.hands.reports():

@@ -166,9 +166,11 @@ class Agent:
 
     # -- beats ---------------------------------------------------------------------------------------------------------
 
-    def ended(self) -> None:
-        """Something has ended here: the coordinator is told soon."""
-        self._act()
+    def ended(self, has_freed: bool = True) -> None:
+        """Something has ended here: the coordinator is told soon. If what followed has taken its room, nothing else
+        changes for what is here; it is looked at with the next Duty or tick."""
+        if has_freed or self._paused or self._leaving.away:
+            self._act()
         if self._soon and len(self._hands.reports()) - self._reported >= MANY_REPORTS:
             self._tell()
         else:
@@ -365,8 +367,8 @@ class Agent:
         if left is None:
             return
         needs = {self._specs[job_of(one.task)].want.need for one in here.values() if one.started and not one.ended}
-        is_full = False
-        for one in sorted(wanted, key=lambda one: not one.slot):
+        is_full, same = False, None
+        for one in (*(one for one in wanted if one.slot), *(one for one in wanted if not one.slot)):
             spec = self._specs.get(job_of(one.task))
             if spec is None:
                 return
@@ -375,9 +377,10 @@ class Agent:
                 left = left - need
                 needs.add(need)
                 self._hands.start(one, spec)
-            elif need in needs:
-                is_full = True
-                self._hands.follow(one, spec)
+            elif need is same or need in needs:
+                same, is_full = need, True
+                if one.attempt not in here:  # else it waits already
+                    self._hands.follow(one, spec)
             else:
                 return
 

@@ -36,7 +36,7 @@ from odyssey.mesh.membership import Announced, Membership, StateChanged
 from odyssey.mesh.raft.types import Member, StoreId
 from odyssey.mesh.replica import Replica
 from odyssey.messages import AskJobs, Beat, Duty, Elsewhere, Going, JobsAre, Listed, NodeState
-from odyssey.model import Cause, Node
+from odyssey.model import Cause, Node, Task
 from odyssey.scheduler.board import Board
 from odyssey.scheduler.fairshare import DECAY_EVERY_MS, keep_ppm
 from odyssey.scheduler.feasible import Code
@@ -93,7 +93,8 @@ class Coordinator:
         self._removed: set[NodeId] = set()  # in this term; they need not be waited for
         self._reported: dict[NodeNumber, dict[AttemptId, bool]] = {}  # proposed; True: applied
         self._refused: dict[NodeNumber, None] = {}  # whose reports the log did not take
-        self._tell: dict[NodeNumber, None] = {}  # whose Duty may have changed
+        self._tell: dict[NodeNumber, bool] = {}  # whose Duty may have changed; True: it is to do something
+        self._lists: dict[NodeNumber, dict[AttemptId, tuple[Task, Listed]]] = {}  # of the newest Duties: a memo
         self._owed: dict[NodeNumber, int] = {}  # whose beat can be answered once a quorum has answered this round
         self._backoffs: dict[TaskId, int] = {}  # when they end
         self._begun = self._stirred = False  # stirred: a Duty may be sent that could not be before
@@ -165,22 +166,28 @@ class Coordinator:
         now = self._clock.monotonic_ms()
         for event in events:
             self._note(event, now)
-        self._dirty = self._stirred = True
+            if not isinstance(event, e.TasksAssigned):
+                self._dirty = True
+        self._stirred = True
+        if not self._dirty:  # what was planned has come true: nothing else follows from it, as far as anybody knows
+            self._plan_again(0)
 
     def _note(self, event: e.Event, now: int) -> None:
         match event:
             case e.TaskRequeued() if event.backoff_ms:
                 self._backoffs[event.task] = now + event.backoff_ms
-            case e.TasksAssigned() | e.BacklogPromoted():
-                self._tell[event.node] = None
+            case e.TasksAssigned():
+                self._tell[event.node] = True
+            case e.BacklogPromoted():  # it starts what fits by itself
+                self._tell.setdefault(event.node, False)
             case e.AttemptEnded():
-                self._tell[event.node] = None
+                self._tell.setdefault(event.node, False)
                 self._tell_holders((event.task,))  # of a race that is decided
             case e.TasksCancelling():
                 self._tell_holders(event.tasks)
             case e.AttemptsRecalled():
                 held = self._state.held.items()
-                self._tell.update((node, None) for node, those in held if not those.keys().isdisjoint(event.attempts))
+                self._tell.update((node, True) for node, those in held if not those.keys().isdisjoint(event.attempts))
             case e.NodeAdmitted():
                 self._meet(now)
             case e.NodeRemoved():
@@ -193,7 +200,7 @@ class Coordinator:
     def _tell_holders(self, tasks: Iterable[TaskId]) -> None:
         for task in tasks:
             known = self._state.tasks.get(task)
-            self._tell.update((attempt.node, None) for attempt in (known.attempts if known is not None else ()))
+            self._tell.update((attempt.node, True) for attempt in (known.attempts if known is not None else ()))
 
     def _meet(self, now: int) -> None:
         """Go by the log in who is a member."""
@@ -213,6 +220,7 @@ class Coordinator:
         self._reported.pop(gone, None)
         self._refused.pop(gone, None)
         self._owed.pop(gone, None)
+        self._lists.pop(gone, None)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -284,15 +292,20 @@ class Coordinator:
             self._answer_beats(confirmed)
         if self._dirty and not self._planning and self._grants.may_give(self._clock.monotonic_ms()):
             self._plan()
-        if self._tell and self._stirred:
+        if self._tell and self._stirred and not (self._planning and self._may_wait):
             self._stirred = False
             self._send_duties()
+
+    @property
+    def _may_wait(self) -> bool:
+        """Duties would not make a machine do anything: the next orders are on their way onto the log, and go along."""
+        return not any(self._tell.values())
 
     def _answer_beats(self, confirmed: int) -> None:
         due = [node for node, round_ in self._owed.items() if round_ <= confirmed]
         for node in due:
             del self._owed[node]
-            self._tell[node] = None
+            self._tell[node] = True
 
     def _begin(self) -> None:
         """All that earlier coordinators did is known."""
@@ -366,13 +379,13 @@ class Coordinator:
         return Duty(duty.beat, duty.fence, duty.revision, duty.since, duty.holds, settled, keepers)
 
     def _listed(self, node: NodeNumber) -> list[Listed]:
-        tasks = self._state.tasks
-        return [
-            Listed(one.id, task, one.slot, one.stopping, one.recalled, tasks[task].tries_total + place)
-            for attempt, task in self._state.held.get(node, {}).items()
-            for place, one in enumerate(tasks[task].attempts, 1)
-            if one.id == attempt
-        ]
+        """Most are what they were in the Duty before: records are made anew when they change."""
+        tasks, before, now = self._state.tasks, self._lists.get(node, {}), dict[AttemptId, tuple[Task, Listed]]()
+        for attempt, number in self._state.held.get(node, {}).items():
+            task, known = tasks[number], before.get(attempt)
+            now[attempt] = known if known is not None and known[0] is task else (task, _as_listed(task, attempt))
+        self._lists[node] = now
+        return [one for _, one in now.values()]
 
     # -- reports -------------------------------------------------------------------------------------------------------
 
@@ -394,7 +407,8 @@ class Coordinator:
             else:
                 reported.pop(attempt, None)
                 self._refused[node] = None
-        self._tell[node], self._stirred = None, True
+        self._stirred = True
+        self._tell.setdefault(node, False)
 
     def _report_again(self) -> None:
         """The machine may be gone by now: what it has told must not be lost for that."""
@@ -506,6 +520,11 @@ class Coordinator:
             return None
         member = Member(node.id, StoreId(beat.keeping.store))
         return Sight(member, age, None, beat.going, beat.keeping, beat.telemetry.mains)
+
+
+def _as_listed(task: Task, attempt: AttemptId) -> Listed:
+    place, one = next((place, one) for place, one in enumerate(task.attempts, 1) if one.id == attempt)
+    return Listed(attempt, task.id, one.slot, one.stopping, one.recalled, task.tries_total + place)
 
 
 _UNHEARD: Final = Seen(state=NodeState.SILENT)  # since this coordinator began

@@ -378,6 +378,28 @@ def test_who_needs_the_same_as_what_runs_may_follow_it() -> None:
     assert desk.hands.did("start") == [101, 102]  # if the hands have not come to it by themselves
 
 
+def test_where_a_follower_has_the_room_nothing_is_looked_at_until_the_next_tick() -> None:
+    desk = served(specs=[a_spec(cpus=3)], cpus=4)
+    desk.duty(listed(101), listed(102))
+    desk.wait(ACT_MS)
+    desk.hands.end(101)
+    desk.agent.ended(has_freed=False)
+    assert desk.hands.did("start") == [101]
+    desk.wait(2 * ACT_MS)
+    assert desk.hands.did("start") == [101, 102], "the hands may have been wrong"
+
+
+def test_but_while_all_stands_still_so_does_who_follows() -> None:
+    desk = served(specs=[a_spec(cpus=3)], cpus=4)
+    desk.duty(listed(101), listed(102))
+    desk.wait(ACT_MS)
+    desk.agent.allow(Resources(4000, 1 << 40), paused=True)
+    desk.hands.end(101)
+    desk.hands.start(listed(102), a_spec(cpus=3))
+    desk.agent.ended(has_freed=False)
+    assert desk.hands.did("freeze") == [101, 102]
+
+
 def test_what_is_told_to_follow_is_not_overtaken() -> None:
     desk = served(specs=[a_spec(cpus=3), a_spec(cpus=1)], cpus=4)
     desk.duty(listed(101, 1), listed(102, 1), listed(103, 2))

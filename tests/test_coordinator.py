@@ -4,7 +4,7 @@ Machine 1 leads; beats and the voices of other members are said by the test. A d
 """
 
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -38,6 +38,7 @@ from odyssey.model import Cause, TaskState, Use
 from odyssey.model import Outcome as Ended
 from odyssey.scheduler.apply import TRANSITIONS
 from odyssey.scheduler.fairshare import DECAY_EVERY_MS
+from odyssey.scheduler.plan import plan
 from tests.builders import GIB, a_spec
 from tests.coordinator_desk import Desk, Worker, again, at_work, busy, leading
 
@@ -98,6 +99,26 @@ def test_one_plan_is_under_way_at_a_time() -> None:
     desk.disk.let_go()
     desk.wait()
     assert all(desk.state_of(JobId(job)) is TaskState.ASSIGNED for job in (1, 2))
+
+
+def test_what_was_planned_and_has_come_true_is_planned_again_with_a_tick_and_then_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plans: list[object] = []
+
+    def counted(*given: Any) -> object:
+        plans.append(made := plan(*given))
+        return made
+
+    desk, _, _ = at_work()
+    desk.wait(3 * TICK_MS)
+    monkeypatch.setattr("odyssey.coordinator.plan", counted)
+    desk.submit()
+    desk.wait(20)
+    assert len(desk.log(AssignTasks)) == 2
+    assert len(plans) == 1
+    desk.wait(10 * TICK_MS)
+    assert len(plans) == 2
 
 
 def test_memory_that_others_have_taken_is_looked_at_again_when_they_may_have_gone() -> None:
@@ -267,6 +288,25 @@ def test_a_report_is_settled_when_it_is_applied_and_not_before() -> None:
     desk.wait()
     assert worker.duties[-1].settled == (reports[0].attempt,)
     assert desk.state_of(job) is TaskState.DONE
+
+
+def test_what_is_settled_goes_along_with_the_orders_that_follow_from_it() -> None:
+    desk, worker, job = at_work(count=2, cpus=4)
+    before = len(worker.duties)
+    first = desk.attempt(job)
+    desk.beats(worker, reports=its_end(desk, job))
+    desk.wait(20)
+    (duty,) = worker.duties[before:]
+    assert duty.settled == (first,)
+    assert [one.task for one in duty.holds] == [task_id(job, 1)]
+
+
+def test_and_waits_for_none_where_none_follow() -> None:
+    desk, worker, job = at_work(count=1)
+    before = len(worker.duties)
+    desk.beats(worker, reports=its_end(desk, job))
+    desk.wait(20)
+    assert worker.duties[before].settled
 
 
 def test_a_report_is_proposed_once_however_often_it_is_told() -> None:

@@ -233,10 +233,10 @@ class Daemon:
             if isinstance(event, JobSubmitted) and (job := jobs.get(event.job)) is not None:
                 self._programs.ask(programs_in(job.spec.want.needs))
 
-    def _on_ended(self) -> None:
+    def _on_ended(self, has_freed: bool) -> None:
         node = self._life.node
         if node is not None:
-            node.agent.ended()
+            node.agent.ended(has_freed)
 
     def _on_allowed(self, _: Allowed) -> None:
         self._life.follow_owner()

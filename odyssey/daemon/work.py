@@ -44,7 +44,7 @@ class Work:
         clock: Clock,
         config: Config,
         options: Options,
-        on_end: Callable[[], None],
+        on_end: Callable[[bool], None],
     ) -> None:
         self._loop, self._on_end = loop, on_end
         self.trouble = ""
@@ -127,9 +127,9 @@ class Work:
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
-    def _ended(self) -> None:
+    def _ended(self, has_freed: bool) -> None:
         self.trouble = ""
-        self._on_end()
+        self._on_end(has_freed)
 
     def _in_trouble(self, error: OdysseyError) -> None:
         _log.error("%s", error)

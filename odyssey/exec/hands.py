@@ -70,6 +70,22 @@ class _One:
     stood_ms: int = 0
     frozen_at_ms: int | None = None
     report: Report | None = None
+    still: Here | None = None  # as long as time changes nothing about it
+
+    def __post_init__(self) -> None:
+        self.rest()
+
+    def rest(self) -> None:
+        """To be called when it began, or froze, or went on."""
+        is_still = not self.started or self.frozen_at_ms is not None or self.report is not None
+        self.still = self.here(0) if is_still else None
+
+    def settle(self) -> None:
+        """Its end is told from now on."""
+        self.still = Here(self.task, self.started, self.frozen_at_ms, True, self.elapsed_ms(0))
+
+    def here(self, now_ms: int) -> Here:
+        return Here(self.task, self.started, self.frozen_at_ms, False, self.elapsed_ms(now_ms))
 
     def elapsed_ms(self, now_ms: int) -> int:
         if self.report is not None:
@@ -78,6 +94,13 @@ class _One:
             return 0
         until = now_ms if self.frozen_at_ms is None else self.frozen_at_ms
         return max(0, until - self.began_ms - self.stood_ms)
+
+
+class _Unsure(NamedTuple):
+    """Its end is known here, but what it has written may not be on the disk yet."""
+
+    report: Report
+    has_freed: bool  # room that nobody here has taken
 
 
 def _nothing() -> None:
@@ -99,18 +122,19 @@ class SupervisorHands:
         places: Places,
         clock: Clock,
         launcher: Callable[[Listed, JobSpec], Launch | Trouble],
-        on_end: Callable[[], None],
+        on_end: Callable[[bool], None],
         on_trouble: Callable[[OdysseyError], None],
         again: tuple[bytes, ...] = (),
         on_wrote: Callable[[AttemptId], None] = _ignored,
     ) -> None:
-        """`again` is how this daemon is started again when it dies; `on_trouble` is told when no supervisor starts;
-        `on_wrote` when an attempt has written at whose terminal somebody types."""
+        """`on_end` is told whether room is free now that nothing here has taken; `again` is how this daemon is started
+        again when it dies; `on_trouble` is told when no supervisor starts; `on_wrote` when an attempt has written at
+        whose terminal somebody types."""
         self._loop, self._places, self._clock, self._launcher = loop, places, clock, launcher
         self._on_end, self._on_trouble, self._again, self._on_wrote = on_end, on_trouble, again, on_wrote
         self._all: dict[AttemptId, _One] = {}
         self._reports: dict[AttemptId, Report] = {}
-        self._unsure: dict[AttemptId, Report] = {}  # whose output may not be on the disk yet
+        self._unsure: dict[AttemptId, _Unsure] = {}  # whose output may not be on the disk yet
         self._ended_now: dict[AttemptId, TaskId] = {}
         self._synced = Synced(loop, places.outputs, places.files, self._are_sure)
         self._telling: dict[AttemptId, _One] | None = None  # what a supervisor has told since its Hello
@@ -135,10 +159,7 @@ class SupervisorHands:
 
     def here(self) -> Mapping[AttemptId, Here]:
         now = self._clock.boottime_ms()
-        return {
-            attempt: Here(one.task, one.started, one.frozen_at_ms, attempt in self._reports, one.elapsed_ms(now))
-            for attempt, one in self._all.items()
-        }
+        return {attempt: one.still or one.here(now) for attempt, one in self._all.items()}
 
     def reports(self) -> Mapping[AttemptId, Report]:
         return dict(self._reports)
@@ -374,14 +395,17 @@ class SupervisorHands:
             ended, self._ended_now = self._ended_now, {}
             self._synced.ask(ended)
         elif has_ended:
-            self._on_end()
+            self._on_end(True)
 
     def _are_sure(self, attempts: Sequence[AttemptId]) -> None:
         """What they have written is on the disk; a supervisor may have told of all of them anew meanwhile."""
+        has_freed = False
         for attempt in attempts:
-            if (report := self._unsure.pop(attempt, None)) is not None:
-                self._reports[attempt] = report
-        self._on_end()
+            if (unsure := self._unsure.pop(attempt, None)) is not None:
+                self._reports[attempt] = unsure.report
+                self._all[attempt].settle()
+                has_freed |= unsure.has_freed
+        self._on_end(has_freed)
 
     def _broke(self) -> None:
         self._hang_up()
@@ -449,9 +473,13 @@ class SupervisorHands:
         assert self._telling is not None
         self._all, self._telling = self._telling, None
         ended = {attempt: one.report for attempt, one in self._all.items() if one.report is not None}
-        self._unsure = {attempt: report for attempt, report in ended.items() if attempt not in self._reports}
-        self._ended_now = {attempt: report.task for attempt, report in self._unsure.items()}
+        self._unsure = {
+            attempt: _Unsure(report, True) for attempt, report in ended.items() if attempt not in self._reports
+        }
+        self._ended_now = {attempt: one.report.task for attempt, one in self._unsure.items()}
         self._reports = {attempt: report for attempt, report in ended.items() if attempt in self._reports}
+        for attempt in self._reports:
+            self._all[attempt].settle()
         self._tries = 0
         opened, self._opened = self._opened, _nothing
         opened()
@@ -466,11 +494,12 @@ class SupervisorHands:
         where = self._all if self._telling is None else self._telling
         where[attempt] = _One(task, True, 0, report=report)
         if self._telling is None:
-            self._unsure[attempt] = report
             self._ended_now[attempt] = task
             follower = self._all.get(AttemptId(ended.follower)) if ended.follower else None
+            self._unsure[attempt] = _Unsure(report, has_freed=follower is None)
             if follower is not None:
                 follower.started, follower.began_ms = True, self._clock.boottime_ms()
+                follower.rest()
         return True
 
     def _on_typed(self, typed: frames.Typed) -> None:
@@ -489,6 +518,7 @@ class SupervisorHands:
         elif one.frozen_at_ms is not None:
             one.stood_ms += self._clock.boottime_ms() - one.frozen_at_ms
             one.frozen_at_ms = None
+        one.rest()
 
 
 def _last_line(log: Path) -> str:

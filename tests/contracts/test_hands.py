@@ -22,6 +22,7 @@ from tests.sim.loop import VirtualLoop, new_loop
 
 class Case(ABC):
     hands: Hands
+    freed: list[bool]  # what was told of room
 
     @abstractmethod
     def until(self, happened: Callable[[], object]) -> None: ...
@@ -53,7 +54,7 @@ class Case(ABC):
 class Real(Case):
     def __init__(self, home: Path) -> None:
         self._rig = Rig(home).open()
-        self.hands = self._rig.hands
+        self.hands, self.freed = self._rig.hands, self._rig.freed
 
     def until(self, happened: Callable[[], object]) -> None:
         self._rig.until(happened)
@@ -82,11 +83,11 @@ class _Clocks:
 
 class Simulated(Case):
     def __init__(self) -> None:
-        self._loop = new_loop()
+        self._loop, self.freed = new_loop(), []
         self._clocks = _Clocks(self._loop)
         generation = Generation(1, b"first")
         self.hands = SimHands(
-            NodeId("n1"), self._loop, self._clocks, SeededEntropy(1), Witness(), lambda: None, lambda: generation
+            NodeId("n1"), self._loop, self._clocks, SeededEntropy(1), Witness(), self.freed.append, lambda: generation
         )
         self.hands.lease(FOREVER)
 
@@ -231,6 +232,19 @@ def test_who_follows_starts_when_one_that_needs_the_same_has_ended(case: Case) -
     assert not case.hands.here()[other_need.attempt].started
     case.start(other_need, memory=1 << 20)
     assert case.wait(other_need) is Outcome.EXITED
+
+
+def test_it_is_told_whether_what_ended_has_left_room(case: Case) -> None:
+    first, second = listed(1), listed(2)
+    case.start(first)
+    case.follow(second)
+    case.freed.clear()
+    case.wait(first)
+    case.until(lambda: case.freed)
+    assert case.freed == [False], "the other one has it"
+    case.wait(second)
+    case.until(lambda: len(case.freed) == 2)
+    assert case.freed[1]
 
 
 @pytest.mark.parametrize("how", ["refuse", "kill"])

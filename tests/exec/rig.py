@@ -61,6 +61,7 @@ class Rig:
         self.loop = asyncio.new_event_loop()
         self.troubles: list[OdysseyError] = []
         self.wrote: list[AttemptId] = []  # told while somebody types there
+        self.freed: list[bool] = []  # what was told of room
         self.clock = SystemClock()
         self._words = words
         self._last = begin - 1
@@ -86,7 +87,8 @@ class Rig:
         machine = Machine("nova", b"/usr/bin:/bin")
         launcher = Launcher(machine, self._words)
         return SupervisorHands(
-            self.loop, self.places, self.clock, launcher, lambda: None, self.troubles.append, on_wrote=self.wrote.append
+            *(self.loop, self.places, self.clock, launcher, self.freed.append, self.troubles.append),
+            on_wrote=self.wrote.append,
         )
 
     def open(self, until_ms: int = FOREVER) -> Rig:

@@ -59,9 +59,40 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     coordinator(
         "every try is the first",
-        "tasks[task].tries_total + place)",
+        "task.tries_total + place)",
         "place)",
         "a_machine_is_told_which_try_it_is",
+    ),
+    # -- how little is enough
+    coordinator(
+        "a Duty for what is settled and another for what follows from it",
+        "and self._stirred and not (self._planning and self._may_wait)",
+        "and self._stirred",
+        "what_is_settled_goes_along_with_the_orders_that_follow_from_it",
+    ),
+    coordinator(
+        "what is settled waits for orders that do not come",
+        "and self._stirred and not (self._planning and self._may_wait)",
+        "and self._stirred and not self._may_wait",
+        "and_waits_for_none_where_none_follow",
+    ),
+    coordinator(
+        "planned again although only that has happened which was planned",
+        "            if not isinstance(event, e.TasksAssigned):\n                self._dirty = True\n",
+        "            self._dirty = True\n",
+        "what_was_planned_and_has_come_true_is_planned_again_with_a_tick_and_then_no_more",
+    ),
+    coordinator(
+        "never planned again",
+        "            self._plan_again(0)\n\n    def _note",
+        "            pass\n\n    def _note",
+        "what_was_planned_and_has_come_true_is_planned_again_with_a_tick_and_then_no_more",
+    ),
+    agent(
+        "who follows runs while all stands still",
+        "if has_freed or self._paused or",
+        "if has_freed or",
+        "but_while_all_stands_still_so_does_who_follows",
     ),
     # -- rest
     node(
@@ -163,20 +194,20 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     # -- the coordinator: more of it in `daemon`
     coordinator(
         "a refused plan made again at once",
-        "            self._plan_again(0)\n",
-        "            self._dirty = True\n",
+        "isinstance(outcome, Accepted):\n            self._plan_again(0)\n",
+        "isinstance(outcome, Accepted):\n            self._dirty = True\n",
         "a_plan_that_the_log_does_not_take_is_made_again_later_and_not_at_once",
     ),
     coordinator(
         "a refused plan forgotten",
-        "            self._plan_again(0)\n",
-        "            pass\n",
+        "isinstance(outcome, Accepted):\n            self._plan_again(0)\n",
+        "isinstance(outcome, Accepted):\n            pass\n",
         "a_plan_that_the_log_does_not_take_is_made_again_later_and_not_at_once",
     ),
     coordinator(
         "each beat answered with the one before",
         "            self._owed.setdefault(node, round_)  # an answer now would quote the beat before\n",
-        "            self._tell[node], self._stirred = None, True\n",
+        "            self._tell[node] = self._stirred = True\n",
         "each_beat_is_answered_by_itself_and_not_with_the_next_one",
     ),
     coordinator(
@@ -325,7 +356,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     agent(
         "follows what needs something else",
-        "            elif need in needs:\n",
+        "            elif need is same or need in needs:\n",
         "            elif needs:\n",
         "who_needs_the_same_as_what_runs_may_follow_it",
     ),
@@ -343,7 +374,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     agent(
         "the backlog goes before slots",
-        "        for one in sorted(wanted, key=lambda one: not one.slot):\n",
+        "        for one in (*(one for one in wanted if one.slot), *(one for one in wanted if not one.slot)):\n",
         "        for one in wanted:\n",
         "slots_go_before_the_backlog_and_the_backlog_keeps_its_order",
     ),

@@ -97,8 +97,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     row(
         "end told before its output is synced",
         "exec/hands.py",
-        "            self._unsure[attempt] = report\n",
-        "            self._reports[attempt] = report\n",
+        "            self._unsure[attempt] = _Unsure(report, has_freed=follower is None)\n",
+        "            self._reports[attempt] = report\n            self._all[attempt].settle()\n",
         SYNCED + "until_then_it_counts_as_running",
     ),
     row(

@@ -105,7 +105,7 @@ class SimHands:
     clocks: Clocks
     entropy: SeededEntropy
     witness: Witness
-    on_end: Callable[[], None]
+    on_end: Callable[[bool], None]
     generation: Callable[[], Generation]
     bodies: dict[AttemptId, _Body] = field(default_factory=dict)
     journal: set[AttemptId] = field(default_factory=set)
@@ -156,12 +156,13 @@ class SimHands:
         elif not self.dead:
             self.followers.setdefault(one.attempt, (one, spec, self._run(one)))
 
-    def _follow(self, need: Resources) -> None:
-        """The room of one that has ended goes to the next."""
+    def _follow(self, need: Resources) -> bool:
+        """The room of one that has ended goes to the next; True if there is one."""
         for one, spec, run in self.followers.values():
             if spec.want.need == need:
                 self.start(one, spec, run)
-                return
+                return one.attempt in self.bodies
+        return False
 
     def refuse(self, one: Listed) -> None:
         self.followers.pop(one.attempt, None)
@@ -178,7 +179,7 @@ class SimHands:
     def _tell(self, one: Listed, outcome: Outcome) -> None:
         report = Report(one.attempt, one.task, outcome)
         self.bodies[one.attempt] = _Body(one, self._run(one), True, 0.0, report=report)
-        self.on_end()
+        self.on_end(True)
 
     def stop(self, attempt: AttemptId) -> None:
         self._end_soon(attempt, POLITE_MS, Outcome.CANCELLED, 15)
@@ -277,6 +278,5 @@ class SimHands:
         body.frozen_at_ms = None
         run_ms = round(body.ran * 1000)
         body.report = Report(body.one.attempt, body.one.task, outcome, code, run_ms=run_ms, cpu_ms=run_ms)
-        if body.need is not None:
-            self._follow(body.need)
-        self.on_end()
+        is_taken = body.need is not None and self._follow(body.need)
+        self.on_end(not is_taken)

@@ -325,10 +325,10 @@ class SimNode:
     def _tip(self) -> Generation:
         return self.lineage.tip
 
-    def _on_end(self) -> None:
+    def _on_end(self, has_freed: bool) -> None:
         daemon = self.daemon
         if daemon is not None:
-            self.run(self.boots, daemon.agent.ended)
+            self.run(self.boots, lambda: daemon.agent.ended(has_freed))
 
     def crash(self) -> None:
         """The machine goes down."""
