@@ -65,7 +65,7 @@ class Type(Request[v.Typed], frozen=True):
     """What somebody types at the terminal of a job, while this attempt of it runs: bytes at an offset of all that this
     writer (a number of its own, drawn anew for each sitting) has typed. The same may be said again. With rows and
     columns the terminal has that size from now on; without bytes it says only that. The first writer has the terminal
-    to itself until its connections are gone."""
+    to itself until its connections are gone, or somebody `takes` it."""
 
     ref: str
     attempt: int
@@ -74,6 +74,7 @@ class Type(Request[v.Typed], frozen=True):
     data: bytes = b""
     rows: int = 0
     columns: int = 0
+    takes: bool = False
 
 
 class Jobs(Request[v.JobPage], frozen=True):

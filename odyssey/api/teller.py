@@ -151,7 +151,7 @@ class Teller:
             del self._threads[index]
             yield ended(job, task, name, self._outputs)
             return
-        yield from self._current(thread, task, index, name)
+        yield from self._current(thread, task, index, name, is_screen=job.spec.terminal != (0, 0))
 
     def _skips(self, thread: Thread, one: Try, is_last: bool) -> bool:
         """What never began has nothing to tell, nor has, in groups, what nobody heard begin."""
@@ -160,9 +160,10 @@ class Teller:
         return self._is_quiet or one.outcome is Outcome.REJECTED
 
     def _current(
-        self, thread: Thread, task: Task, index: int, name: Callable[[NodeNumber], str]
+        self, thread: Thread, task: Task, index: int, name: Callable[[NodeNumber], str], is_screen: bool
     ) -> Iterator[v.AnyItem]:
-        """The try that a machine has now. Of two that race the older one is told, until one has won."""
+        """The try that a machine has now. Of two that race the older one is told, until one has won. `is_screen`: who
+        sits there must know at once that nothing more is shown."""
         current = next((one for one in task.attempts if one.slot), None)
         if current is None:
             return
@@ -170,7 +171,10 @@ class Teller:
             self._open.add(index)
         yield from self._announce(thread, index, current.id, task.tries_total + 1, name(current.node))
         if not self._is_quiet:
-            yield from self._output(thread, index, current.id, self._extents(current.id))
+            extents = self._extents(current.id)
+            yield from self._output(thread, index, current.id, extents)
+            if is_screen:
+                yield from self._cut(thread, index, current.id, extents)
 
     def _announce(self, thread: Thread, index: int, attempt: AttemptId, number: int, node: str) -> Iterator[v.AnyItem]:
         if thread.announced != attempt:

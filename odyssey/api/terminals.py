@@ -1,7 +1,7 @@
 """The terminals of jobs, from the side of those who sit at them: one types, others look on.
 
-Promises: only whose job it is types there, and never two at once; who goes gives it free, and nobody else does. A byte
-that was said twice is typed once.
+Promises: only whose job it is types there, and never two at once; who goes gives it free, and who says so takes it. A
+byte that was said twice is typed once.
 Never: keeps what was typed: it goes on to the hands, who say how much they took.
 """
 
@@ -39,7 +39,7 @@ class Terminals:
         attempt = AttemptId(request.attempt)
         if not self._runs_here(request.ref, attempt):
             return v.Typed(0, is_ready=False)
-        if not self._sits(attempt, request.writer):
+        if not self._sits(attempt, request.writer, request.takes):
             return v.Typed(0, is_mine=False)
         told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -73,10 +73,10 @@ class Terminals:
                 text = f"job {job} runs on {node.name}, and its terminal is there"
                 raise OdysseyError(text, hint=f"on {node.name}: odyssey attach {job}")
 
-    def _sits(self, attempt: AttemptId, writer: int) -> bool:
-        """From now on it does, if nobody else does."""
+    def _sits(self, attempt: AttemptId, writer: int, takes: bool) -> bool:
+        """From now on it does, if nobody else does or it takes the place."""
         here = self._sittings.get(attempt)
-        if here is not None and here.writer != writer and not _has_gone(here):
+        if here is not None and here.writer != writer and not _has_gone(here) and not takes:
             return False
         self._sittings = {one: sitting for one, sitting in self._sittings.items() if not _has_gone(sitting)}
         self._sittings[attempt] = Sitting(writer, visit())

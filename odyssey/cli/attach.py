@@ -6,6 +6,8 @@ Never: gives any other one anything to read.
 
 from __future__ import annotations
 
+import click
+
 from odyssey.api.requests import Job, Mark, Where
 from odyssey.cli.attached import Attached
 from odyssey.cli.command import command, ref_argument
@@ -16,17 +18,18 @@ from odyssey.cli.terminal import Terminal
 
 @command("attach", json=False)
 @ref_argument()
-def attach_command(desk: Desk, ref: str) -> int:
+@click.option("--take", is_flag=True, help="type there, also if somebody else does")
+def attach_command(desk: Desk, ref: str, take: bool) -> int:
     """Come back to a job (42) or one of its tasks (42/7): its output from the start, Ctrl-C, and its exit status.
 
     A job with a terminal (run -it) has yours again: it draws its screen anew, and what you type goes to it, unless
-    somebody else types there already. Leave it with Enter ~ . and it goes on.
+    somebody else types there already (--take: that one looks on). Leave it with Enter ~ . and it goes on.
     """
     detail = desk.ask(Job(ref, limit=0))
     found = detail.job
     terminal = Terminal(0)
     if detail.spec.has_terminal and terminal.is_there and found.ended_at is None:
-        return Sitting(desk, found.id, terminal, at=_shown(desk, found.id)).stay()
+        return Sitting(desk, found.id, terminal, at=_shown(desk, found.id), takes=take).stay()
     task = ref.partition("/")[2]  # a number, or the daemon had refused it
     if task:
         return Attached(desk, found.id, task=int(task), is_grouped=False).stay()

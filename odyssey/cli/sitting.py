@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from odyssey.api.requests import Mark
-from odyssey.api.views import STDOUT, AnyItem, Began, Ended, Moved, Output, Over
+from odyssey.api.views import STDOUT, AnyItem, Began, Cut, Ended, Moved, Output, Over
 from odyssey.cli.attached import Attached
 from odyssey.cli.desk import Desk
 from odyssey.cli.escapes import WAY_OUT
@@ -27,22 +27,27 @@ _BELL: Final = b"\a"
 
 
 class Sitting(Attached):
-    def __init__(self, desk: Desk, job: int, terminal: Terminal, *, at: Mark | None = None) -> None:
-        """`at`: it runs already, as this attempt, and so much was shown before."""
+    def __init__(
+        self, desk: Desk, job: int, terminal: Terminal, *, at: Mark | None = None, takes: bool = False
+    ) -> None:
+        """`at`: it runs already, as this attempt, and so much was shown before. `takes`: whoever types there now looks
+        on from then on."""
         super().__init__(desk, job, is_grouped=False, marks=() if at is None else (at,))
-        self._terminal, self._at = terminal, at
+        self._terminal, self._at, self._takes = terminal, at, takes
         self._screen = Screen()
         self._typist: Typist | None = None
         self._is_told = self._looks_told = False
         self._is_resized = self._is_continued = False
 
-    def stay(self) -> int:
-        with self._watching_terminal():
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """No signal ends this process while it has the terminal."""
+        with super()._listening(), self._watching_terminal():
             try:
                 if self._at is not None:
                     self._is_started = True
                     self._sit_down(self._at.attempt, is_back=True)
-                return super().stay()
+                yield
             finally:
                 self._get_up()
 
@@ -72,19 +77,20 @@ class Sitting(Attached):
             self._output.say(f"leave with {WAY_OUT} and it goes on; come back with: odyssey attach {self._job}")
         end, size = self._terminal.number, lambda: self._terminal.size
         self._typist = Typist(self._desk.daemon(), self._ref, attempt, end, size, self._feed.wake, self._ring)
+        self._typist.takes, self._takes = self._takes, False
         self._terminal.enter()
         self._typist.start(is_back=is_back)
 
     def _get_up(self, *, is_over: bool = False) -> None:
         """The terminal is the person's again. A program that is over has tidied up itself, as far as it could."""
         typist, self._typist = self._typist, None
+        self._terminal.leave()
         if typist is not None:
             typist.stop()
             with suppress(OSError):  # it may be gone
                 if self._output.out.is_terminal:
                     self._output.out.write(self._screen.undo() or (b"" if is_over else COLOURLESS))
             self._screen = Screen()
-        self._terminal.leave()
 
     def _ring(self) -> None:
         with suppress(OSError):
@@ -98,6 +104,9 @@ class Sitting(Attached):
                 self._screen.feed(item.data)
             case Moved() | Ended() | Over():
                 self._get_up(is_over=True)
+        if isinstance(item, Cut) and self._typist is not None:
+            self._say_between(f"its output is longer than is kept: nothing more is shown; leave with {WAY_OUT}")
+            return
         super()._show(item)
         if isinstance(item, Began):
             self._get_up(is_over=True)
@@ -117,7 +126,8 @@ class Sitting(Attached):
             return self._detach(128 + signal.SIGHUP)
         if typist.only_looks and not self._looks_told:
             self._looks_told = True
-            self._say_between(f"somebody else types there: you look on; leave with {WAY_OUT}")
+            take = f"to type yourself: odyssey attach --take {self._job}"
+            self._say_between(f"somebody else types there: you look on; leave with {WAY_OUT}; {take}")
         if self._is_continued:
             self._terminal.enter()
         if self._is_resized or self._is_continued:

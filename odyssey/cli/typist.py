@@ -25,6 +25,7 @@ AHEAD: Final = 64 << 10  # bytes that are not taken yet
 PIECE: Final = 16 << 10
 AGAIN_SECONDS: Final = 0.02  # until what found no room, or nobody there, is said again
 STUCK_SECONDS: Final = 1.0
+STOP_SECONDS: Final = 2.0
 NUDGE_SECONDS: Final = 0.1  # between two sizes, so that a program sees both
 Size = tuple[int, int]
 
@@ -52,6 +53,7 @@ class Typist:
         self._is_stopped = self._is_stuck = False
         self._stop_read, self._stop_write = os.pipe()
         self._reader = threading.Thread(target=self._read, name="keys", daemon=True)
+        self.takes = False  # the terminal, from whoever types there
         self.has_left = False  # the person typed the way out
         self.is_lost = False  # the terminal is gone
         self.only_looks = False  # somebody else types there
@@ -68,9 +70,11 @@ class Typist:
             self._is_stopped = True
             self._changed.notify_all()
         os.write(self._stop_write, b".")
-        self._reader.join()
-        os.close(self._stop_read)
-        os.close(self._stop_write)
+        if self._reader.ident is not None:
+            self._reader.join(STOP_SECONDS)
+        if not self._reader.is_alive():  # else it hangs in a terminal that takes nothing, and goes with this process
+            os.close(self._stop_read)
+            os.close(self._stop_write)
 
     def resize(self, *, is_nudge: bool = False) -> None:
         """As large as the terminal is here. A program that sees its size change draws everything again."""
@@ -141,12 +145,13 @@ class Typist:
                 return None
             rows, columns = self._sizes[0] if self._sizes else (0, 0)
             data = bytes(self._ahead[:PIECE])
-            return Type(self._ref, self._attempt, self._writer, self._taken, data, rows, columns)
+            return Type(self._ref, self._attempt, self._writer, self._taken, data, rows, columns, self.takes)
 
     def _note(self, typed: Typed, piece: Type) -> float:
         """How long to wait until the next piece."""
         if not typed.is_ready:
             return AGAIN_SECONDS
+        self.takes = False  # once: the other one may take it back
         with self._changed:
             sent = (piece.rows, piece.columns)
             is_nudged = bool(self._sizes) and self._sizes[0] == sent

@@ -126,6 +126,19 @@ def test_a_stream_that_was_cut_says_so_once(counter: FakeCounter) -> None:
     assert items[2] == v.Cut(0, attempt, v.STDOUT, 99)
 
 
+def test_who_sits_at_a_terminal_hears_at_once_that_it_is_cut(counter: FakeCounter) -> None:
+    counter.submit(terminal=(24, 80))
+    (attempt,) = counter.assign(1)
+    counter.outputs.write(attempt, b"head")
+    counter.outputs.cut[attempt, v.STDOUT] = 99
+    made = a_teller(counter)
+    assert kinds(told(counter, made)) == ["Began 0", "Output 0", "Cut 0"]
+    counter.outputs.cut[attempt, v.STDOUT] = 100
+    assert kinds(told(counter, made)) == []
+    counter.end(1)
+    assert kinds(told(counter, made)) == ["Ended 0"]
+
+
 def test_what_was_cancelled_without_a_try_ends_too(counter: FakeCounter) -> None:
     counter.submit(count=3)
     counter.do(CancelTasks(JobId(1)))

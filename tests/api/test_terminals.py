@@ -113,6 +113,18 @@ def test_one_types_and_others_do_not_until_it_has_gone(tmp_path: Path) -> None:
     walked(tmp_path, walk)
 
 
+def test_who_takes_it_has_it_and_may_lose_it_the_same_way(tmp_path: Path) -> None:
+    async def walk(counter: FakeCounter, attempt: int, client: Callable[[], Client]) -> None:
+        anna, bert = client(), client()
+        assert (await typed(anna, attempt, 5, 0, b"a")).is_mine
+        assert (await typed(bert, attempt, 6, 0, b"b", 0, 0, True)).is_mine
+        assert not (await typed(anna, attempt, 5, 1, b"c")).is_mine
+        assert (await typed(anna, attempt, 7, 0, b"d", 0, 0, True)).is_mine
+        assert typed_in(counter) == b"abd"
+
+    walked(tmp_path, walk)
+
+
 def test_two_connections_of_one_writer_are_one(tmp_path: Path) -> None:
     async def walk(counter: FakeCounter, attempt: int, client: Callable[[], Client]) -> None:
         first, second = client(), client()

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey.api.requests import Cancel, Follow, Mark, Request, Type
-from odyssey.api.views import AnyItem, Changed, Typed
+from odyssey.api.views import AnyItem, Changed, Cut, Typed
 from odyssey.cli import typist as typing
 from odyssey.cli.desk import Desk
 from odyssey.cli.escapes import Escapes
@@ -215,6 +215,22 @@ def test_keys_that_nobody_takes_are_bounded_and_the_way_out_still_works(monkeypa
         assert len(typist._ahead) <= AHEAD + 4096
 
 
+def test_a_terminal_is_taken_once() -> None:
+    fake = FakeTerminal()
+    fake.answers = [Typed(0, is_ready=False)]
+    keys, write = os.pipe()
+    typist = Typist(fake, "42", 7, keys, lambda: USUAL, lambda: None, lambda: None)
+    typist.takes = True
+    typist.start(is_back=False)
+    until(lambda: len(fake.asked) >= 2)
+    os.write(write, b"x")
+    until(lambda: fake.keys == b"x")
+    typist.stop()
+    assert [one.takes for one in fake.asked] == [True, True, False]
+    os.close(keys)
+    os.close(write)
+
+
 def test_one_that_is_back_has_the_screen_drawn_anew() -> None:
     fake = FakeTerminal()
     with typing_to(fake, is_back=True) as (typist, _, _):
@@ -330,6 +346,20 @@ def test_the_terminal_is_given_back_whatever_happens(pair: tuple[int, int], erro
     with pytest.raises((Unreachable, RuntimeError)):
         stay()
     assert termios.tcgetattr(pair[1]) == before
+
+
+def test_that_nothing_more_is_shown_is_said_at_once(pair: tuple[int, int]) -> None:
+    def story(_: Follow) -> Iterator[AnyItem]:
+        yield began()
+        until(lambda: is_raw(pair[1]))
+        yield Cut(0, 7, 1, 100)
+        until(lambda: is_raw(pair[1]))
+        yield ended()
+        yield over()
+
+    stay, _, _, err = sat(pair, story)
+    assert stay() == 0
+    assert err.lines[1:] == ["odyssey: its output is longer than is kept: nothing more is shown; leave with Enter ~ ."]
 
 
 def test_leaving_ends_nothing(pair: tuple[int, int]) -> None:

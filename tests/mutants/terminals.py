@@ -74,9 +74,23 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "two type at once",
         "api/terminals.py",
-        "        if here is not None and here.writer != writer and not _has_gone(here):\n            return False\n",
-        "",
+        "here.writer != writer and not _has_gone(here) and not takes:\n",
+        "here.writer != writer and False:\n",
         (COUNTER + "one_types_and_others_do_not_until_it_has_gone",),
+    ),
+    Mutant(
+        "nobody can take a terminal",
+        "api/terminals.py",
+        " and not takes:",
+        ":",
+        (COUNTER + "who_takes_it_has_it_and_may_lose_it_the_same_way",),
+    ),
+    Mutant(
+        "two take a terminal from each other without end",
+        "cli/typist.py",
+        "        self.takes = False  # once: the other one may take it back\n",
+        "",
+        (FACE + "a_terminal_is_taken_once",),
     ),
     Mutant(
         "who has gone keeps the terminal",

@@ -164,8 +164,15 @@ def test_one_types_and_the_others_look_on(up: Place) -> None:
             second.types(WAY_OUT)
             assert second.ends() == 0
         assert b"from the second" not in first.seen
-        first.types(b"exit 0\r")
-        assert first.ends() == 0
+        with left_as_it_was(up, "attach", "--take", "1") as third:
+            third.until(b"leave with")
+            third.types(b"echo from the thi''rd\r")
+            third.until(b"from the third")
+            first.types(b"echo from the fir''st again\r")
+            first.until(b"somebody else types there")
+            third.types(b"exit 5\r")
+            assert (third.ends(), first.ends()) == (5, 5)
+        assert b"first again" not in third.seen
 
 
 def test_one_that_began_without_anybody_waits_for_its_first(up: Place) -> None:
