@@ -47,6 +47,7 @@ class Spool:
         self.blobs = Blobs(counter.home / "blobs", keep_free)
         self._stdin = Stdin(counter.home / "spool" / "stdin", keep_free)
         self._thread = ThreadPoolExecutor(1, "spool")
+        self._thread.submit(self.blobs.begin)
         self._timers: set[asyncio.TimerHandle] = set()
         self._writers: dict[bytes, Visit] = {}  # of standard inputs that have no end yet
         self._ending: set[asyncio.Task[None]] = set()

@@ -1,7 +1,7 @@
 """What attempts have written and kept goes onto the disk before anybody is told that they have ended.
 
 Runners only write: a wait for the disk after each attempt would cost more than most attempts. Here one pass in a thread
-of its own looks which files have grown and waits for all of them; whoever ends meanwhile waits for the next pass.
+of its own waits for all segments in which somebody has ended; whoever ends meanwhile waits for the next pass.
 
 Promises: of whom it is sure, all is there also after a power cut, with the names of the files; a disk that fails is
 said in the log, and the end of the attempt is told all the same.
@@ -14,7 +14,7 @@ import asyncio
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -25,60 +25,79 @@ from odyssey.exec.supervisor.workplace import kept
 from odyssey.ids import AttemptId, TaskId
 from odyssey.lasting import Folders, sync_names
 
+_ENDINGS: Final = ("out", "err", "idx")
 _log: Final = logging.getLogger(__name__)
 
 
 class Written:
-    """The files of one folder, as `supervisor.outlet` makes them. For one thread."""
+    """The segments of one folder, as `supervisor.outlet` makes them. An attempt that has written anything has a record
+    in the index of its segment, behind all its bytes; so where no index has grown there is nothing to wait for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._folders = folder, Folders(folder.parent)
-        self._known: set[str] = set()  # names that are on the disk
-        self._sizes: dict[str, int] = {}  # how much of those that may grow
+        self._all: set[str] = set()
+        self._growing: set[str] = set()
+        self._sizes: dict[str, int] = {}  # of indexes that are on the disk, with all they speak of
         self._listed_ns: int | None = None
+
+    def is_quiet(self) -> bool:
+        """Nobody has written anything since the last pass. Costs a look at each slot."""
+        with suppress(FileNotFoundError):
+            changed_ns = settled_ns(os.fspath(self._folder))
+            return changed_ns is not None and changed_ns == self._listed_ns and not self._grown(self._growing)
+        return False
 
     def sync(self) -> None:
         self._folders.make(self._folder)
-        new = self._listed()
-        for name in (*self._sizes, *new):
-            self._sync(name)
-        if new:
+        before = self._growing
+        self._list()
+        grown = self._grown(before | self._growing)  # also the last words of a process that has died
+        for segment in grown:
+            for ending in _ENDINGS:
+                self._sync(f"{segment}.{ending}")
+        if not grown.keys() <= self._sizes.keys():
             sync_names(self._folder)
-            self._known |= new
-            self._sizes = {name: self._sizes[name] for name in _growing(self._known) if name in self._sizes}
+        self._sizes |= grown
+        self._growing = newest(self._all)
 
-    def _listed(self) -> set[str]:
-        """What is new. The time is taken before the names: what comes in between is found the next time."""
+    def _list(self) -> None:
+        """The time is taken before the names: what comes in between is found the next time."""
         changed_ns = settled_ns(os.fspath(self._folder))
         if changed_ns is not None and changed_ns == self._listed_ns:
-            return set()
-        names = set(os.listdir(self._folder))
+            return
+        names = {name.removesuffix(".idx") for name in os.listdir(self._folder) if name.endswith(".idx")}
         self._listed_ns = changed_ns
-        self._known &= names
-        return names - self._known
+        self._growing = newest(names) | (names - self._all)
+        self._all = names
+        self._sizes = {segment: size for segment, size in self._sizes.items() if segment in names}
+
+    def _grown(self, segments: Iterable[str]) -> dict[str, int]:
+        """With the size that their indexes have now."""
+        found: dict[str, int] = {}
+        for segment in segments:
+            with suppress(FileNotFoundError):  # it was old, and is gone
+                size = os.stat(os.path.join(self._folder, f"{segment}.idx")).st_size
+                if size and size != self._sizes.get(segment):
+                    found[segment] = size
+        return found
 
     def _sync(self, name: str) -> None:
-        path = os.path.join(self._folder, name)
-        with suppress(FileNotFoundError):  # it was old, and is gone
-            size = os.stat(path).st_size
-            if size != self._sizes.get(name, -1):
-                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    os.fdatasync(file) if hasattr(os, "fdatasync") else os.fsync(file)
-                finally:
-                    os.close(file)
-                self._sizes[name] = size
+        with suppress(FileNotFoundError):
+            file = os.open(os.path.join(self._folder, name), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
 
 
-def _growing(names: set[str]) -> Iterator[str]:
-    """The newest segment of each slot, of the newest process that makes any."""
-    newest: dict[str, str] = {}
-    life = max((name.partition("-")[0] for name in names), default="")
-    for name in names:
-        if name.startswith(life):
-            slot, _, segment = name.partition(".")[0].rpartition("-")
-            newest[slot] = max(newest.get(slot, ""), segment)
-    return (name for name in names if name.partition(".")[0] in {f"{slot}-{one}" for slot, one in newest.items()})
+def newest(segments: Iterable[str]) -> set[str]:
+    """Of each slot, of the newest process that makes any: only these may grow."""
+    found: dict[str, str] = {}
+    for segment in segments:
+        slot = segment.rpartition("-")[0]
+        found[slot] = max(found.get(slot, ""), segment)
+    life = max((slot.partition("-")[0] for slot in found), default="")
+    return {segment for slot, segment in found.items() if slot.startswith(life)}
 
 
 def sync_tree(top: str, home: str) -> None:
@@ -125,8 +144,17 @@ class Synced:
         self._is_busy = self._is_closed = False
 
     def ask(self, ended: Mapping[AttemptId, TaskId]) -> None:
-        self._waiting |= ended
-        self._begin()
+        """Most attempts write nothing: for those no thread is woken."""
+        if not self._is_busy and not self._waiting and self._written.is_quiet() and not self._kept(ended):
+            self._loop.call_soon(self._over, {}, ended)
+        else:
+            self._waiting |= ended
+            self._begin()
+
+    def _kept(self, ended: Mapping[AttemptId, TaskId]) -> dict[AttemptId, str]:
+        """Who has kept files, and where."""
+        folders = {attempt: kept(self._files, task, attempt) for attempt, task in ended.items()}
+        return {attempt: folder for attempt, folder in folders.items() if os.path.lexists(folder)}
 
     def close(self) -> None:
         """Nobody is told any more."""
@@ -143,19 +171,19 @@ class Synced:
 
     def _pass(self, waiting: Mapping[AttemptId, TaskId]) -> None:
         self._try(self._written.sync)
-        folders = {attempt: kept(self._files, task, attempt) for attempt, task in waiting.items()}
-        self._hand_over(
-            self._over, {attempt: path for attempt, path in folders.items() if os.path.lexists(path)}, waiting
-        )
+        self._hand_over(self._passed, self._kept(waiting), waiting)
+
+    def _passed(self, folders: Mapping[AttemptId, str], waiting: Mapping[AttemptId, TaskId]) -> None:
+        self._is_busy = False
+        self._over(folders, waiting)
+        self._begin()
 
     def _over(self, folders: Mapping[AttemptId, str], waiting: Mapping[AttemptId, TaskId]) -> None:
-        self._is_busy = False
         if self._is_closed:
             return
         for attempt, folder in folders.items():
             self._slow.submit(self._keep, attempt, folder)
         self._sure([attempt for attempt in waiting if attempt not in folders])
-        self._begin()
 
     def _keep(self, attempt: AttemptId, folder: str) -> None:
         self._try(lambda: sync_tree(folder, self._home))

@@ -1,7 +1,7 @@
 """Files known by what is in them: `HOME/blobs/aa/…`, named by their sha-256.
 
 A file arrives in pieces, in order, under a temporary name; when the last piece is there and the bytes are those of the
-name, it is synced and renamed. What broke off in the middle goes on where it was.
+name, it is synced and renamed. What broke off in the middle goes on where it was, as long as the daemon lives.
 
 Promises: what has its name is whole and was synced before it got it; what was answered as complete has its name also
 after a power cut; put twice is put once; a full disk keeps its last `keep_free` bytes.
@@ -100,6 +100,12 @@ class Blobs:
         room = os.statvfs(path.parent)
         if room.f_bavail * room.f_frsize - size < self._keep_free:
             raise DiskFull(f"the disk of {self._folder} is nearly full", hint="free some space there", path=path)
+
+    def begin(self) -> None:
+        """At the start of a daemon: nobody knows what the disk has kept of what broke off before, so it comes anew."""
+        for path in self._all():
+            if path.name.endswith(_PART):
+                path.unlink(missing_ok=True)
 
     # -- cleaning up ---------------------------------------------------------------------------------------------------
 

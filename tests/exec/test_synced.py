@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from odyssey.exec.outputs import Outputs
-from odyssey.exec.supervisor.outlet import ERR, OUT, Outlet
+from odyssey.exec.supervisor.outlet import ERR, OUT, Outlet, segment_name
 from odyssey.exec.supervisor.workplace import kept
 from odyssey.exec.synced import Synced, Written, sync_tree
 from odyssey.ids import AttemptId, TaskId
@@ -74,9 +74,46 @@ def test_what_has_not_grown_is_not_waited_for_again(
     written = Written(tmp_path / "out")
     written.sync()
     synced: list[int] = []
-    monkeypatch.setattr(os, "fdatasync", synced.append)
+    monkeypatch.setattr(os, "fsync", synced.append)
     written.sync()
     assert not synced
+
+
+def test_nobody_waits_for_what_a_job_that_runs_has_written(
+    certain: Certain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, ends, written = an_outlet(tmp_path / "out"), an_outlet(tmp_path / "out", slot=1), Written(tmp_path / "out")
+    write(runs, 1, b"hello\n")
+    write(ends, 2, b"hello\n")
+    written.sync()
+    runs.begin(3)
+    runs.write(OUT, b"much")
+    write(ends, 4, b"more\n")
+    written.sync()
+    there = {path.name: certain.has(path, tmp_path) for path in (tmp_path / "out").iterdir()}
+    assert [name for name, lasts in there.items() if not lasts] == [segment_name(1, 0, 0) + ".out"]
+    runs.end()
+    written.sync()
+    assert all_last(certain, tmp_path / "out")
+
+
+def test_it_is_quiet_while_nobody_writes(tmp_path: Path) -> None:
+    folder, written = tmp_path / "out", Written(tmp_path / "out")
+    assert not written.is_quiet()
+    outlet = an_outlet(folder)
+    write(outlet, 1, b"hello\n")
+    os.utime(folder, ns=(0, 0))
+    assert not written.is_quiet()
+    written.sync()
+    assert written.is_quiet()
+    write(outlet, 2, b"")
+    assert written.is_quiet()
+    write(outlet, 3, b"more\n")
+    assert not written.is_quiet()
+    written.sync()
+    assert written.is_quiet()
+    write(an_outlet(folder, slot=1), 4, b"there\n")
+    assert not written.is_quiet()
 
 
 def test_a_segment_that_is_gone_is_no_error(tmp_path: Path) -> None:

@@ -28,6 +28,19 @@ def put_all(blobs: Blobs, data: bytes = DATA, step: int = 30) -> int:
     return at
 
 
+def test_what_a_disk_has_half_forgotten_comes_anew_after_the_next_start(tmp_path: Path) -> None:
+    Blobs(tmp_path).put(DIGEST, 100, 0, DATA[:30])
+    part = next(path for path in tmp_path.glob("*/*") if path.is_file())
+    part.write_bytes(bytes(30))  # its length was kept, its bytes were not
+    blobs = Blobs(tmp_path)
+    blobs.begin()
+    assert blobs.put(DIGEST, 100, 30, DATA[30:60]) == 0
+    assert put_all(blobs) == 100
+    assert blobs.read(DIGEST) == DATA
+    blobs.begin()
+    assert blobs.has(DIGEST)
+
+
 def test_what_came_in_pieces_is_there_under_its_name(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     assert blobs.put(DIGEST, 100, 0, DATA[:30]) == 30

@@ -93,6 +93,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "            self._folder.mkdir(parents=True, exist_ok=True)\n",
         STDIN,
     ),
+    row(
+        "what is half of a blob is believed after a power cut",
+        "mesh/blobs.py",
+        "            if path.name.endswith(_PART):\n                path.unlink(missing_ok=True)\n",
+        "            pass\n",
+        "mesh/test_blobs.py::test_what_a_disk_has_half_forgotten_comes_anew_after_the_next_start",
+    ),
     # -- outputs
     row(
         "end told before its output is synced",
@@ -111,15 +118,15 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     row(
         "output synced once only",
         "exec/synced.py",
-        "            if size != self._sizes.get(name, -1):\n",
-        "            if name not in self._sizes:\n",
+        "                if size and size != self._sizes.get(segment):\n",
+        "                if size and segment not in self._sizes:\n",
         SYNCED + "what_was_written_lasts",
     ),
     row(
         "last words of an old process not synced",
         "exec/synced.py",
-        "        for name in (*self._sizes, *new):\n",
-        "        for name in new or (*self._sizes,):\n",
+        "        grown = self._grown(before | self._growing)  # also",
+        "        grown = self._grown(self._growing or before)  # also",
         SYNCED + "the_last_words_of_a_process_are_not_forgotten_when_another_begins",
     ),
     row(
@@ -128,6 +135,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "            waiting, self._waiting = self._waiting, {}\n",
         "            waiting = self._waiting\n",
         SYNCED + "who_asks_during_a_pass_waits_for_the_next",
+    ),
+    row(
+        "new segments pass for quiet",
+        "exec/synced.py",
+        "changed_ns is not None and changed_ns == self._listed_ns and not self._grown(self._growing)",
+        "not self._grown(self._growing)",
+        SYNCED + "it_is_quiet_while_nobody_writes",
     ),
     row(
         "end told before what it kept is synced",
