@@ -1,10 +1,13 @@
 """What a job's tasks come to, kept up while the log goes on, so that nobody has to look at 100,000 tasks for one line.
 
 Promises: the same numbers whether counted from the records or kept from events; a job that is retried is counted anew.
-Never: holds what the job's own record says.
+Never: holds what the job's own record says, or anything of a small job that has ended: that is counted when asked for.
 """
 
 from collections.abc import Iterable
+from typing import Final
+
+import msgspec
 
 from odyssey import events as e
 from odyssey.ids import AttemptId, JobId, NodeNumber, TaskIndex, index_of, job_of, task_id
@@ -12,23 +15,23 @@ from odyssey.model import Job, Task, TaskState, Try
 from odyssey.scheduler.runs import outside
 from odyssey.scheduler.state import State
 
+FEW: Final = 64  # tasks
 
-class Tally:
-    """Of one job."""
 
-    __slots__ = ("ended_tries", "first_failed", "nodes", "started_ms")
+class Tally(msgspec.Struct, gc=False):
+    """Of one job. There may be very many, and collections of garbage need not look at them."""
 
-    def __init__(self) -> None:
-        self.ended_tries = 0
-        self.started_ms = 0  # of the first try that has ended; 0: of none is it known
-        self.first_failed: TaskIndex | None = None
-        self.nodes: set[NodeNumber] = set()  # that have had tasks of it
+    ended_tries: int = 0
+    started_ms: int = 0  # of the first try that has ended; 0: of none is it known
+    first_failed: TaskIndex | None = None
+    nodes: tuple[NodeNumber, ...] = ()  # that have had tasks of it
 
     def add(self, task: Task) -> None:
         self.ended_tries += task.tries_total
-        self.nodes.update(current.node for current in task.attempts)
+        for current in task.attempts:
+            self.had(current.node)
         for one in task.tries:
-            self.nodes.add(one.node)
+            self.had(one.node)
             self.ran(one)
         if task.state is TaskState.FAILED:
             self.failed(index_of(task.id))
@@ -36,6 +39,10 @@ class Tally:
     def ran(self, one: Try) -> None:
         if one.started_ms and (not self.started_ms or one.started_ms < self.started_ms):
             self.started_ms = one.started_ms
+
+    def had(self, node: NodeNumber) -> None:
+        if node not in self.nodes:
+            self.nodes = (*self.nodes, node)
 
     def failed(self, index: int) -> None:
         if self.first_failed is None or index < self.first_failed:
@@ -60,14 +67,19 @@ class Tallies:
     """Of all jobs that somebody has asked for, or that were submitted since the daemon began."""
 
     def __init__(self) -> None:
-        self._of: dict[JobId, Tally] = {}
+        self._of: dict[JobId, Tally | None] = {}  # None: nothing has happened to it yet
         self._state: State | None = None
 
     def of(self, state: State, job: Job) -> Tally:
         self._check(state)
-        tally = self._of.get(job.id)
+        if job.id not in self._of:
+            self._of[job.id] = counted(job, recorded(state, job))
+        return self._kept(job.id)
+
+    def _kept(self, job: JobId) -> Tally:
+        tally = self._of[job]
         if tally is None:
-            tally = self._of[job.id] = counted(job, recorded(state, job))
+            tally = self._of[job] = Tally()
         return tally
 
     def _check(self, state: State) -> None:
@@ -84,13 +96,15 @@ class Tallies:
     def _note(self, state: State, event: e.Event) -> None:
         match event:
             case e.JobSubmitted(job=job):
-                self._of[job] = Tally()
+                self._of[job] = None
             case e.TasksAssigned(job=job, node=node) if job in self._of:
-                self._of[job].nodes.add(node)
+                self._kept(job).had(node)
             case e.AttemptEnded(task=task, attempt=attempt) if (job := job_of(task)) in self._of:
-                self._ended(self._of[job], attempt, state.tasks.get(task))
+                self._ended(self._kept(job), attempt, state.tasks.get(task))
             case e.TasksEnded(job=job, spans=spans, state=TaskState.FAILED) if job in self._of:
-                self._of[job].failed(min(start for start, _ in spans))
+                self._kept(job).failed(min(start for start, _ in spans))
+            case e.JobEnded(job=job) if (ended := state.jobs.get(job)) is not None and ended.spec.count <= FEW:
+                self._of.pop(job, None)
             case e.TasksRetried(job=job):
                 self._of.pop(job, None)
             case e.JobsArchived(jobs=spans):

@@ -56,6 +56,7 @@ def _serve(options: Options, home: Home) -> int:
         settings = config.read(home.config, os.environ)
         logs.begin(home.log, settings.text("log.level"), options.foreground)
         _be_modest()
+        gc.disable()  # until it serves: a log that is read makes much, and all of it stays
         daemon = Daemon(options, home, settings)
         return asyncio.run(daemon.serve(lambda: _ready(options, daemon)))
     except OdysseyError as error:
@@ -69,8 +70,8 @@ def _serve(options: Options, home: Home) -> int:
 
 
 def _ready(options: Options, daemon: Daemon) -> None:
-    gc.collect()
     gc.freeze()  # what is here now stays: later collections need not look at it
+    gc.enable()
     _tell(options, {"ready": os.fspath(daemon.socket)})
 
 

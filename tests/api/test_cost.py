@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from random import Random
@@ -165,6 +166,27 @@ def test_a_question_about_the_mesh_looks_at_few_of_its_jobs(ask: Asks, tmp_path:
     counter = FakeCounter(tmp_path)
     counter.mesh.submit(*[a_spec() for _ in range(500)])
     assert max(asyncio.run(looks(counter, ask, lambda: counter.assign(7)))) <= 40
+
+
+def test_many_jobs_leave_next_to_nothing_for_the_garbage_collector(tmp_path: Path) -> None:
+    counter = FakeCounter(tmp_path)
+
+    async def left() -> int:
+        desk = desk_of(counter)
+        counter.submit()
+        gc.collect()
+        before = len(gc.get_objects())
+        for job in range(2, 302):
+            counter.submit()
+            counter.assign(job)
+            counter.end(job)
+        await desk.handlers["jobs"](r.Jobs())  # type: ignore[misc]
+        gc.collect()
+        after = len(gc.get_objects())
+        desk.close()
+        return after - before
+
+    assert asyncio.run(left()) < 300
 
 
 # -- how many jobs are how ---------------------------------------------------------------------------------------------
