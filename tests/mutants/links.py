@@ -364,6 +364,20 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         REAL + "of_many_at_the_door_the_oldest_are_sent_off_at_once",
     ),
     links(
+        "a message that never ends is waited for",
+        "doorman",
+        "            if is_overfull(file, self._told(file)):",
+        "            if False:",
+        REAL + "a_message_that_never_ends_is_ended",
+    ),
+    links(
+        "what came is counted without its seals",
+        "sockets",
+        "    body = part + 33\n",
+        "    body = part\n",
+        REAL + "what_came_on_a_connection_is_known_to_the_byte",
+    ),
+    links(
         "end of a connection not told",
         "wires",
         '                self._switch.gone(line, "the connection ended")',

@@ -4,6 +4,9 @@ libzmq closes none on request. So the doorman hears of each that comes (its sock
 its file descriptor down, which libzmq takes for the other side's hanging up. What says no hello in time is ended too,
 and of many that say nothing the oldest go at once: they could take all descriptors.
 
+A message of many parts is collected by libzmq until its last part has come, whatever that takes. So the kernel is asked
+how much came on a connection; where far more came than was handed on, somebody fills the memory.
+
 A descriptor may have been closed and used again before this hears of it. So its two addresses are compared first, on a
 duplicate that cannot change; at worst another connection of this socket is ended, and comes again.
 
@@ -15,6 +18,8 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -24,6 +29,8 @@ import zmq
 
 HELLO_MS: Final = 5_000
 MOST: Final = 2_048  # at the door
+UNREAD: Final = 32 << 20  # bytes that came and were not handed on: what may be under way on a line is a tenth of it
+_RECEIVED: Final = struct.Struct("@128xQ")  # tcpi_bytes_received of Linux' struct tcp_info
 T = TypeVar("T")
 
 _FAILED: Final[dict[int, str]] = {
@@ -47,12 +54,19 @@ class _Place(NamedTuple):
 
 
 class Doorman:
-    """`gone` is told of a connection that had said hello, `turned_away` of what came of others."""
+    """`gone` is told of a connection that had said hello, `overfull` of one on which far more came than it has told,
+    `turned_away` of what came of others."""
 
     def __init__(
-        self, clock_ms: Callable[[], int], gone: Callable[[int], None], turned_away: Callable[[str], None]
+        self,
+        clock_ms: Callable[[], int],
+        gone: Callable[[int], None],
+        turned_away: Callable[[str], None],
+        told: Callable[[int], int],
+        overfull: Callable[[int], None],
     ) -> None:
         self._clock_ms, self._gone, self._turned_away = clock_ms, gone, turned_away
+        self._told, self._overfull = told, overfull
         self._waiting: dict[int, tuple[int, _Place]] = {}  # oldest first
         self._inside: dict[int, _Place] = {}
 
@@ -101,11 +115,28 @@ class Doorman:
         for file, (since, _) in list(self._waiting.items()):
             if now - since >= HELLO_MS:
                 self._send_off(file, "said nothing")
+        for file in list(self._inside):
+            if is_overfull(file, self._told(file)):
+                self._overfull(file)
 
     def _send_off(self, file: int, why: str) -> None:
         _, place = self._waiting.pop(file)
         self._turned_away(why)
         _shut(file, place)
+
+
+def is_overfull(file: int, told: int) -> bool:
+    """Not known: no. macOS does not tell."""
+    came = _on_duplicate(file, _came)
+    return came is not None and came - told > UNREAD
+
+
+def _came(found: socket.socket) -> int:
+    """Bytes, as they were encrypted."""
+    if sys.platform != "linux":
+        return 0
+    told: int = _RECEIVED.unpack(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.size))[0]
+    return told
 
 
 def _place(found: socket.socket) -> _Place:

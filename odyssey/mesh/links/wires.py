@@ -20,7 +20,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 from odyssey.clock import Clock
 from odyssey.mesh.links.channel import PUT_OUT
-from odyssey.mesh.links.doorman import EVENTS, Doorman
+from odyssey.mesh.links.doorman import EVENTS, Doorman, is_overfull
 from odyssey.mesh.links.ports import KEY_BYTES, Lane, Refusal, Switch, Wires
 from odyssey.mesh.links.sockets import (
     TURN,
@@ -32,6 +32,7 @@ from odyssey.mesh.links.sockets import (
     dialling,
     endpoint,
     listening,
+    sealed_size,
     send_now,
 )
 from odyssey.mesh.links.zap import Zap
@@ -43,6 +44,7 @@ _ENDS: Final = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )  # fmt: skip
 _MONITOR_TURN: Final = 1_024
+_NO_MESSAGE: Final = b"", b""  # there is nothing to read in it, and who hears that knows what to do
 
 
 class Ports(NamedTuple):
@@ -83,7 +85,7 @@ class ZmqWires(Wires):
     def dial(self, key: bytes, host: str, port: int, lane: Lane) -> _Dialled:
         socket = dialling(self._ctx, lane, self._keys, key)
         address = endpoint(host, port)
-        monitor = self.monitor(socket, _ENDS)
+        monitor = self.monitor(socket, _ENDS | zmq.EVENT_CONNECTED)
         line = _Dialled(self._loop, socket, monitor, _Name(key, lane, address), self._switch, self._dialled.discard)
         self._dialled.add(line)
         line.connect(address)
@@ -104,6 +106,8 @@ class ZmqWires(Wires):
         self._timer = self._loop.call_later(TICK_S, self._tick)
         for hall in self._halls:
             hall.doorman.tick()
+        for line in list(self._dialled):
+            line.tick()
 
     def close(self) -> None:
         self._timer.cancel()
@@ -138,6 +142,8 @@ class _Dialled:
         self.key, self.lane, self.address = name
         self._loop, self._socket, self._monitor, self._switch, self._ended = loop, socket, monitor, switch, ended
         self._over = False
+        self._file: int | None = None  # none: not connected yet
+        self._told = 0
         self._ear = Ear(loop, socket, self._take, TURN[self.lane])
         self._watch = Ear(loop, monitor, self._look, _MONITOR_TURN)
 
@@ -157,11 +163,20 @@ class _Dialled:
 
     def _take(self) -> None:
         parts = self._socket.recv_multipart(zmq.NOBLOCK)
+        self._told += sum(sealed_size(len(part)) for part in parts)
         self._switch.heard(self, *_message(parts))
+
+    def tick(self) -> None:
+        if self._file is not None and is_overfull(self._file, self._told):
+            self._switch.heard(self, *_NO_MESSAGE)
 
     def _look(self) -> None:
         told = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
-        why = self._reason(int(told["event"]), int(told["value"]))
+        event, value = int(told["event"]), int(told["value"])
+        if event == zmq.EVENT_CONNECTED:
+            self._file = value
+            return
+        why = self._reason(event, value)
         with suppress(zmq.Again):  # first all that came on it
             while not self._over:
                 self._take()
@@ -202,6 +217,7 @@ class _Came:
         self.key, self.lane, self.address = name
         self._hall, self.route, self.file = hall, route, file
         self.over = False
+        self.told = 0  # bytes, as they came
 
     def send(self, head: bytes, load: bytes | memoryview = b"") -> bool:
         return not self.over and self._hall.send(self.route, head, load)
@@ -227,7 +243,7 @@ class _Hall:
         self._loop, self._socket, self._monitor, self._lane, self._switch = loop, socket, monitor, lane, switch
         self._lines: dict[bytes, _Came] = {}
         self._by_file: dict[int, _Came] = {}
-        self.doorman = Doorman(clock.monotonic_ms, self._gone, switch.turned_away)
+        self.doorman = Doorman(clock.monotonic_ms, self._gone, switch.turned_away, self._told, self._overfull)
         self._ear = Ear(loop, socket, self._take, TURN[lane])
         self._watch = Ear(loop, monitor, self._look, _MONITOR_TURN)
 
@@ -235,18 +251,16 @@ class _Hall:
 
     def _take(self) -> None:
         route = self._socket.recv(zmq.NOBLOCK)
-        parts = [self._socket.recv(zmq.NOBLOCK, copy=False)]
-        while parts[-1].more and len(parts) < 3:
-            parts.append(self._socket.recv(zmq.NOBLOCK, copy=False))
-        while parts[-1].more:  # nothing of ours has so many: let it go without keeping it
-            parts[-1] = self._socket.recv(zmq.NOBLOCK, copy=False)
+        parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
         line = self._line(route, parts[-1])
+        if line is not None:
+            line.told += sum(sealed_size(len(part)) for part in parts)
         if line is None:
             self._switch.turned_away("no name")
         elif line.over:
             pass  # it was ended from this side: what was under way is not heard
         else:
-            self._switch.heard(line, *_message([part.bytes for part in parts]))
+            self._switch.heard(line, *_message([part.bytes for part in parts[:3]]))
 
     def _line(self, route: bytes, frame: zmq.Frame) -> _Came | None:
         """None: it has no name that ZAP gave, or another one than its route had before."""
@@ -261,6 +275,15 @@ class _Hall:
             self._lines[route] = self._by_file[file] = line
             self.doorman.greeted(file)
         return line if line.key == key else None
+
+    def _told(self, file: int) -> int:
+        line = self._by_file.get(file)
+        return line.told if line is not None else 0
+
+    def _overfull(self, file: int) -> None:
+        line = self._by_file.get(file)
+        if line is not None and not line.over:
+            self._switch.heard(line, *_NO_MESSAGE)
 
     # -- coming and going ----------------------------------------------------------------------------------------------
 
@@ -302,14 +325,14 @@ class _Hall:
 
 
 def _message(parts: list[bytes]) -> tuple[bytes, bytes]:
-    """A head, and perhaps a load. Of anything else there is nothing to read, and who hears that knows what to do."""
+    """A head, and perhaps a load. Nothing of ours has more parts."""
     match parts:
         case [head]:
             return head, b""
         case [head, load]:
             return head, load
         case _:
-            return b"", b""
+            return _NO_MESSAGE
 
 
 def _key_of(frame: zmq.Frame) -> bytes | None:

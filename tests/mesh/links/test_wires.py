@@ -25,7 +25,7 @@ from odyssey.mesh.links.ports import Path, Refusal
 from odyssey.mesh.links.sockets import PortTaken, Unfit, check_fit
 from odyssey.mesh.links.wires import Ports
 from tests.mesh.links.rig import HOST, Machine, Rig, Stranger, curve, new_keys
-from tests.mesh.links.town import beat, node, numbers, work
+from tests.mesh.links.town import beat, member, node, numbers, work
 
 REFUSED = (
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
@@ -360,6 +360,49 @@ def test_a_flood_of_a_member_ends_its_line_and_others_beats_pass(rig: Rig, monke
     assert sum(sender == name for sender, _ in b.heard) <= said
     assert sum(sender == a.name for sender, _ in b.heard) > 5
     works(rig, a, b)
+
+
+def test_what_came_on_a_connection_is_known_to_the_byte(rig: Rig) -> None:
+    a, b = rig.pair()
+    digest = b.files.put(bytes(300_000))
+    for size in (0, 1, 200, 300, 70_000):
+        a.board.send(b.name, work(size))
+    found: list[bytes | None] = []
+    a.board.ask_segment(member(b.name), digest, 0, found.append)
+    rig.until(lambda: found and len(b.heard) == 5 and not a.board.peers()[b.name].unacknowledged)
+    handshakes = 2_000
+    for hall in b.wires._halls:
+        for line in hall._lines.values():
+            assert 0 < (doorman._on_duplicate(line.file, doorman._came) or 0) - line.told < handshakes
+    for dialled in a.wires._dialled:
+        assert dialled._file is not None
+        assert 0 < (doorman._on_duplicate(dialled._file, doorman._came) or 0) - dialled._told < handshakes
+
+
+@pytest.mark.parametrize("lane", [0, 1])
+def test_a_message_that_never_ends_is_ended(rig: Rig, monkeypatch: pytest.MonkeyPatch, lane: int) -> None:
+    """What was read and not handed on looks the same, whatever it is."""
+    monkeypatch.setattr(doorman, "UNREAD", 1 << 20)
+    a, b = rig.pair()
+    a.board.ask_segment(member(b.name), b.files.put(b"x"), 0, lambda _: None)
+    works(rig, a, b)
+    rig.until(lambda: b.wires._halls[lane]._lines)
+    line = next(iter(b.wires._halls[lane]._lines.values()))
+    line.told -= 2 << 20
+    rig.until(lambda: line.over)
+    assert b.board.peers()[a.name].refused["malformed"] == 1
+    works(rig, b, a)
+    rig.until(lambda: a.wires._dialled)
+
+
+def test_a_peer_that_was_dialled_and_never_ends_its_message_is_left(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorman, "UNREAD", 1 << 20)
+    a, b = rig.pair()
+    works(rig, a, b)
+    line = next(iter(a.wires._dialled))
+    line._told -= 2 << 20
+    rig.until(lambda: line._over)
+    assert a.board.peers()[b.name].refused["malformed"] == 1
 
 
 # -- coming back -------------------------------------------------------------------------------------------------------
