@@ -85,6 +85,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         BOARD + "a_flood_ends_the_line_and_is_counted_and_others_are_heard",
     ),
     links(
+        "any number of handshakes of a member",
+        "switchboard",
+        "        if not peer.handshakes.take(1, now):",
+        "        if False:",
+        BOARD + "one_peer_has_only_so_many_handshakes_a_second",
+    ),
+    links(
         "meter never fills again",
         "limits",
         "self._left + passed * self._a_second",
@@ -154,6 +161,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "        self._failures += 1\n",
         "",
         BOARD + "who_is_not_reached_is_dialled_again_after_a_while_that_grows",
+    ),
+    links(
+        "new address waits for the old one's turn",
+        "channel",
+        "        if self.line is None and not self._stopped and not self._dials and self.traffic.wants:",
+        "        if False:",
+        BOARD + "a_new_address_is_tried_at_once",
     ),
     links(
         "all dial again in the same moment",

@@ -125,6 +125,12 @@ class Channel:
         if self.line is None and not self._waits and not self._stopped and not self._dials:
             self._dial()
 
+    def look_again(self) -> None:
+        """Another address is known, or the peer is: whatever failed before says nothing of that."""
+        self._backoff.reset()
+        if self.line is None and not self._stopped and not self._dials and self.traffic.wants:
+            self._dial()
+
     @property
     def _dials(self) -> bool:
         return any(line.dialled for line in self._talks)

@@ -127,11 +127,11 @@ class Doorman:
 
 def is_overfull(file: int, told: int) -> bool:
     """Not known: no. macOS does not tell."""
-    came = _on_duplicate(file, _came)
-    return came is not None and came - told > UNREAD
+    received = _on_duplicate(file, _received)
+    return received is not None and received - told > UNREAD
 
 
-def _came(found: socket.socket) -> int:
+def _received(found: socket.socket) -> int:
     """Bytes, as they were encrypted."""
     if sys.platform != "linux":
         return 0

@@ -14,6 +14,8 @@ MESSAGES_A_SECOND: Final = 20_000
 BURST: Final = 40_000
 BYTES_A_SECOND: Final = 64 << 20  # on the control lane; the bulk lane has its credit
 BURST_BYTES: Final = 128 << 20
+HANDSHAKES_A_SECOND: Final = 20
+BURST_HANDSHAKES: Final = 100
 
 FIRST_MS: Final = 200
 LONGEST_MS: Final = 5_000
@@ -32,8 +34,10 @@ class Meter:
         passed = max(0, now_ms - self._at_ms)
         self._at_ms = now_ms
         self._left = min(self._burst * 1_000, self._left + passed * self._a_second)
+        if self._left < amount * 1_000:
+            return False
         self._left -= amount * 1_000
-        return self._left >= 0
+        return True
 
 
 class Backoff:

@@ -37,7 +37,7 @@ class Doorkeeper(Protocol):
 class Path(NamedTuple):
     """One way to a machine; all are tried as equals."""
 
-    host: str
+    host: str  # an address: names are looked up by whoever has one
     control: int
     bulk: int
 

@@ -26,7 +26,15 @@ from odyssey.mesh.links.answers import Answers
 from odyssey.mesh.links.channel import Channel, Office
 from odyssey.mesh.links.frames import Hello, Question, Segment, Slices
 from odyssey.mesh.links.letters import Letters
-from odyssey.mesh.links.limits import BURST, BURST_BYTES, BYTES_A_SECOND, MESSAGES_A_SECOND, Meter
+from odyssey.mesh.links.limits import (
+    BURST,
+    BURST_BYTES,
+    BURST_HANDSHAKES,
+    BYTES_A_SECOND,
+    HANDSHAKES_A_SECOND,
+    MESSAGES_A_SECOND,
+    Meter,
+)
 from odyssey.mesh.links.ports import Directory, Doorkeeper, Lane, Line, Refusal, Source, Timers, Wires
 from odyssey.mesh.raft.types import Member
 from odyssey.mesh.transfer import Bulk
@@ -69,9 +77,10 @@ class _Peer:
     def __init__(self, control: Channel, bulk: Channel, letters: Letters, answers: Answers, now_ms: int) -> None:
         self.control, self.bulk, self.letters, self.answers = control, bulk, letters, answers
         self.refused: Counter[str] = Counter()
-        self.away_until_ms: int | None = None
+        self.away_until_ms: int | None = None  # it broke the rules
         self.messages = Meter(MESSAGES_A_SECOND, BURST, now_ms)
         self.bytes = Meter(BYTES_A_SECOND, BURST_BYTES, now_ms)
+        self.handshakes = Meter(HANDSHAKES_A_SECOND, BURST_HANDSHAKES, now_ms)
 
     @property
     def channels(self) -> tuple[Channel, Channel]:
@@ -139,6 +148,13 @@ class Switchboard(Bulk):
     def ask_segment(self, source: Member, digest: bytes, start: int, done: Callable[[bytes | None], None]) -> None:
         self._ask(source.node, Segment(digest, start), lambda parts: done(parts[0] if parts else None))
 
+    def look_again(self, node: NodeId) -> None:
+        """Something new is known of this machine: where it is, or that it is a member."""
+        peer = self._peers.get(node)
+        if peer is not None and self._wires is not None:
+            for channel in peer.channels:
+                channel.look_again()
+
     def _ask(self, source: NodeId, question: Question, done: Callable[[Sequence[bytes] | None], None]) -> None:
         if self._wires is None or source == self.me:
             self._world.timers.call_later(0, lambda: done(None))
@@ -179,14 +195,15 @@ class Switchboard(Bulk):
         if isinstance(found, Refusal):
             self.refused[found.name.lower()] += 1
             return found
-        peer = self._peers.get(found)
         if found == self.me or self._wires is None:
             return Refusal.UNKNOWN
-        if peer is not None and peer.away_until_ms is not None:
-            if self._world.clock.monotonic_ms() < peer.away_until_ms:
-                peer.refused["away"] += 1
-                return Refusal.UNKNOWN
-            peer.away_until_ms = None
+        peer, now = self._peer(found), self._world.clock.monotonic_ms()
+        if not peer.handshakes.take(1, now):
+            peer.refused["handshakes"] += 1
+            return Refusal.UNKNOWN
+        if peer.away_until_ms is not None and now < peer.away_until_ms:
+            peer.refused["away"] += 1
+            return Refusal.UNKNOWN
         return found
 
     def heard(self, line: Line, head: bytes, load: bytes) -> None:

@@ -13,8 +13,9 @@ from odyssey.mesh.links import frames, switchboard
 from odyssey.mesh.links.channel import IDLE_MS, MOST_LINES, PUT_OUT, SILENT_MS
 from odyssey.mesh.links.frames import Ack, Bye, Hello, Parcel, Ping, Pong
 from odyssey.mesh.links.letters import packed
+from odyssey.mesh.links.limits import BURST_HANDSHAKES
 from odyssey.mesh.links.outbox import FRESH_MS, WORK_MS
-from odyssey.mesh.links.ports import Path
+from odyssey.mesh.links.ports import Path, Refusal
 from odyssey.mesh.links.switchboard import AWAY_MS, FORGET_MS, TICK_MS, PeerState, Versions
 from odyssey.messages import Elsewhere
 from tests.mesh.links.street import HOST, Machine, Quarter
@@ -251,6 +252,26 @@ def test_a_new_address_is_found(quarter: Quarter) -> None:
     quarter.run(1)
     assert numbers(b.letters) == [1]
     assert state(a, b).address == f"tcp://{HOST}:4000"
+
+
+def test_a_new_address_is_tried_at_once(quarter: Quarter) -> None:
+    a, b = quarter.machine(0), quarter.machine(1)
+    b.kill()
+    for _ in range(300):
+        a.board.send(b.name, beat())
+        quarter.run(0.1)
+    quarter.run(0.3)
+    b.port = 4_000
+    b.start()
+    a.board.send(b.name, work(number=1))
+    quarter.town.admit(b.name, b.key, Path(HOST, 4_000, 4_001))
+    a.board.look_again(b.name)
+    quarter.run(0.01)
+    assert numbers(b.letters) == [1]
+    a.board.look_again(b.name)
+    a.board.look_again(node("z"))
+    quarter.run(10)
+    assert quarter.street.dials.count((HOST, 4_000)) == 1
 
 
 def test_a_full_line_is_tried_again(quarter: Quarter) -> None:
@@ -529,6 +550,17 @@ def test_one_peer_has_only_so_many_lines(quarter: Quarter) -> None:
     lines = [rogue.dial(a) for _ in range(MOST_LINES + 4)]
     quarter.run(0.1)
     assert [line.over for line in lines] == [True] * 4 + [False] * MOST_LINES
+
+
+def test_one_peer_has_only_so_many_handshakes_a_second(quarter: Quarter) -> None:
+    a, b = linked(quarter)
+    for _ in range(2 * BURST_HANDSHAKES):
+        b.board.admit(a.key)
+    assert b.board.admit(a.key) is Refusal.UNKNOWN
+    assert state(b, a).refused["handshakes"] >= BURST_HANDSHAKES
+    assert state(b, a).up
+    quarter.run(1)
+    assert b.board.admit(a.key) == a.name
 
 
 def test_a_ping_is_answered_and_a_goodbye_believed(quarter: Quarter) -> None:

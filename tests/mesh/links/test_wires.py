@@ -210,6 +210,16 @@ def test_a_thousand_that_say_nothing_keep_nobody_out_and_are_sent_off(rig: Rig) 
     works(rig, a, b)
 
 
+def test_many_strangers_with_keys_at_once_keep_nobody_out(rig: Rig) -> None:
+    a, b = rig.pair()
+    strangers = [rig.stranger(curve(b.keys.public, new_keys()), b.ports.control) for _ in range(100)]
+    works(rig, a, b)
+    rig.until(lambda: b.board.refused["unknown"] >= 100)
+    works(rig, b, a)
+    assert not any(one.saw(zmq.EVENT_HANDSHAKE_SUCCEEDED) for one in strangers)
+    assert set(b.board.peers()) == {a.name}
+
+
 def test_of_many_at_the_door_the_oldest_are_sent_off_at_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doorman, "MOST", 20)
     a, b = rig.pair()
@@ -373,10 +383,10 @@ def test_what_came_on_a_connection_is_known_to_the_byte(rig: Rig) -> None:
     handshakes = 2_000
     for hall in b.wires._halls:
         for line in hall._lines.values():
-            assert 0 < (doorman._on_duplicate(line.file, doorman._came) or 0) - line.told < handshakes
+            assert 0 < (doorman._on_duplicate(line.file, doorman._received) or 0) - line.told < handshakes
     for dialled in a.wires._dialled:
         assert dialled._file is not None
-        assert 0 < (doorman._on_duplicate(dialled._file, doorman._came) or 0) - dialled._told < handshakes
+        assert 0 < (doorman._on_duplicate(dialled._file, doorman._received) or 0) - dialled._told < handshakes
 
 
 @pytest.mark.parametrize("lane", [0, 1])
