@@ -24,7 +24,7 @@ from odyssey.mesh.links.switchboard import Switchboard, Versions, World
 from odyssey.mesh.links.wires import Ports, ZmqWires
 from tests.mesh.links.town import Files, Town, node
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 HOST = "127.0.0.1"
 
 
