@@ -56,6 +56,7 @@ PURE = (
     "mesh/trust/letters.py",
     "mesh/trust/join_server.py",
     "mesh/trust/join_client.py",
+    "mesh/trust/pairing.py",
     *(
         f"mesh/links/{name}.py"
         for name in ("ports", "frames", "limits", "outbox", "channel", "letters", "answers", "switchboard")

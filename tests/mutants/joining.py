@@ -22,6 +22,12 @@ def joining(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
     )
 
 
+def pairing(name: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(
+        name, "mesh/trust/pairing.py", old, new, tuple(f"mesh/trust/test_pairing.py::test_{x}" for x in tests)
+    )
+
+
 def logged(name: str, old: str, new: str, *tests: str) -> Mutant:
     named = tuple(f"scheduler/test_belonging.py::test_{test}" for test in tests)
     return Mutant(name, "scheduler/transitions/belonging.py", old, new, named)
@@ -183,7 +189,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     joining(
         "visitor heard after it was refused",
         "join_server",
-        "        awaited, self._awaits = self._awaits, None",
+        "        awaited, self._awaits = self._awaits, ()",
         "        awaited = self._awaits",
         "nobody_proves_before_hello_or_twice",
     ),
@@ -321,5 +327,61 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "    if len(text) != _SIZE or not text.startswith(magic) or",
         "    if len(text) != _SIZE or",
         ("daemon/test_founding.py::test_one_key_is_not_taken_for_another",),
+    ),
+    # -- without an invite
+    pairing(
+        "any code is the code",
+        "        if digits == code:",
+        "        if True:",
+        "nothing_is_signed_before_the_code_is_typed_there",
+    ),
+    pairing(
+        "codes without end of tries",
+        "        self.left -= 1\n",
+        "",
+        "the_third_wrong_code_ends_it_on_both_sides",
+    ),
+    pairing(
+        "codes for ever",
+        "        if self.left <= 0 or since_ms > PATIENCE_MS:",
+        "        if self.left <= 0:",
+        "after_five_minutes_codes_are_worth_nothing",
+    ),
+    pairing(
+        "code good twice",
+        "        self._open = None\n        certificate",
+        "        certificate",
+        "a_code_cannot_be_used_twice",
+    ),
+    pairing(
+        "number that was not promised",
+        "        if not same(commitment(letter.number, letter.node, letter.name), self._commitment):",
+        "        if False:",
+        "a_number_that_was_not_promised_is_refused",
+    ),
+    pairing(
+        "key of the one that knocks not proven",
+        "        if not proves(Purpose.KNOCK, known, letter.node, letter.by_node):",
+        "        if False:",
+        "a_key_that_is_not_its_own_is_refused",
+    ),
+    pairing(
+        "codes that know nothing of the connection",
+        "    seed = derived(number, _CODES + known)",
+        "    seed = derived(number, _CODES + known[:1])",
+        "with_somebody_in_the_middle_the_codes_differ",
+        "all_that_both_sides_know_is_in_the_codes",
+    ),
+    pairing(
+        "given before the person here has typed",
+        "        return super()._perhaps(now) if self._is_typed else Heard()",
+        "        return super()._perhaps(now)",
+        "what_is_given_waits_for_the_code_to_be_typed_here",
+    ),
+    pairing(
+        "approval makes admins",
+        "int(grants & BY_INVITE)",
+        "int(grants)",
+        "an_approval_gives_no_more_than_an_invite",
     ),
 )

@@ -54,7 +54,7 @@ class Heard(NamedTuple):
     joined: Joined | None = None
 
 
-class _Caller:
+class Caller:
     """What joining and renewing have in common."""
 
     def __init__(self, node: Pair, curve: bytes, server: bytes) -> None:
@@ -75,7 +75,7 @@ class _Caller:
         try:
             letter = unpacked(data)
         except WireError as error:
-            raise _stranger(f"what it says cannot be read: {error.message}") from error
+            raise stranger(f"what it says cannot be read: {error.message}") from error
         if isinstance(letter, Refused):
             raise NotJoined(f"not let in: {echo(letter.text, 200)}", hint=echo(letter.hint, 200) or "try again")
         return self._hears(letter, now)
@@ -84,13 +84,13 @@ class _Caller:
 
     def _on_chain(self, letter: AnyLetter, now: int) -> Heard:
         if not isinstance(letter, Chain):
-            raise _stranger("it does not say who it is")
+            raise stranger("it does not say who it is")
         self._trust = self._expected(letter)
         _check_clock(letter.now_ms, now)
         self._trust.take_all(letter.chain)
         issuer = self._issuer(letter.issuer, now)
         if issuer.curve != self._server:
-            raise _stranger("it shows another machine's certificates")
+            raise stranger("it shows another machine's certificates")
         self._name = letter.name
         self._hears = self._on_admitted
         return Heard(packed(self._proof(letter)))
@@ -98,7 +98,7 @@ class _Caller:
     def _issuer(self, key: bytes, now: int) -> Issuer:
         found = [one for one in self._trust.issuers(now) if one.key == key]
         if not found:
-            raise _stranger("it may not let machines into this mesh")
+            raise stranger("it may not let machines into this mesh")
         return found[-1]
 
     def _expected(self, letter: Chain) -> TrustSet:
@@ -114,7 +114,7 @@ class _Caller:
 
     def _on_admitted(self, letter: AnyLetter, now: int) -> Heard:
         if not isinstance(letter, Admitted) or not 0 <= letter.pages <= MOST_PAGES:
-            raise _stranger("it gives no certificate")
+            raise stranger("it gives no certificate")
         self._certificate, self._pages = letter.certificate, letter.pages
         self._mine(now)
         self._hears = self._on_page
@@ -122,7 +122,7 @@ class _Caller:
 
     def _on_page(self, letter: AnyLetter, now: int) -> Heard:
         if not isinstance(letter, Page) or not self._pages:
-            raise _stranger("it says what was not asked")
+            raise stranger("it says what was not asked")
         self._pages -= 1
         self._trust.take_all(letter.trust)
         self._peers += letter.peers
@@ -152,7 +152,7 @@ class _Caller:
         return True
 
 
-class JoinClient(_Caller):
+class JoinClient(Caller):
     """By an invite."""
 
     def __init__(self, invite: Invite, name: str, node: Pair, curve: bytes, server: bytes) -> None:
@@ -161,7 +161,7 @@ class JoinClient(_Caller):
 
     def _expected(self, letter: Chain) -> TrustSet:
         if len(letter.root) != KEY_BYTES or fingerprint(letter.root) != self._invite.root:
-            raise _stranger("it is of another mesh than the invite")
+            raise stranger("it is of another mesh than the invite")
         return TrustSet(letter.mesh, letter.root)
 
     def _proof(self, letter: Chain) -> AnyLetter:
@@ -171,7 +171,7 @@ class JoinClient(_Caller):
         return Prove(invite, token.public, by_token, node.public, by_node, self._wanted)
 
 
-class RenewClient(_Caller):
+class RenewClient(Caller):
     """With the certificate it has."""
 
     def __init__(self, trust: TrustSet, certificate: bytes, node: Pair, curve: bytes, server: bytes) -> None:
@@ -180,7 +180,7 @@ class RenewClient(_Caller):
 
     def _expected(self, letter: Chain) -> TrustSet:
         if (letter.mesh, letter.root) != (self._known.mesh, self._known.root):
-            raise _stranger("it is of another mesh")
+            raise stranger("it is of another mesh")
         return self._known
 
     def _proof(self, letter: Chain) -> AnyLetter:
@@ -188,7 +188,7 @@ class RenewClient(_Caller):
         return Renew(self._shown, proof(Purpose.RENEW, what, self._node))
 
 
-def _stranger(what: str) -> NotJoined:
+def stranger(what: str) -> NotJoined:
     return NotJoined(f"the machine that answered is not trusted: {what}", hint=_STRANGER)
 
 

@@ -13,7 +13,7 @@ Never: believes the log about what an invite allows, or tells a stranger more th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -72,25 +72,28 @@ class NotLetIn(CallersError):
         self.code = code
 
 
-class JoinServer:
+class Visit:
+    """What all visits have in common."""
+
+    FIRST: ClassVar[type[AnyLetter]]
+
     def __init__(self, porter: Porter, visitor: bytes) -> None:
         """`visitor` is the curve key of the connection."""
         self._porter, self._visitor = porter, visitor
         self._nonce = porter.entropy.token(NONCE_BYTES)
-        self._awaits: type[AnyLetter] | None = Hello
+        self._awaits: tuple[type[AnyLetter], ...] = (self.FIRST,)
         self._certificate = b""  # not handed out before the log has it
+
+    def _on(self, letter: AnyLetter, now: int) -> Answer:
+        raise NotImplementedError
 
     def step(self, data: bytes, now: int) -> Answer:
         """What the visitor has said."""
-        awaited, self._awaits = self._awaits, None
+        awaited, self._awaits = self._awaits, ()
         try:
             letter = unpacked(data)
-            if isinstance(letter, Hello) and awaited is Hello:
-                return self._introduce(now)
-            if isinstance(letter, Prove) and awaited is Prove:
-                return self._admit(letter, now)
-            if isinstance(letter, Renew) and awaited is Prove:
-                return self._renew(letter, now)
+            if isinstance(letter, awaited):
+                return self._on(letter, now)
             raise NotLetIn("out-of-turn", "that was not expected now", hint="try again")
         except NotLetIn as error:
             return Answer((packed(refused(error.code, error)),), ends=True)
@@ -109,12 +112,11 @@ class JoinServer:
         chapters = [packed(page) for page in pages(self._porter.trust.items, self._porter.peers())]
         return Answer((packed(Admitted(self._certificate, len(chapters))), *chapters), ends=True)
 
-    # -- who lets in ---------------------------------------------------------------------------------------------------
-
-    def _introduce(self, now: int) -> Answer:
+    def _introduce(self, now: int, *then: type[AnyLetter]) -> Answer:
+        """Who lets in."""
         porter = self._porter
         chain = porter.trust.chain(porter.issuer.key, now)
-        self._awaits = Prove
+        self._awaits = then
         letter = Chain(
             *(self._nonce, now, porter.trust.mesh, porter.trust.root, porter.issuer.key, chain, porter.mesh_name)
         )
@@ -123,6 +125,28 @@ class JoinServer:
     def _bound(self, *more: bytes) -> bytes:
         porter = self._porter
         return bound(porter.trust.mesh, self._nonce, porter.issuer.curve, self._visitor, *more)
+
+    def _seal(self, certificate: Certificate, now: int) -> None:
+        """Signed, and checked as everybody else will check it."""
+        serial = self._porter.entropy.token(SERIAL_BYTES)
+        data = sealed(replace(certificate, serial=serial), self._porter.key)
+        self._porter.trust.check(data, now)
+        self._certificate = data
+
+
+class JoinServer(Visit):
+    """With an invite, or with a certificate that is to be renewed."""
+
+    FIRST = Hello
+
+    def _on(self, letter: AnyLetter, now: int) -> Answer:
+        match letter:
+            case Prove():
+                return self._admit(letter, now)
+            case Renew():
+                return self._renew(letter, now)
+            case _:
+                return self._introduce(now, Prove, Renew)
 
     # -- by an invite --------------------------------------------------------------------------------------------------
 
@@ -147,13 +171,6 @@ class JoinServer:
         )
         self._seal(certificate, now)
         return Answer(propose=AdmitMember(node, self._certificate, certificate.expiry, letter.invite))
-
-    def _seal(self, certificate: Certificate, now: int) -> None:
-        """Signed, and checked as everybody else will check it."""
-        serial = self._porter.entropy.token(SERIAL_BYTES)
-        data = sealed(replace(certificate, serial=serial), self._porter.key)
-        self._porter.trust.check(data, now)
-        self._certificate = data
 
     # -- again ---------------------------------------------------------------------------------------------------------
 

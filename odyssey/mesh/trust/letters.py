@@ -1,7 +1,8 @@
 """What a machine that wants in and the one that lets in say to each other.
 
 It is said over CURVE, at a socket of its own, where any key may come. `hello`, `chain`, then `prove` or `renew`, then
-`admitted` with its pages, or `refused`.
+`admitted` with its pages, or `refused`. Without an invite: `knock`, `chain`, `open`, and when people have typed the
+codes `admitted`.
 
 Promises: nothing is read that is longer than a letter may be, and what is read has fields of a sensible size.
 Never: carries a secret; the two proofs are signatures over what both sides know.
@@ -65,6 +66,21 @@ class Renew(Said, frozen=True, tag="renew"):
     by_node: bytes
 
 
+class Knock(Said, frozen=True, tag="knock"):
+    """Somebody without an invite, who has chosen a number and shows it later."""
+
+    commitment: bytes
+
+
+class Open(Said, frozen=True, tag="open"):
+    """The number, and who it is."""
+
+    number: bytes
+    node: bytes
+    by_node: bytes
+    name: str
+
+
 class Admitted(Said, frozen=True, tag="admitted"):
     certificate: bytes
     pages: int  # that follow
@@ -86,7 +102,7 @@ class Refused(Said, frozen=True, tag="refused"):
     hint: str = ""
 
 
-AnyLetter = Hello | Chain | Prove | Renew | Admitted | Page | Refused
+AnyLetter = Hello | Chain | Prove | Renew | Knock | Open | Admitted | Page | Refused
 
 
 def packed(letter: AnyLetter) -> bytes:

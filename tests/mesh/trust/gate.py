@@ -14,8 +14,8 @@ from odyssey.errors import UsageError
 from odyssey.events import CommandRefused
 from odyssey.mesh.trust.certificates import DAY_MS, Issuer, Terms, invite_key_hash
 from odyssey.mesh.trust.invite import Address, Invite, made
-from odyssey.mesh.trust.join_client import JoinClient, Joined, RenewClient, _Caller
-from odyssey.mesh.trust.join_server import Answer, JoinServer, Porter
+from odyssey.mesh.trust.join_client import Caller, JoinClient, Joined, RenewClient
+from odyssey.mesh.trust.join_server import Answer, JoinServer, Porter, Visit
 from odyssey.mesh.trust.letters import Peer
 from odyssey.mesh.trust.signed import opened
 from odyssey.mesh.trust.trustset import TrustSet
@@ -60,7 +60,7 @@ class Gate:
         """Somebody connects, with the curve key of this name."""
         return JoinServer(self.porter, curve(name).public)
 
-    def hears(self, server: JoinServer, data: bytes) -> Answer:
+    def hears(self, server: Visit, data: bytes) -> Answer:
         """What a driver does: what is proposed goes onto the log."""
         answer = server.step(data, self.now)
         return answer if answer.propose is None else server.decided(self.takes(answer.propose))
@@ -77,7 +77,7 @@ class Gate:
         client = RenewClient(trust, certificate, key(name), curve(name).public, curve(self.name).public)
         return self.talk(client, self.visit(name))
 
-    def talk(self, client: _Caller, server: JoinServer, now: int = 0) -> Joined:
+    def talk(self, client: Caller, server: JoinServer, now: int = 0) -> Joined:
         said = [client.begin()]
         self.heard: list[bytes] = []  # all that travelled
         while said:
