@@ -90,7 +90,8 @@ class Jobs(Request[v.JobPage], frozen=True):
 
 
 class Job(Request[v.JobDetail], frozen=True):
-    """One job with its tasks from index `start` on, at most `limit`. A job that is history is found there."""
+    """One job with its tasks from index `start` on, at most `limit`. A job that is history is found there. Where only
+    tasks in some states are asked for, a page may be short or empty although there is more; `next_task` says so."""
 
     ref: str
     start: int = 0
