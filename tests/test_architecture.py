@@ -57,6 +57,7 @@ PURE = (
     "mesh/trust/join_server.py",
     "mesh/trust/join_client.py",
     "mesh/trust/pairing.py",
+    "mesh/trust/inviting.py",
     *(
         f"mesh/links/{name}.py"
         for name in ("ports", "frames", "limits", "outbox", "channel", "letters", "answers", "switchboard")

@@ -384,4 +384,26 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "int(grants)",
         "an_approval_gives_no_more_than_an_invite",
     ),
+    # -- what an issuer puts onto the log
+    Mutant(
+        "invite promises what its issuer has not",
+        "mesh/trust/inviting.py",
+        "        *(int(asked & BY_INVITE) & issuer.may_give, now,",
+        "        *(int(asked & BY_INVITE), now,",
+        ("mesh/trust/test_inviting.py::test_an_issuer_gives_nothing_that_it_has_not",),
+    ),
+    Mutant(
+        "invite for others lets them vote",
+        "mesh/trust/inviting.py",
+        "MINE if owner == owner_name(wish.by) else OF_OTHERS",
+        "MINE",
+        ("mesh/trust/test_inviting.py::test_who_comes_by_it_is_what_was_asked_for",),
+    ),
+    Mutant(
+        "invite for ever",
+        "mesh/trust/inviting.py",
+        "    if not 0 < wish.for_ms <= INVITE_MS:",
+        "    if False:",
+        ("mesh/trust/test_inviting.py::test_what_no_invite_can_be_is_refused",),
+    ),
 )
