@@ -26,7 +26,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,63}")
 _VALUE: Final = re.compile(r"[A-Za-z0-9_.:+/@-]{0,64}")
 _WORDS: Final = frozenset({"and", "or", "not"})
 _OPERATOR: Final = re.compile(r"[<>=!]")
-AUTOMATIC: Final = frozenset({"os", "arch", "distro", "libc", "python", "docker", "cuda", "gpu", "has"})
+AUTOMATIC: Final = frozenset({"os", "arch", "distro", "libc", "python", "docker", "cuda", "gpu", "gpus", "has"})
 
 
 # -- as they are typed -------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ class Gpus(NamedTuple):
 
     @property
     def labels(self) -> Mapping[str, str]:
-        found = {"gpu": self.models[0]} if self.models else {}
+        found = {"gpu": self.models[0], "gpus": str(self.many)} if self.models else {}
         return found | ({"cuda": self.cuda} if self.cuda else {})
 
 

@@ -28,7 +28,8 @@ _NAMES: Final = {"aarch64": "arm64", "amd64": "x86_64", "x64": "x86_64"}
 
 
 def facts(home: Path, gpus: Gpus = Gpus(), root: Path = ROOT) -> Facts:  # noqa: B008 - frozen
-    total = Resources(cpu_milli(root), memory(root), gpus.many, disk(home))
+    shared_out = min(1, gpus.many)  # a job is not told yet which of several is its own: one at a time has them all
+    total = Resources(cpu_milli(root), memory(root), shared_out, disk(home))
     found = {**labels(root), **gpus.labels}
     shown = tuple(sorted(found.items()))
     return Facts(total, gpus.memory, found["os"], found["arch"], shown, level=NEWEST_LEVEL)

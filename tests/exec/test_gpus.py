@@ -24,9 +24,9 @@ def tool(**said: str) -> gpus.Run:
 def test_what_the_tool_tells(tmp_path: Path) -> None:
     found = gpus.found(tool(table=TABLE, screen="| Driver Version: 550.1   CUDA Version: 12.4  |"), tmp_path)
     assert found == Gpus(2, 40 * GIB, "12.4", ("a100",))
-    assert found.labels == {"gpu": "a100", "cuda": "12.4"}
+    assert found.labels == {"gpu": "a100", "gpus": "2", "cuda": "12.4"}
     facts = probe.facts(tmp_path, found, tmp_path)
-    assert (facts.total.gpus, facts.gpu_memory, dict(facts.labels)["cuda"]) == (2, 40 * GIB, "12.4")
+    assert (facts.total.gpus, facts.gpu_memory, dict(facts.labels)["cuda"]) == (1, 40 * GIB, "12.4")
 
 
 def test_of_unequal_ones_the_smallest_counts(tmp_path: Path) -> None:

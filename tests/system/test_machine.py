@@ -56,3 +56,47 @@ def test_down_says_what_goes_on_and_what_it_ended(place: Place) -> None:
     wait_for(runs)
     told = odyssey(place, "down", "--now").stderr
     assert told == b"odyssey: stopped; ended 1 task of job 1, to start again after the next up\n"
+
+
+MODEST = """
+import ctypes, os, platform
+number = {"x86_64": 252, "aarch64": 31}[platform.machine()]
+ioprio = ctypes.CDLL(None).syscall(number, 1, 0)
+print(os.sched_getscheduler(0) == os.SCHED_IDLE, os.getpriority(os.PRIO_PROCESS, 0), ioprio >> 13)
+"""
+
+
+def test_a_job_gives_way_to_everything_else(place: Place) -> None:
+    """As the kernel tells it of the job's own process: the lowest of all, and idle at the disk."""
+    ended = odyssey(place, "run", "--", "python3", "-c", MODEST)
+    assert (ended.returncode, ended.stdout) == (0, b"True 19 3\n"), ended.stderr
+
+
+def test_a_paused_machine_says_the_same_everywhere(place: Place) -> None:
+    assert odyssey(place, "up", "--name", "nova").returncode == 0
+    assert odyssey(place, "pause").returncode == 0
+    assert odyssey(place, "run", "--detach", "--", "true").returncode == 0
+
+    def reasons() -> set[str]:
+        listed = json.loads(odyssey(place, "ps", "--json").stdout)[0]["reason"]
+        shown = json.loads(odyssey(place, "show", "1", "--json").stdout)["reason"]
+        why = json.loads(odyssey(place, "why", "1", "--json").stdout)["reason"]["text"]
+        queued = json.loads(odyssey(place, "queue", "--json").stdout)[0]["reason"]["text"]
+        return {listed, shown, why, queued}
+
+    owner = json.loads(odyssey(place, "nodes", "--json").stdout)[0]["owner"]
+    wait_for(lambda: reasons() == {f"nova: paused by {owner}"})
+    assert odyssey(place, "resume").returncode == 0
+    assert odyssey(place, "wait", "1").returncode == 0
+
+
+def test_events_outlive_the_daemon(place: Place) -> None:
+    assert odyssey(place, "up").returncode == 0
+    assert odyssey(place, "run", "--name", "fit", "--", "true").returncode == 0
+    before = odyssey(place, "events").stdout.splitlines()
+    for _ in range(2):
+        assert odyssey(place, "down").returncode == 0
+        assert odyssey(place, "up").returncode == 0
+    after = odyssey(place, "events").stdout.splitlines()
+    assert after[: len(before)] == before
+    assert sum(b"job 1 (fit) submitted" in line for line in after) == 1

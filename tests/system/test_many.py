@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,35 @@ def test_jobs_are_completed_in_the_shell(up: Place) -> None:
         '_odyssey_completion odyssey; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     assert shell(up, script).stdout == b"holiday\n"
+
+
+@pytest.mark.parametrize(
+    ("shell_name", "asked", "told"),
+    [
+        ("bash", {"COMP_WORDS": "odyssey show ho", "COMP_CWORD": "2"}, "plain,holiday"),
+        ("zsh", {"COMP_WORDS": "odyssey show ho", "COMP_CWORD": "2"}, "plain\nholiday\njob 1, done"),
+        ("fish", {"COMP_WORDS": "odyssey show ho", "COMP_CWORD": "ho"}, "plain,holiday\tjob 1, done"),
+    ],
+)
+def test_each_shell_is_told_of_jobs_in_its_own_words(
+    up: Place, shell_name: str, asked: dict[str, str], told: str
+) -> None:
+    """What the scripts of `odyssey completion` ask; bash itself is tried above."""
+    assert odyssey(up, "run", "--name", "holiday", "--", "true").returncode == 0
+    up.environment |= {"_ODYSSEY_COMPLETE": f"{shell_name}_complete", **asked}
+    try:
+        assert odyssey(up).stdout.decode().strip() == told
+    finally:
+        for name in ("_ODYSSEY_COMPLETE", *asked):
+            del up.environment[name]
+
+
+def test_fish_completes_jobs_itself(up: Place) -> None:
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed here: its completion was tried without it only")
+    assert odyssey(up, "run", "--name", "holiday", "--", "true").returncode == 0
+    done = shell(up, "fish -c 'odyssey completion fish | source; complete -C \"odyssey show ho\"'")
+    assert done.stdout.decode().split()[0] == "holiday"
 
 
 def test_up_and_down_are_content_when_it_is_so(place: Place) -> None:
