@@ -14,6 +14,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,6 +23,7 @@ from tests.lab.host import Host, batch, write_door
 from tests.lab.traces import Traces, sweep
 
 MOST_HOSTS: Final = 200
+AIR: Final = Path(__file__).with_name("air.py")
 _FIRST: Final = "read -r pid rest < /proc/self/stat; echo $pid; exec env --ignore-signal=CHLD cat"
 _BED: Final = ("unshare", "--net", "--mount", "--pid", "--ipc", "--fork", "--kill-child", "--propagation=private")
 
@@ -33,6 +35,7 @@ class Lab:
             raise ValueError(f"a lab has 1 to {MOST_HOSTS} hosts")
         self.hosts = list[Host]()
         self.faults = wires.Faults()
+        self._air = dict[int, subprocess.Popen[bytes]]()
         self._traces: Traces | None = None
         self._bed: subprocess.Popen[bytes] | None = None
         self._first = 0
@@ -99,6 +102,7 @@ class Lab:
     def boot(self, number: int) -> None:
         """Power on, on the disk that is there."""
         assert not self.hosts[number].is_on
+        self._no_delay(number)  # its cable has gone with it
         self._boot([self.hosts[number]])
 
     def close(self) -> None:
@@ -108,6 +112,8 @@ class Lab:
             for pipe in (self._bed.stdin, self._bed.stdout):
                 assert pipe is not None
                 pipe.close()
+        for number in list(self._air):
+            self._no_delay(number)
         for host in self.hosts:
             host.bury()
         if self._traces is not None:
@@ -156,6 +162,34 @@ class Lab:
         """Per second, each way; 0: as fast as it gets."""
         for process, device in ((self._first, f"p{number}"), (self.hosts[number].process, "eth0")):
             self._switch(*wires.slowed(device, kilobits), process=process)
+
+    def delay(self, number: int, ms: int, jitter_ms: int = 0) -> None:
+        """Of each frame that it sends or is sent; 0: none any more. Its cable is out for a moment."""
+        if self._no_delay(number):
+            batch(self._first, wires.plugged(number))
+        if not ms:
+            return
+        batch(self._first, wires.unplugged(number))
+        words = [sys.executable, "-S", "-E", str(AIR), f"w{number}", f"p{number}", str(ms), str(jitter_ms)]
+        enter = ["nsenter", f"--target={self._first}", "--net", "--pid"]
+        air = subprocess.Popen([*enter, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self._air[number] = air
+        assert air.stdout is not None
+        if air.stdout.readline() != b"ready\n":
+            raise AssertionError(f"no delay for {self.hosts[number].name}: {air.wait()}")
+        batch(self._first, f"link set p{number} master br0 up")
+
+    def _no_delay(self, number: int) -> bool:
+        """What keeps its frames has ended, and the port with it."""
+        air = self._air.pop(number, None)
+        if air is None:
+            return False
+        assert air.stdin is not None
+        assert air.stdout is not None
+        air.stdin.close()
+        air.wait()
+        air.stdout.close()
+        return True
 
     def readdress(self, number: int, subnet: int) -> None:
         """It is in another network of the same cable: other addresses, another router's address."""

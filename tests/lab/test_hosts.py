@@ -192,6 +192,33 @@ def test_a_slow_cable_is_slow(lab: Lab) -> None:
     server.wait()
 
 
+def test_frames_that_are_kept_for_a_while_come_later_and_all_of_them(lab: Lab) -> None:
+    lab.delay(1, 40, jitter_ms=5)
+    server = lab[1].start(*lab[1].python("-c", FETCH, "serve", "3000000"))
+    assert server.stdout is not None
+    assert server.stdout.readline() == "serving\n"
+    got, seconds = lab[0].run(*lab[0].python("-c", FETCH, "fetch", lab[1].address)).out.split()
+    assert got == "3000000"
+    assert float(seconds) > 0.16  # to ask who has the address, to connect, the first bytes: 80 ms there and back
+    server.wait()
+    ears, other = Ears(lab[2]), Ears(lab[0])
+    arrives(lab[1], ears, "before", lab[2].address)
+    lab.block(1, 2)
+    send(lab[1], "blocked", lab[2].address)
+    arrives(lab[1], other, "behind", lab[0].address)
+    lab.unblock(1, 2)
+    arrives(lab[1], ears, "group", GROUP)
+    lab.delay(1, 0)
+    arrives(lab[1], ears, "after", lab[2].address)
+    assert "blocked" not in ears.words()
+    lab.delay(1, 10)
+    lab[1].kill()
+    lab.boot(1)
+    arrives(lab[1], ears, "again", lab[2].address)
+    ears.close()
+    other.close()
+
+
 def test_a_host_that_moves_has_another_address_and_another_router(lab: Lab) -> None:
     lab.readdress(1, 5)
     shown = lab[1].run("sh", "-c", "ip address; ip route").out

@@ -82,6 +82,15 @@ def port(number: int, process: int) -> str:
     )
 
 
+def unplugged(number: int) -> str:
+    """In the switch: the cable under another name, so that something else can be the port."""
+    return f"link set p{number} nomaster down\nlink set p{number} name w{number}\nlink set w{number} up"
+
+
+def plugged(number: int) -> str:
+    return f"link set w{number} down\nlink set w{number} name p{number}\nlink set p{number} master br0 up"
+
+
 def host(number: int, subnet: int = 0) -> str:
     """In the host."""
     return "\n".join(
