@@ -211,7 +211,8 @@ class Host:
         """All of it, its first one before the others, also in pid namespaces that were made inside."""
         space = _space(self.process)
         parents = _parents()
-        found = [one for one in parents if _space(one) == space] if space else []
+        inside = [one for one in parents if _space(one) == space] if space else []
+        found = sorted(inside, key=lambda one: one != self.process)  # numbers begin again when they are used up
         known = set(found)
         while more := [one for one, parent in parents.items() if parent in known and one not in known]:
             found += more

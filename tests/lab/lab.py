@@ -198,6 +198,14 @@ class Lab:
         host.ip(wires.moved(number, subnet))
         host.subnet = subnet
 
+    def connect(self, one: int, other: int, subnet: int) -> None:
+        """A second cable, eth1, straight from host to host, with addresses of another subnet."""
+        first, second = self.hosts[one], self.hosts[other]
+        ends, *each = wires.between(one, first.process, other, second.process, subnet)
+        batch(self._first, ends)
+        for host, script in zip((first, second), each, strict=True):
+            host.ip(script)
+
     def _filter(self) -> None:
         self._switch("nft", "-f", "-", text=self.faults.script())
 

@@ -34,6 +34,21 @@ for address in addresses:
             pass
 """
 
+# Asks each address in turn, straight, who offers what we offer; prints who answers with more than nothing.
+ASK: Final = """
+import socket, sys
+question = b"\\0\\1\\0\\0\\0\\1" + bytes(6) + b"\\x08_odyssey\\x04_tcp\\x05local\\0\\0\\x0c\\0\\1"
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(20)
+for address in sys.argv[1:]:
+    s.sendto(question, (address, 5353))
+while True:
+    data, (host, _) = s.recvfrom(9000)
+    print(host, b"odyssey" in data, flush=True)
+    if host == sys.argv[-1]:
+        break
+"""
+
 # How long it takes until so many bytes have come over TCP, in seconds.
 FETCH: Final = """
 import socket, sys, time

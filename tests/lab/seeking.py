@@ -1,13 +1,13 @@
 """One machine's discovery as a program, for tests in the lab: `python -m tests.lab.seeking HOW …`
 
-    announce PORT          says that it is there until it is ended by a signal, and prints one line for each change
+    announce PORT [NAMES]  says that it is there until it is ended by a signal, and prints one line for each change
     silent                 hears, and says nothing
     fakes COUNT            says so often that it is there, in wrong and in right ways
     wander FOLDER PORT     as `announce`, where the network is known; what is typed (`trust`) is done
     nobody PORT [NAME ADDRESS]
                            looks for a second, and says why nobody was found
 
-Prints JSON lines; `at` is milliseconds since the program began to look.
+NAMES are interfaces. Prints JSON lines; `at` is milliseconds since the program began to look.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def end() -> asyncio.Event:
     return over
 
 
-async def announce(port: int) -> None:
+async def announce(port: int, names: str) -> None:
     over = end()
     mdns = Mdns(SystemEntropy())
     telling(mdns)
-    await mdns.be_on(lans(around.interfaces()))
+    await mdns.be_on([one for one in lans(around.interfaces()) if one.name in (names or one.name).split(",")])
     tell(is_on=True)
     if port:
         await mdns.announce(advert(port))
@@ -123,7 +123,7 @@ async def nobody(port: int, known: Sequence[str]) -> None:
 def main(how: str, *more: str) -> None:
     match how:
         case "announce" | "silent":
-            asyncio.run(announce(int(more[0]) if more else 0))
+            asyncio.run(announce(int(more[0]) if more else 0, more[1] if more[1:] else ""))
         case "fakes":
             asyncio.run(fakes(int(more[0])))
         case "wander":

@@ -15,6 +15,7 @@ import pytest
 
 from tests.lab import Host, Lab
 from tests.lab.host import ROOT
+from tests.lab.probes import ASK
 from tests.system.place import wait_for
 
 pytestmark = pytest.mark.lab
@@ -24,6 +25,15 @@ pytestmark = pytest.mark.lab
 def lab() -> Iterator[Lab]:
     with Lab(3) as lab:
         yield lab
+
+
+LISTEN_ON = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 7999))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("224.0.0.251") + socket.inet_aton("{}"))
+s.recv(1)
+"""
 
 
 class Seeker:
@@ -124,6 +134,20 @@ def test_a_silent_one_says_nothing(lab: Lab) -> None:
     assert speaker.found() == {}
 
 
+def test_what_comes_in_by_another_interface_is_not_heard_and_not_answered(lab: Lab) -> None:
+    lab.connect(0, 1, 9)
+    speaker = Seeker(lab[0], "announce", "7000", "eth0")
+    find(Seeker(lab[2], "silent"), ports(lab[0]))
+    # Another program of this machine listens there, as many do.
+    lab[0].start(*lab[0].python("-c", LISTEN_ON.format("10.77.9.1")), stdout=subprocess.DEVNULL)
+    told = lab[1].run(*lab[1].python("-c", ASK, "10.77.9.1", "10.77.0.1")).out
+    assert told == "10.77.0.1 True\n"
+    other = announcing(lab[1])
+    wait_for(lambda: "7001" in speaker.found())
+    assert all("10.77.9.2" not in addresses for addresses in speaker.found().values())
+    assert other.process.poll() is None
+
+
 def test_a_hundred_fakes_do_no_harm(lab: Lab) -> None:
     fakes = Seeker(lab[0], "fakes", "100")
     wait_for(fakes.is_on)
@@ -139,9 +163,9 @@ def test_a_hundred_fakes_do_no_harm(lab: Lab) -> None:
 
 def python_in(host: Host) -> int:
     def is_seeker(process: int) -> bool:
-        return Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[0].endswith(b"python")
+        return b"tests.lab.seeking" in Path(f"/proc/{process}/cmdline").read_bytes()
 
-    return next(process for process in host.processes()[1:] if is_seeker(process))
+    return next(process for process in host.processes() if is_seeker(process))
 
 
 def test_the_contract_of_neighbours_holds_for_multicast_dns(lab: Lab) -> None:

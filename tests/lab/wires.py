@@ -82,6 +82,16 @@ def port(number: int, process: int) -> str:
     )
 
 
+def between(one: int, one_process: int, other: int, other_process: int, subnet: int) -> tuple[str, str, str]:
+    """A cable from host to host, beside the switch: for the switch's `ip`, and for that of each host."""
+    ends = f"link add name eth1 netns {one_process} type veth peer name eth1 netns {other_process}"
+
+    def end(number: int) -> str:
+        return f"address add {address(number, subnet)}/{PREFIX} dev eth1\nlink set eth1 up"
+
+    return ends, end(one), end(other)
+
+
 def unplugged(number: int) -> str:
     """In the switch: the cable under another name, so that something else can be the port."""
     return f"link set p{number} nomaster down\nlink set p{number} name w{number}\nlink set w{number} up"

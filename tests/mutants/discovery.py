@@ -98,6 +98,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "interfaces.py::test_a_machine_does_not_call_itself",
     ),
     find(
+        "what comes in by any interface is heard",
+        "interfaces",
+        "        return any(one.name == scope for one in interfaces)\n",
+        "        return bool(interfaces)\n",
+        "interfaces.py::test_a_datagram_is_from_a_lan_by_its_source_and_a_link_local_one_by_where_it_came_in",
+    ),
+    find(
         "an advert may say more",
         "adverts",
         "if tuple(sorted(fields)) != tuple(sorted(_FIELDS)):",

@@ -123,6 +123,19 @@ def _near(text: str, interfaces: Sequence[Interface]) -> str | None:
     return None
 
 
+def is_from(text: str, scope: str, interfaces: Sequence[Interface]) -> bool:
+    """Was a datagram with this source sent on one of these? `scope`: the interface that a link-local one came in by."""
+    try:
+        ip = ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if ip.version == 6 and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if ip.version == 6 and ip.is_link_local:
+        return any(one.name == scope for one in interfaces)
+    return any(ip in mine.network for one in interfaces for mine in one.addresses if mine.version == ip.version)
+
+
 def told(one: Interface) -> str:
     """For people: `eth0 192.168.1.0/24`."""
     return f"{one.name} {subnet(one)}".rstrip()

@@ -2,7 +2,7 @@
 
 Promises: says nothing but an advert under a random name, with addresses of the interfaces it was given; what others say
 is looked through before it counts; a crowd of services that never answer costs the others no time.
-Never: joins a multicast group on another interface.
+Never: hears or answers what comes in by another interface.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 
 from odyssey.clock import Entropy
 from odyssey.mesh.discovery.adverts import SERVICE, TOKEN_BYTES, Advert, instance, is_instance, written
-from odyssey.mesh.discovery.interfaces import Interface
+from odyssey.mesh.discovery.interfaces import Interface, is_from
 from odyssey.mesh.discovery.neighbours import Neighbours, NotHeard
 from odyssey.mesh.discovery.sightings import Found, Sightings
 
@@ -77,7 +77,7 @@ class Mdns(Neighbours):
         self._zeroconf = AsyncZeroconf(interfaces=list(places(lan)))
         zeroconf = self._zeroconf.zeroconf
         await zeroconf.async_wait_for_start()
-        _keep_to_ours(zeroconf)
+        _keep_to(lan, zeroconf)
         self._lan = lan
         self._browser = AsyncServiceBrowser(zeroconf, SERVICE, handlers=[self._heard])
         await self._say()
@@ -170,11 +170,34 @@ def places(lan: Sequence[Interface]) -> list[str]:
     return found
 
 
-def _keep_to_ours(zeroconf: Zeroconf) -> None:
-    if sys.platform != "linux":
-        return
-    for reader in (*zeroconf.engine.readers, *zeroconf.engine.senders):
-        sock: Any = reader.transport.get_extra_info("socket")
-        for level, option in _ONLY_OURS:
-            with suppress(OSError):  # of the other family
-                sock.setsockopt(level, option, 0)
+def _keep_to(lan: Sequence[Interface], zeroconf: Zeroconf) -> None:
+    """Its socket is one for all interfaces, and would answer whoever asks this machine straight."""
+    for wrapped in {id(one.transport): one for one in (*zeroconf.engine.readers, *zeroconf.engine.senders)}.values():
+        transport: Any = wrapped.transport
+        transport.set_protocol(_Gate(transport.get_protocol(), lan))
+        if sys.platform == "linux":
+            for level, option in _ONLY_OURS:
+                with suppress(OSError):  # of the other family
+                    transport.get_extra_info("socket").setsockopt(level, option, 0)
+
+
+class _Gate(asyncio.DatagramProtocol):
+    def __init__(self, inner: asyncio.DatagramProtocol, lan: Sequence[Interface]) -> None:
+        self._inner, self._lan = inner, lan
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        if is_from(addr[0], _scope(addr), self._lan):
+            self._inner.datagram_received(data, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        self._inner.error_received(exc)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
+
+
+def _scope(addr: tuple[Any, ...]) -> str:
+    try:
+        return socket.if_indextoname(addr[3]) if len(addr) > 3 and addr[3] else ""
+    except OSError:  # it has just gone
+        return ""

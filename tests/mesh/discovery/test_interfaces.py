@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from odyssey.mesh.discovery.interfaces import MOST_OFFERED, lans, made, offered, told, within_reach
+from odyssey.mesh.discovery.interfaces import MOST_OFFERED, is_from, lans, made, offered, told, within_reach
 
 CABLE = made("eth0", "192.168.1.20/24", "fd00:1::20/64", "fe80::20/64", router="192.168.1.1")
 TAILSCALE = made("tailscale0", "100.101.102.103/32", "fd7a:115c:a1e0::1/128", has_multicast=False)
@@ -94,6 +94,16 @@ def test_a_machine_does_not_call_itself() -> None:
 
 def test_a_link_local_address_is_called_through_its_own_interface() -> None:
     assert within_reach(["fe80::9%2", "fe80::9"], lans([CABLE])) == ("fe80::9%eth0",)
+
+
+def test_a_datagram_is_from_a_lan_by_its_source_and_a_link_local_one_by_where_it_came_in() -> None:
+    lan = lans([CABLE])
+    for source in ("192.168.1.7", "::ffff:192.168.1.7", "fd00:1::7"):
+        assert is_from(source, "", lan)
+    for source in ("192.168.2.7", "::ffff:192.168.2.7", "8.8.8.8", "127.0.0.1", "fd00:2::7", "fe80::7", "junk", ""):
+        assert not is_from(source, "", lan)
+    assert is_from("fe80::7%eth0", "eth0", lan)
+    assert not is_from("fe80::7%wlan0", "wlan0", lan)
 
 
 def test_people_read_the_network_that_says_most() -> None:
