@@ -34,7 +34,7 @@ ABILITIES: Final = (
         "memory",
         "memory",
         "--mem is enforced",
-        "a job may take more memory than --mem allows it",
+        "--mem is enforced for each process of a job, not for all of them together",
         "give this user a control group with memory, or run the daemon as root",
     ),
     Ability(

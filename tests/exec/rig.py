@@ -132,12 +132,12 @@ class Rig:
         self.hands.start(one, spec)
         return one.attempt
 
-    def wait(self, attempt: AttemptId) -> Report:
-        self.until(lambda: attempt in self.hands.reports())
+    def wait(self, attempt: AttemptId, seconds: float = DEADLINE_S) -> Report:
+        self.until(lambda: attempt in self.hands.reports(), seconds)
         return self.hands.reports()[attempt]
 
-    def run(self, spec: JobSpec) -> Report:
-        return self.wait(self.start(spec))
+    def run(self, spec: JobSpec, seconds: float = DEADLINE_S) -> Report:
+        return self.wait(self.start(spec), seconds)
 
     def out(self, attempt: AttemptId, stream: int = STDOUT) -> bytes:
         extent = self.outputs.extent(attempt, stream)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from odyssey.daemon.doctor import checks
 from odyssey.exec.supervisor import alone, cgroups, oldgroups, tree
 from odyssey.model import Outcome
 from tests.exec.rig import Rig, a_spec, running, shell
@@ -41,6 +42,20 @@ def bare() -> None:
     alone._works.__code__ = (lambda way: False).__code__
     cgroups._paths.__code__ = (lambda mounts, mine: {}).__code__
 
+
+# Two processes that are too large together; 3: both had what they wanted.
+TOGETHER = """
+import os, signal
+signal.signal(signal.SIGCHLD, lambda *_: os._exit(1))
+read, write = os.pipe()
+for _ in range(2):
+    if not os.fork():
+        mine = b"x" * (150 << 20)
+        os.write(write, b".")
+        signal.pause()
+while os.read(read, 1) and os.read(read, 1):
+    os._exit(3)
+"""
 
 KINDS = [as_it_is, as_nobody, bare]
 
@@ -196,6 +211,29 @@ def test_what_a_killed_runner_has_left_is_proven_only_where_it_was_alone(rig: Ri
     finally:
         for one in running(mark):
             os.kill(one, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_doctor_says_of_limits_is_true(
+    kind: Callable[[], None], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(cgroups, "MOST_PROCESSES", 60)  # the supervisor is forked from here
+    before = os.umask(0)
+    rig = Rig(home)
+    try:
+        rig.start_supervisor(kind)
+        said = {one.name: one for one in checks(rig.hands.abilities, "", True, rig.hands.pid, ())}
+        forks = "import os, signal\nfor _ in range(100):\n  if not os.fork(): signal.pause()"
+        stopped = rig.run(a_spec("python3", "-S", "-E", "-c", forks)).code == 1
+        assert said["processes"].is_fine is stopped
+        both = rig.run(a_spec("python3", "-S", "-E", "-c", TOGETHER, memory=256 << 20, memory_is_limit=True))
+        assert said["memory"].is_fine is (both.outcome is Outcome.OOM)
+        assert (both.code == 3) is not said["memory"].is_fine
+        assert said["ends"].is_fine is (rig.hands.abilities["namespaces"] != "no")
+    finally:
+        os.umask(before)
+        rig.close()
 
 
 def test_memory_is_limited(rig: Rig) -> None:

@@ -185,6 +185,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         ("exec/test_oldgroups.py::test_after_a_supervisor_that_was_killed_and_the_next_one_nothing_is_left",),
     ),
     Mutant(
+        "an end that found no room is never written",
+        "exec/supervisor/outlet.py",
+        "        if self._owed:\n            self._pay()\n",
+        "",
+        (NASTY + "the_disk_is_full_while_it_writes",),
+    ),
+    Mutant(
         "beyond the limit all is kept",
         "exec/supervisor/outlet.py",
         "            data = data[:room]\n",

@@ -52,6 +52,7 @@ class Outlet:
         self.size = [0, 0, 0]
         self.cut = [0, 0, 0]
         self.is_disk_full = False
+        self._owed = list[tuple[Record, bytes]]()  # ends that found no room, each with its note
 
     def resume(self, number: int, attempt: int, at: list[int], cut: list[int]) -> None:
         """Go on where a runner was killed: its files are as long as what it had written."""
@@ -63,6 +64,8 @@ class Outlet:
 
     def begin(self, attempt: int) -> None:
         self._attempt = attempt
+        if self._owed:
+            self._pay()
         if not self.is_open:
             self.size, self.cut = [0, 0, 0], [0, 0, 0]
             return
@@ -97,22 +100,38 @@ class Outlet:
         return done
 
     def end(self, unread: int = UNKNOWN, note: bytes = b"") -> None:
-        """A disk that is full loses the note too, but never the attempt's end: that is told to the daemon."""
+        """What finds no room on the disk is written before the next attempt that finds some."""
         if not (note or unread != UNKNOWN or any(self.size) or any(self.cut)):
             return
+        record = Record(
+            self._attempt, self.at[OUT], self.size[OUT], self.cut[OUT], self.at[ERR], self.size[ERR],
+            self.cut[ERR], unread, self.at[ERR] + self.size[ERR], len(note),
+        )  # fmt: skip
         try:
             if not self.is_open:
                 self._open()
-            note_at = self.at[ERR] + self.size[ERR]
-            record = Record(
-                self._attempt, self.at[OUT], self.size[OUT], self.cut[OUT], self.at[ERR], self.size[ERR],
-                self.cut[ERR], unread, note_at, len(note),
-            )  # fmt: skip
-            self._put(self._files[1], note)
-            self._put(self._files[2], RECORD.pack(*record))
+                record = record._replace(out_at=self.at[OUT], err_at=self.at[ERR], note_at=self.at[ERR])
+            self._note(record, note)
             self.size[ERR] += len(note)  # what comes next is behind it
         except OSError:
-            self.is_disk_full = True
+            self._owed.append((record, note))
+            self.close()  # how long the files are is asked anew
+
+    def _note(self, record: Record, note: bytes) -> None:
+        self._put(self._files[1], note)
+        self._put(self._files[2], RECORD.pack(*record))
+
+    def _pay(self) -> None:
+        self.close()
+        try:
+            self._open()
+            while self._owed:
+                record, note = self._owed[0]
+                self._note(record._replace(note_at=os.fstat(self._files[1]).st_size), note)
+                del self._owed[0]
+        except OSError:
+            pass  # not yet
+        self.close()
 
     def _put(self, file: int, data: bytes) -> None:
         """All of it or nothing."""
