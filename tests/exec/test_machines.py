@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from odyssey.daemon.doctor import checks
-from odyssey.exec.supervisor import alone, cgroups, oldgroups, tree
+from odyssey.exec.supervisor import alone, cgroups, frames, oldgroups, tree
 from odyssey.model import Outcome
-from tests.exec.rig import Rig, a_spec, running, shell
+from tests.exec.rig import Rig, a_spec, is_there, running, shell
 
 NOBODY = 65534
 
@@ -211,6 +211,21 @@ def test_what_a_killed_runner_has_left_is_proven_only_where_it_was_alone(rig: Ri
     finally:
         for one in running(mark):
             os.kill(one, signal.SIGKILL)
+
+
+def test_one_of_another_version_is_ended_and_another_takes_its_place(home: Path) -> None:
+    def be_old() -> None:
+        frames.VERSION -= 1  # type: ignore[misc]
+        (home / "old").write_text(str(os.getpid()))
+
+    rig = Rig(home / "rig").start_supervisor(be_old)
+    try:
+        old = int((home / "old").read_text())
+        assert rig.hands.pid != old
+        assert rig.run(shell("exit 3")).code == 3
+        rig.until(lambda: not is_there(old))
+    finally:
+        rig.close()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-VERSION: Final = 1
+VERSION: Final = 2  # 2: an order names its task, and whether it has a terminal
 TERMINAL: Final = 0  # the room of an attempt that has a terminal: nobody follows it
 GONE: Final = -1  # of keys that nobody took: no terminal is there, or none yet
 MOST: Final = 4 << 20  # bytes of one frame: the longest command a kernel takes, and its environment
