@@ -361,7 +361,8 @@ class Agent:
 
     def _start(self, wanted: Sequence[Listed], here: Mapping[AttemptId, Here]) -> None:
         """What came for a slot first, then the backlog in order, as long as the next one fits; and what comes then may
-        follow what runs, as long as it needs the same as something there: its room is known to be enough."""
+        follow what runs, as long as it needs the same as something there: its room is known to be enough. One with a
+        terminal follows nobody, and nobody behind it goes before it."""
         self._ask({job_of(one.task) for one in wanted} | {job_of(one.task) for one in here.values()})
         left = self._room(here)
         if left is None:
@@ -377,7 +378,7 @@ class Agent:
                 left = left - need
                 needs.add(need)
                 self._hands.start(one, spec)
-            elif need is same or need in needs:
+            elif spec.terminal == (0, 0) and (need is same or need in needs):
                 same, is_full = need, True
                 if one.attempt not in here:  # else it waits already
                     self._hands.follow(one, spec)

@@ -408,6 +408,17 @@ def test_what_is_told_to_follow_is_not_overtaken() -> None:
     assert desk.hands.did("follow") == [102]
 
 
+def test_one_with_a_terminal_follows_nobody_and_is_not_overtaken() -> None:
+    desk = served(specs=[a_spec(cpus=3), a_spec(cpus=3, terminal=(24, 80))], cpus=4)
+    desk.duty(listed(101, 1), listed(102, 1), listed(103, 2), listed(104, 1))
+    desk.wait(2 * ACT_MS)
+    assert (desk.hands.did("start"), desk.hands.did("follow")) == ([101], [102])
+    for attempt in (101, 102):
+        desk.hands.end(attempt)
+    desk.agent.ended()
+    assert desk.hands.did("start")[-1] == 103
+
+
 def test_where_less_is_given_nobody_follows() -> None:
     desk = served(specs=[a_spec(cpus=1)], cpus=2)
     desk.duty(listed(101), listed(102), listed(103))

@@ -356,8 +356,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     agent(
         "follows what needs something else",
-        "            elif need is same or need in needs:\n",
-        "            elif needs:\n",
+        "            elif spec.terminal == (0, 0) and (need is same or need in needs):\n",
+        "            elif spec.terminal == (0, 0) and needs:\n",
         "who_needs_the_same_as_what_runs_may_follow_it",
     ),
     agent(

@@ -72,6 +72,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         (HANDS + "nothing_waits_behind_it_and_it_behind_nobody",),
     ),
     Mutant(
+        "one with a terminal is overtaken without end",
+        "agent.py",
+        "            elif spec.terminal == (0, 0) and (need is same or need in needs):\n",
+        "            elif need is same or need in needs:\n",
+        ("test_agent.py::test_one_with_a_terminal_follows_nobody_and_is_not_overtaken",),
+    ),
+    Mutant(
         "two type at once",
         "api/terminals.py",
         "here.writer != writer and not _has_gone(here) and not takes:\n",
