@@ -11,6 +11,7 @@ import pytest
 
 from odyssey.commands import AgeQueue, DrainNode, RemoveNode
 from odyssey.ids import JobId, NodeNumber, UserId
+from odyssey.messages import Pause
 from odyssey.model import Outcome, Task
 from odyssey.resources import Resources
 from odyssey.scheduler.board import Board
@@ -78,6 +79,10 @@ CASES: dict[Code, Case] = {
     Code.ASLEEP: Case(Reason(Code.ASLEEP), seen=Seen(state=NodeState.ASLEEP)),
     Code.DRAINING: Case(Reason(Code.DRAINING), prepare=lambda mesh: mesh.do(DrainNode(PC, draining=True))),
     Code.PAUSED: Case(Reason(Code.PAUSED, detail="anna"), seen=Seen(owner=OwnerState.PAUSED)),
+    Code.ON_BATTERY: Case(Reason(Code.ON_BATTERY), seen=Seen(owner=OwnerState.PAUSED, pause=Pause.BATTERY)),
+    Code.LID_CLOSED: Case(Reason(Code.LID_CLOSED), seen=Seen(owner=OwnerState.PAUSED, pause=Pause.LID)),
+    Code.OUTSIDE_HOURS: Case(Reason(Code.OUTSIDE_HOURS), seen=Seen(owner=OwnerState.PAUSED, pause=Pause.HOURS)),
+    Code.RULES_BROKEN: Case(Reason(Code.RULES_BROKEN), seen=Seen(owner=OwnerState.PAUSED, pause=Pause.RULES)),
     Code.OWNER_PRESENT: Case(
         Reason(Code.OWNER_PRESENT, detail="anna"),
         user="ben",
