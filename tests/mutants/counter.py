@@ -329,7 +329,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     api(
         "a failed task is not remembered",
         "tally",
-        "                self._of[job].failed(min(start for start, _ in spans))\n",
+        "                self._kept(job).failed(min(start for start, _ in spans))\n",
         "                pass\n",
         TOLD + "a_tally_that_is_kept_is_one_that_is_counted",
     ),
