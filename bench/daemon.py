@@ -15,11 +15,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench.harness import MS, Check, Effort, Figure, Result, Samples, bench, cost
+from bench.harness import MS, Check, Effort, Figure, Result, Samples, bench, cost, paired, rate
+from bench.raw_spawn import RAW, compiled, raw
 from odyssey.api import requests as r
 from odyssey.api.client import Client
 from odyssey.ids import UserId
@@ -35,6 +37,8 @@ ACKNOWLEDGED_MS: Final = 2_000.0
 PS_MS: Final = 300.0
 EVEN: Final = 0.8  # the rate of the last tasks in that of the first
 WINDOW: Final = 5_000
+SHORT: Final = 5_000
+SHARE: Final = 0.6  # of the raw rate
 
 
 @contextmanager
@@ -103,6 +107,30 @@ def _cpu_seconds(processes: list[int]) -> float:
 def _pss_bytes(process: int) -> int:
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+# -- many short tasks --------------------------------------------------------------------------------------------------
+
+
+@bench("daemon.true")
+def short(effort: Effort) -> Iterator[Result]:
+    """As one array, with everything on that is on by default; the raw rate before and after."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder, a_place() as place:
+        program = compiled(Path(folder))
+        if program is None:
+            yield Check("an array of true", True, "NOT MEASURED: there is no C compiler for the raw limit")
+            return
+        with Client(lambda: str(place.start().socket)) as client:
+            list(client.wait(_submit(client, 500)))
+
+            def real() -> float:
+                return _wall(lambda: list(client.wait(_submit(client, SHORT))))
+
+            samples = paired(real, partial(raw, program, SHORT), effort.repeats(7))
+        best = SHORT / median(samples.raw)
+        share = median(SHORT / one for one in samples.real) / best
+        note = f"{100 * share:.0f} % of the raw rate; {100 * SHARE:.0f} promised, 75 aimed at"
+        yield rate(f"an array of {SHORT:,} x true, submitted to ended", "1/s", samples, SHORT, RAW, SHARE * best, note)
 
 
 # -- a large array -----------------------------------------------------------------------------------------------------

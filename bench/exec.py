@@ -10,8 +10,6 @@ Never: counts the start of the supervisor, or the first runners.
 """
 
 import os
-import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,19 +19,18 @@ from statistics import median
 from typing import Final
 
 from bench.harness import MS, US, Check, Effort, Result, Samples, bench, cost, paired, rate, size
+from bench.raw_spawn import RAW, SLOTS, compiled, raw
 from odyssey.ids import AttemptId
 from odyssey.messages import Listed
 from tests.exec.rig import Rig, a_spec, listed
 
 TASKS: Final = 5_000
-SLOTS: Final = 2
 AHEAD: Final = 128  # as many as a machine is given beforehand
 SHARE: Final = 0.85
 SUPERVISOR_US: Final = 45.0
 SUPERVISOR_BYTES: Final = 12 << 20
 IDLE_S: Final = 3.0
 SPEC: Final = a_spec("/bin/true")
-RAW: Final = "posix_spawn and waitpid in C, the same number of processes"
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -79,24 +76,11 @@ class Array:
                 running += 1
 
 
-def _raw(program: Path, count: int) -> float:
-    return float(subprocess.run([program, str(count), str(SLOTS)], check=True, capture_output=True).stdout)
-
-
-def _compiled(folder: Path) -> Path | None:
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        return None
-    program = folder / "raw_spawn"
-    subprocess.run([compiler, "-O2", "-o", program, Path(__file__).with_name("raw_spawn.c")], check=True)
-    return program
-
-
 @bench("exec.array")
 def array(effort: Effort) -> Iterator[Result]:
     count = effort.size(TASKS)
     with tempfile.TemporaryDirectory() as folder:
-        program = _compiled(Path(folder))
+        program = compiled(Path(folder))
         if program is None:
             yield Check("exec: attempts a second", True, "NOT MEASURED: there is no C compiler for the raw limit")
             return
@@ -112,7 +96,7 @@ def array(effort: Effort) -> Iterator[Result]:
                 done += count
                 return runs.run(count)
 
-            samples = paired(real, partial(_raw, program, count), effort.repeats(5))
+            samples = paired(real, partial(raw, program, count), effort.repeats(5))
             target = SHARE * count / median(samples.raw)
             yield rate(f"exec: /bin/true on {SLOTS} slots", "1/s", samples, count, RAW, target)
             spent = Samples([(_cpu_s(rig.hands.pid) - before) / done], [0.0])
@@ -125,16 +109,16 @@ def array(effort: Effort) -> Iterator[Result]:
 def single(effort: Effort) -> Iterator[Result]:
     """One after the other: from the order to the report."""
     with tempfile.TemporaryDirectory() as folder:
-        program = _compiled(Path(folder))
+        program = compiled(Path(folder))
         rig = Rig(Path(folder, "home")).open()
         try:
             runs = Array(rig)
             runs.run(20, ahead=0)
             times = sorted(_one(rig) for _ in range(effort.repeats(500)))
-            raw = [] if program is None else [_raw(program, 100) / 100 * SLOTS for _ in range(3)]
+            limit = [] if program is None else [raw(program, 100) / 100 * SLOTS for _ in range(3)]
             worst = times[len(times) * 99 // 100]
             note = f"p99 {worst * MS:.2f} ms"
-            yield cost("exec: one attempt, start to report", "ms", Samples(times, raw or [0.0]), MS, RAW, 3.0, note)
+            yield cost("exec: one attempt, start to report", "ms", Samples(times, limit or [0.0]), MS, RAW, 3.0, note)
         finally:
             rig.close()
 
