@@ -10,6 +10,7 @@ Never: starts what does not fit beside what runs, or decides that something is l
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from odyssey.clock import Clock, Entropy
@@ -120,7 +121,7 @@ class Agent:
         self._leaving = Going.STAYING  # what is to come of it
         self._withdrawn = False  # the hands were told that the lease is over, for good
         self._saving: Kept | None = None  # on its way to disk: nothing happens until it is there
-        self._told_ms = 0
+        self._told, self._told_ms = 0, 0  # beats, and when the last one was
         self._reported = 0  # so many of the reports that are here were in a beat
         self._running = self._soon = False
         self._paused = False  # by the owner, or on battery: what runs stands still, and nothing starts
@@ -183,10 +184,10 @@ class Agent:
             since_ms = self._clock.monotonic_ms() - self._told_ms
             live = sum(not one.ended for one in self._hands.here().values())
             wait_ms = 0 if not live else SOON_MS if live < PLENTY else SOON_ENOUGH_MS
-            self._timers.call_later(max(0, wait_ms - since_ms) / 1000, self._tell_soon)
+            self._timers.call_later(max(0, wait_ms - since_ms) / 1000, partial(self._tell_soon, self._told))
 
-    def _tell_soon(self) -> None:
-        if self._soon:  # and no other beat has told it meanwhile
+    def _tell_soon(self, told: int) -> None:
+        if self._soon and told == self._told:  # else another beat has told it meanwhile, and it was for that one
             self._tell()
 
     def _beat(self) -> None:
@@ -197,6 +198,7 @@ class Agent:
 
     def _tell(self) -> None:
         self._soon = False
+        self._told += 1
         if not self._running or self._coordinator is None:
             return
         telemetry, keeping = self._health()

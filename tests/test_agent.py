@@ -233,6 +233,22 @@ def test_while_much_is_here_more_travels_together() -> None:
     assert len(desk.beats) == before + 1
 
 
+def test_the_beats_of_every_second_do_not_make_the_others_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each comes while the next one is due already: that one was for what has been told by then."""
+    monkeypatch.setattr("odyssey.agent.MOST_REPORTS", 10_000)  # nothing is settled here
+    seconds, step_ms = 3, 5
+    many = [listed(number) for number in range(101, 101 + PLENTY + seconds * BEAT_MS // step_ms)]
+    desk = served(cpus=len(many), specs=(a_spec(memory=1),))
+    desk.duty(*many)
+    desk.wait(ACT_MS)
+    before = len(desk.beats)
+    for one in many[:-PLENTY]:
+        ends(desk, one)
+        desk.wait(step_ms)
+    by_themselves = seconds * BEAT_MS // SOON_ENOUGH_MS
+    assert len(desk.beats) - before <= by_themselves + 2 * seconds
+
+
 def test_many_ends_do_not_wait_for_more() -> None:
     many = [listed(number) for number in range(101, 103 + MANY_REPORTS)]
     desk = served(cpus=len(many))

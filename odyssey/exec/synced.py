@@ -152,9 +152,11 @@ class Synced:
             self._begin()
 
     def _kept(self, ended: Mapping[AttemptId, TaskId]) -> dict[AttemptId, str]:
-        """Who has kept files, and where."""
+        """Who has kept files, and where. Most jobs have kept none: then one look is enough for all of a job's."""
         folders = {attempt: kept(self._files, task, attempt) for attempt, task in ended.items()}
-        return {attempt: folder for attempt, folder in folders.items() if os.path.lexists(folder)}
+        jobs = {os.path.dirname(folder) for folder in folders.values()}
+        there = {job for job in jobs if os.path.lexists(job)}
+        return {a: path for a, path in folders.items() if os.path.dirname(path) in there and os.path.lexists(path)}
 
     def close(self) -> None:
         """Nobody is told any more."""

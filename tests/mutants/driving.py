@@ -30,6 +30,12 @@ def node(name: str, old: str, new: str, *tests: str) -> Mutant:
 
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    agent(
+        "each beat of a second makes one more beat for ever",
+        "        if self._soon and told == self._told:",
+        "        if self._soon:",
+        "the_beats_of_every_second_do_not_make_the_others_more",
+    ),
     # -- after a recovery, and between generations
     coordinator(
         "given while what another generation gave may run",
