@@ -14,12 +14,13 @@ from odyssey.api import labels, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
-from odyssey.api.matching import ANY, HEAD, platform_of
+from odyssey.api.labels import HAS
+from odyssey.api.matching import ANY, HEAD, interpreter_of, platform_of
 from odyssey.api.ports import Counter
 from odyssey.api.spool import Spool
 from odyssey.api.why import Reasons
 from odyssey.commands import SubmitJobs
-from odyssey.errors import InvalidSpec, OdysseyError
+from odyssey.errors import InvalidSpec, OdysseyError, echo
 from odyssey.events import Event, JobSubmitted, SubmitRepeated
 from odyssey.exec.probe import arch_name
 from odyssey.ids import CLIENT_ID_BYTES, ClientId, JobId
@@ -43,12 +44,24 @@ class Submitting:
         check(specs)
         self._spool.check_blobs(specs)
         await labels.asked_for(self._counter, specs)
-        for spec in specs:
-            self._reasons.check_possible(spec)
+        for typed, spec in zip(request.specs, specs, strict=True):
+            self._check_possible(typed, spec)
         command = SubmitJobs(client, self._counter.log.applied, specs)
         events = await self._committing.carry_out(command)
         first, jobs = _numbers(events) or self._remembered(client)
         return self._answer(first, jobs)
+
+    def _check_possible(self, typed: JobSpec, spec: JobSpec) -> None:
+        """A need that nobody has typed is told as what it is."""
+        try:
+            self._reasons.check_possible(spec)
+        except InvalidSpec as error:
+            for name in labels.programs(spec.want.needs) - labels.programs(typed.want.needs):
+                if f"{HAS}{name}" in error.message:
+                    script = os.fsdecode(spec.argv[0])
+                    text = f"no machine can run this: {echo(script)} is run by {name}, which was not found"
+                    raise InvalidSpec(text, hint=f"install {name}, or change the first line of the script") from error
+            raise
 
     def _stamped(self, spec: JobSpec, python: str) -> JobSpec:
         want, who = matched(spec), rights.asker(self._counter)
@@ -90,11 +103,23 @@ def matched(spec: JobSpec) -> Want:
     """A program that lies in a folder of this machine says for which machines it is; a name alone says nothing."""
     want = spec.want
     os_name, arch = (text.lower() for text in (want.os, want.arch))
+    needs = want.needs
     if not os_name and not arch and spec.argv and b"/" in spec.argv[0]:
-        found = platform_of(head_of(os.path.join(spec.cwd, spec.argv[0])))
+        head = head_of(os.path.join(spec.cwd, spec.argv[0]))
+        found = platform_of(head)
         os_name, arch = found if found is not None else ("", "")
+        needs = with_interpreter(needs, interpreter_of(head))
     os_name, arch = ("" if text == ANY else text for text in (os_name, arch_name(arch)))
-    return want if (os_name, arch) == (want.os, want.arch) else replace(want, os=os_name, arch=arch)
+    if (os_name, arch, needs) == (want.os, want.arch, want.needs):
+        return want
+    return replace(want, os=os_name, arch=arch, needs=needs)
+
+
+def with_interpreter(needs: str, name: str) -> str:
+    """A script goes only where what runs it is found."""
+    if not name or needs_fault(needs) is not None:
+        return needs
+    return f"({needs}) & {HAS}{name}" if needs else f"{HAS}{name}"
 
 
 def head_of(path: bytes) -> bytes:

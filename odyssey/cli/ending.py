@@ -41,6 +41,8 @@ def nowhere(refusals: Mapping[str, str]) -> OdysseyError:
     hint = "odyssey explain last"
     if "not found" in first:
         hint = "install it there, or write its whole path"
+    elif "interpreter" in first:
+        hint = "install it there, or change the first line of the script"
     elif "executed" in first:
         hint = "chmod +x it, or name what runs it: odyssey run -- sh FILE"
     return OdysseyError(f"no machine can run this: {said}", hint=hint)

@@ -13,7 +13,7 @@ import pytest
 
 from odyssey import errors
 from odyssey.api import requests as r
-from odyssey.api.matching import Platform, platform_of
+from odyssey.api.matching import Platform, interpreter_of, platform_of
 from odyssey.api.submit import matched
 from odyssey.exec.probe import arch_name
 from tests.api.counter import FakeCounter, blocking
@@ -44,6 +44,51 @@ HEADS = [
 @pytest.mark.parametrize(("head", "found"), HEADS)
 def test_the_first_bytes_tell_what_a_program_is_for(head: bytes, found: Platform | None) -> None:
     assert platform_of(head) == found
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"#!/bin/sh\necho hi\n", "sh"),
+        (b"#! /usr/bin/python3 -u\n", "python3"),
+        (b"#!/usr/bin/env perl\n", "perl"),
+        (b"#!/usr/bin/env -S LANG=C node --x\n", "node"),
+        (b"#!/opt/tool/bin/run\n", ""),  # where that is, a name does not tell
+        (b"#!/usr/bin/env\n", ""),
+        (b"#!/usr/bin/a'b\n", ""),
+        (b"#!/bin/sh", ""),  # not all of the line
+        (b"#!\n", ""),
+        (b"echo hi\n", ""),
+        (b"", ""),
+    ],
+)
+def test_a_script_names_what_runs_it(head: bytes, name: str) -> None:
+    assert interpreter_of(head) == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "needs"),
+    [("", "has:perl"), ("os=linux | cuda", "(os=linux | cuda) & has:perl"), ("((", "((")],
+)
+def test_a_script_goes_where_its_interpreter_is(tmp_path: Path, typed: str, needs: str) -> None:
+    script = tmp_path / "script"
+    script.write_bytes(b"#!/usr/bin/perl\n")
+    spec = a_spec(argv=(os.fsencode(script),), cwd=os.fsencode(tmp_path), needs=typed)
+    assert matched(spec).needs == needs
+
+
+def test_a_script_that_nothing_here_can_run_is_refused_with_its_interpreter(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_bytes(b"#!/usr/bin/env nosuch\n")
+
+    async def walk(_: FakeCounter, client: Any) -> None:
+        spec = a_spec(user="", argv=(os.fsencode(script),), cwd=os.fsencode(tmp_path))
+        with pytest.raises(errors.InvalidSpec) as told:
+            await blocking(lambda: client.call(r.Submit(bytes(16), (spec,))))
+        assert "is run by nosuch, which was not found" in told.value.message
+        assert told.value.hint == "install nosuch, or change the first line of the script"
+
+    walked(tmp_path, walk)
 
 
 def test_this_python_is_for_this_machine() -> None:

@@ -386,6 +386,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     # -- changes
     api(
+        "a script goes where nothing runs it",
+        "submit",
+        "        needs = with_interpreter(needs, interpreter_of(head))\n",
+        "",
+        "test_matching.py::test_a_script_goes_where_its_interpreter_is[-has:perl]",
+    ),
+    api(
         "a specification says whose it is",
         "submit",
         "user=who.user, origin=who.node, want=want",
