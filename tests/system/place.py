@@ -106,7 +106,13 @@ class Place:
         with suppress(AssertionError, ProcessLookupError):
             self.stop()
         wait_for(self._are_gone)
-        oldgroups.sweep(str(self.home.path / "hands"))  # as the next start on this home would
+        wait_for(self._is_swept)
+
+    def _is_swept(self) -> bool:
+        """As the next start on this home would. Who is dead and not waited for yet is still in his group."""
+        hands = str(self.home.path / "hands")
+        oldgroups.sweep(hands)
+        return not oldgroups.noted(hands)
 
     def _are_gone(self) -> bool:
         """Again and again: what dies may have started something meanwhile."""
