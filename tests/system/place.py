@@ -37,6 +37,14 @@ def wait_for(what: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
     return found
 
 
+def is_swept(home: Home) -> bool:
+    """No control groups are left: as the next start on this home would do it. Who is dead and not waited for yet is
+    still in his group."""
+    hands = str(home.path / "hands")
+    oldgroups.sweep(hands)
+    return not oldgroups.noted(hands)
+
+
 class Place:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -106,13 +114,7 @@ class Place:
         with suppress(AssertionError, ProcessLookupError):
             self.stop()
         wait_for(self._are_gone)
-        wait_for(self._is_swept)
-
-    def _is_swept(self) -> bool:
-        """As the next start on this home would. Who is dead and not waited for yet is still in his group."""
-        hands = str(self.home.path / "hands")
-        oldgroups.sweep(hands)
-        return not oldgroups.noted(hands)
+        wait_for(lambda: is_swept(self.home))
 
     def _are_gone(self) -> bool:
         """Again and again: what dies may have started something meanwhile."""
