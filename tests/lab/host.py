@@ -230,6 +230,12 @@ def write_door(path: Path, before: Sequence[str], process: int, spaces: Sequence
     path.chmod(0o755)
 
 
+def has_link(process: int, name: str) -> bool:
+    """In the network of this process."""
+    words = ["nsenter", f"--target={process}", "--net", "ip", "link", "show", name]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
 def batch(process: int, script: str) -> None:
     """For `ip`, in the network of this process."""
     words = ["nsenter", f"--target={process}", "--net", "ip", "-batch", "-"]

@@ -19,8 +19,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from tests.lab import wires
-from tests.lab.host import Host, batch, write_door
+from tests.lab.host import Host, batch, has_link, write_door
 from tests.lab.traces import Traces, sweep
+from tests.system.place import wait_for
 
 MOST_HOSTS: Final = 200
 AIR: Final = Path(__file__).with_name("air.py")
@@ -103,6 +104,7 @@ class Lab:
         """Power on, on the disk that is there."""
         assert not self.hosts[number].is_on
         self._no_delay(number)  # its cable has gone with it
+        wait_for(lambda: not has_link(self._first, f"p{number}"))  # the kernel takes away what a dead host had, later
         self._boot([self.hosts[number]])
 
     def close(self) -> None:
