@@ -18,7 +18,7 @@ from odyssey.api.requests import Down
 from odyssey.daemon.process import run
 from odyssey.mesh import identity
 from odyssey.paths import Home
-from tests.system.place import is_swept, wait_for
+from tests.system.place import is_killed, is_swept, wait_for
 
 CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.chmod", "os.truncate", "sqlite3.connect")
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -66,6 +66,7 @@ def try_step(home: Home, step: int) -> bool:
             client.call(Down(now=True))
     ended = os.waitpid(child, 0)[1] == 0
     same = key is None or key == identity.load(home.key).id
+    wait_for(lambda: is_killed(home))  # the hands of the first one may just have started another one
     wait_for(lambda: is_swept(home))
     print(step, "key" if key else "-", served and ended, same, flush=True)
     return came_through

@@ -37,6 +37,25 @@ def wait_for(what: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
     return found
 
 
+def processes_of(home: bytes) -> Iterator[int]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                said = (entry / "environ").read_bytes().split(b"\0")
+                if b"ODYSSEY_HOME=" + home in said or any(word.startswith(home) for word in words):
+                    yield int(entry.name)
+
+
+def is_killed(home: Home) -> bool:
+    """Again and again: what dies may have started something meanwhile."""
+    left = list(processes_of(os.fsencode(home.path)))
+    for process in left:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    return not left
+
+
 def is_swept(home: Home) -> bool:
     """No control groups are left: as the next start on this home would do it. Who is dead and not waited for yet is
     still in his group."""
@@ -101,14 +120,7 @@ class Place:
 
     def processes(self) -> Iterator[int]:
         """All that were started for this home: they say so in their environment or in their words."""
-        home = self.environment["ODYSSEY_HOME"].encode()
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                with suppress(OSError):
-                    words = (entry / "cmdline").read_bytes().split(b"\0")
-                    said = (entry / "environ").read_bytes().split(b"\0")
-                    if b"ODYSSEY_HOME=" + home in said or any(word.startswith(home) for word in words):
-                        yield int(entry.name)
+        yield from processes_of(self.environment["ODYSSEY_HOME"].encode())
 
     def end(self) -> None:
         with suppress(AssertionError, ProcessLookupError):

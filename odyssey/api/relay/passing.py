@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from typing import Any, Final, Protocol
 
 from odyssey import wire
@@ -78,13 +79,15 @@ class Passing:
     # -- questions -----------------------------------------------------------------------------------------------------
 
     async def _call(self, row: Operation, request: Any) -> View:
-        async for part in self._asked(row, request):
-            return wire.decode(part, row.answer, frames.BODY)
+        async with aclosing(self._asked(row, request)) as parts:
+            async for part in parts:
+                return wire.decode(part, row.answer, frames.BODY)
         raise OdysseyError("the machine that was asked gave no answer", hint="see its log")
 
     async def _stream(self, row: Operation, request: Any) -> AsyncGenerator[View, None]:
-        async for part in self._asked(row, request):
-            yield wire.decode(part, row.answer, frames.BODY)
+        async with aclosing(self._asked(row, request)) as parts:
+            async for part in parts:
+                yield wire.decode(part, row.answer, frames.BODY)
 
     async def _asked(self, row: Operation, request: Any) -> AsyncGenerator[bytes, None]:
         body = wire.encode(request)
@@ -95,9 +98,10 @@ class Passing:
         for tries_left, keeper in zip(reversed(range(len(keepers))), keepers, strict=True):
             has_begun = False
             try:
-                async for part in self._answer(keeper, row.name, body):
-                    has_begun = True
-                    yield part
+                async with aclosing(self._answer(keeper, row.name, body)) as parts:
+                    async for part in parts:
+                        has_begun = True
+                        yield part
                 return
             except Unreachable:
                 if has_begun or not tries_left:
