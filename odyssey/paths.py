@@ -84,6 +84,11 @@ class Home(NamedTuple):
         return self.identity / "mesh"
 
     @property
+    def peers(self) -> Path:
+        """The machines that it knows, and where they are."""
+        return self.path / "peers"
+
+    @property
     def lease(self) -> Path:
         return self.path / "lease"
 

@@ -66,6 +66,7 @@ class Wishes(NamedTuple):
     owner: str = ""
     machine: str = ""
     mesh: str = ""
+    listen: str = ""
 
 
 def running(home: Home | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -90,6 +91,7 @@ def ensure_running(
     wishes: Wishes = Wishes(),  # noqa: B008 - frozen
     environment: Mapping[str, str] = os.environ,
     patience_s: float = PATIENCE_S,
+    invite: str = "",
 ) -> Running:
     """One that was started by the way gives way to one that is not; what runs goes on."""
     home = home or find_home(environment)
@@ -102,7 +104,7 @@ def ensure_running(
             end(home)
         while (found := running(home, environment)) is None:
             is_first = not home.mesh.exists()
-            answer = _started(home, is_embedded, wishes, environment, deadline)
+            answer = _started(home, is_embedded, wishes, environment, deadline, invite)
             if "ready" in answer:
                 notes = ((home.note,) if home.note else ()) + ((FOUNDED,) if is_first and is_embedded else ())
                 return Running(Path(answer["ready"]), True, notes if is_first else ())
@@ -146,20 +148,38 @@ def _turn(home: Home, deadline: float) -> Iterator[None]:
 
 
 def _started(
-    home: Home, is_embedded: bool, wishes: Wishes, environment: Mapping[str, str], deadline: float
+    home: Home,
+    is_embedded: bool,
+    wishes: Wishes,
+    environment: Mapping[str, str],
+    deadline: float,
+    invite: str,
 ) -> dict[str, Any]:
     ours, its = os.pipe()
+    secret = _pipe_of(invite) if invite else -1
     try:
         words = command(home, is_embedded, wishes, its)
+        words += [f"--join={secret}"] if invite else []
         os.set_inheritable(its, True)
         try:
             child = os.posix_spawn(words[0], words, handed_on(environment))
         finally:
             os.close(its)
+            if invite:
+                os.close(secret)
         os.waitpid(child, 0)  # it has left another one behind, which nobody has to wait for
         return _heard(home, ours, deadline)
     finally:
         os.close(ours)
+
+
+def _pipe_of(text: str) -> int:
+    """Nobody else reads it there, as they could in the words of a process."""
+    there, here = os.pipe()
+    with os.fdopen(here, "wb") as file:
+        file.write(text.encode("utf-8", "replace")[:4096])
+    os.set_inheritable(there, True)
+    return there
 
 
 def command(home: Home, is_embedded: bool, wishes: Wishes = Wishes(), ready: int = -1) -> list[str]:  # noqa: B008

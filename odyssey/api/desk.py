@@ -38,6 +38,8 @@ class Desk:
         self.blobs = self._spool.blobs
         self.handlers: Mapping[str, Handler] = {
             "status": machines.status,
+            "facts": machines.facts,
+            "invite": machines.invite,
             "nodes": machines.nodes,
             "node": showing.node,
             "label": showing.label,

@@ -13,9 +13,9 @@ from odyssey.api import views as v
 from odyssey.api.committing import Committing
 from odyssey.api.ledger import Ledger
 from odyssey.api.ports import Counter, Standing
-from odyssey.commands import SetPolicy
-from odyssey.errors import UsageError, echo
-from odyssey.ids import NodeId, NodeNumber, job_of
+from odyssey.commands import AdmitNode, Facts, SetPolicy, UpdateNode
+from odyssey.errors import NotPermitted, UsageError, echo
+from odyssey.ids import NodeId, NodeNumber, UserId, job_of
 from odyssey.messages import Beat, NodeState
 from odyssey.model import Node
 from odyssey.scheduler.policies import BUILT_IN
@@ -60,6 +60,27 @@ class Machines:
             standing.notes,
             rights.asker(counter).user,
         )
+
+    async def facts(self, request: r.TellFacts) -> v.Known:
+        counter, node = self._counter, rights.asker(self._counter).node
+        member = counter.membership.member(node)
+        if member is None:
+            raise NotPermitted("this machine is no member of the mesh", hint="join it: odyssey join")
+        if (known := self._machine(node)) is None:
+            await self._committing.carry_out(AdmitNode(node, *member, request.facts))
+        elif not says(known, request.facts):
+            await self._committing.carry_out(UpdateNode(known.number, request.facts))
+        known = self._machine(node)
+        return v.Known(known.name if known is not None else member[0])
+
+    async def invite(self, request: r.Invite) -> v.InviteView:
+        rights.check_rules(self._counter)
+        owner = UserId(request.owner) if request.owner else rights.asker(self._counter).user
+        return await self._counter.membership.invite(request.uses, request.for_ms, owner)
+
+    def _machine(self, node: NodeId) -> Node | None:
+        machines = self._counter.state.nodes.values()
+        return next((one for one in machines if one.id == node and not one.removed), None)
 
     async def nodes(self, _: r.Nodes) -> v.NodeList:
         return v.NodeList(tuple(self._views(self._counter.standing())))
@@ -157,4 +178,17 @@ def node_view(
         age_ms / 1000 if age_ms is not None else None,
         node.draining,
         tasks,
+    )
+
+
+def says(machine: Node, facts: Facts) -> bool:
+    """Is that what the log knows already?"""
+    known = (
+        *(machine.total, machine.gpu_memory, machine.os, machine.arch),
+        *(machine.labels, machine.speed, machine.level, machine.shared),
+    )
+    labels = tuple(sorted(dict(facts.labels).items()))
+    return known == (
+        *(facts.total, facts.gpu_memory, facts.os, facts.arch),
+        *(labels, facts.speed, facts.level, facts.shared),
     )

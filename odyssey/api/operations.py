@@ -35,6 +35,8 @@ class Operation(NamedTuple):
 
 TABLE: Final = (
     Operation("status", r.Status, v.StatusView, Right.SEE),
+    Operation("facts", r.TellFacts, v.Known, Right.SEE, changes=True),
+    Operation("invite", r.Invite, v.InviteView, Right.RULE, changes=True),
     Operation("nodes", r.Nodes, v.NodeList, Right.SEE),
     Operation("node", r.Node, v.NodeDetail, Right.SEE),
     Operation("label", r.Label, v.NodeDetail, Right.HERE, changes=True),

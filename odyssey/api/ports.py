@@ -14,7 +14,7 @@ from odyssey.clock import Clock
 from odyssey.commands import Command
 from odyssey.events import Event
 from odyssey.exec.outputs import Extent
-from odyssey.ids import AttemptId, NodeId, NodeNumber, TaskId
+from odyssey.ids import AttemptId, NodeId, NodeNumber, TaskId, UserId
 from odyssey.mesh.letters import Outcome
 from odyssey.messages import Beat, Here
 from odyssey.scheduler.snapshot import Seen
@@ -77,6 +77,18 @@ class Manners(Protocol):
         ...
 
 
+class Membership(Protocol):
+    """Who belongs to the mesh, and who comes into it."""
+
+    def member(self, node: NodeId) -> tuple[str, UserId] | None:
+        """The name it asked for and its owner, by its certificate; None: it is no member."""
+        ...
+
+    async def invite(self, uses: int, for_ms: int, owner: UserId) -> v.InviteView:
+        """Raises where this machine may let nobody in."""
+        ...
+
+
 class Standing(NamedTuple):
     """This daemon and its mesh, as only the daemon knows them."""
 
@@ -128,6 +140,9 @@ class Counter(Protocol):
 
     @property
     def manners(self) -> Manners: ...
+
+    @property
+    def membership(self) -> Membership: ...
 
     @property
     def home(self) -> Path:

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from odyssey.api import views as v
+from odyssey.commands import Facts
 from odyssey.spec import JobSpec
 
 A = TypeVar("A", bound=v.View)
@@ -194,6 +195,21 @@ class Events(Request[v.EventPage], frozen=True):
 
 class Status(Request[v.StatusView], frozen=True):
     pass
+
+
+class TellFacts(Request[v.Known], frozen=True):
+    """From the daemon of a machine that does not lead: what it has and gives now. A member that is not among the
+    machines yet comes in with that."""
+
+    facts: Facts
+
+
+class Invite(Request[v.InviteView], frozen=True):
+    """A text with which machines get in: so many, for so long; whose they will be (empty: whoever asks)."""
+
+    uses: int = 1
+    for_ms: int = 3_600_000
+    owner: str = ""
 
 
 class Nodes(Request[v.NodeList], frozen=True):

@@ -322,6 +322,19 @@ class Quorum(View, frozen=True):
     need: int
 
 
+class InviteView(View, frozen=True):
+    invite: str
+    id: str
+    expires_at: int
+    uses: int
+
+
+class Known(View, frozen=True):
+    """A machine is called so now."""
+
+    name: str
+
+
 class StatusView(View, frozen=True):
     mesh: str
     mesh_id: str

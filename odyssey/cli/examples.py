@@ -33,6 +33,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "nodes": ("odyssey nodes",),
     "events": ("odyssey events -f", "odyssey events --limit 1000 --json"),
     "share": ("odyssey share", "odyssey share --cpus 50% --mem 8G", "odyssey share --hours 18:30-08:00 --quiet 22-08"),
+    "invite": ("odyssey invite", "odyssey invite --for ben --uses 24 --for-hours 2"),
+    "join": ("odyssey join", "odyssey join - --name pi4"),
     "pause": ("odyssey pause", "odyssey pause 2h"),
     "resume": ("odyssey resume",),
     "policy": ("odyssey policy", "odyssey policy use pack", "odyssey policy set speed=80"),

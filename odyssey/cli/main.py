@@ -66,6 +66,8 @@ COMMANDS: Final = {
     "history": Row("Jobs", "ps", "jobs that have ended"),
     "up": Row("Machine", "up", "start Odyssey on this machine"),
     "down": Row("Machine", "up", "stop it; what runs goes on"),
+    "join": Row("Machine", "joining", "get this machine into a mesh, with an invite"),
+    "invite": Row("Machine", "joining", "let another machine into this mesh"),
     "status": Row("Machine", "status", "how your mesh is"),
     "nodes": Row("Machine", "nodes", "your machines (also: machines)"),
     "node": Row("Machine", "node", "one machine: what it has, gives, enforces and weighs; its labels and name"),

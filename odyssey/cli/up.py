@@ -32,10 +32,13 @@ _NAME: Final = re.compile(r"[a-z0-9-]{1,32}")
 @click.option("--foreground", is_flag=True, help="stay here: for service managers and containers")
 @click.option("--name", metavar="NAME", default="", help="what this machine is called (its host name)")
 @click.option("--mesh", metavar="NAME", default="", help="what the mesh is called, where it is founded")
-def up_command(desk: Desk, foreground: bool, name: str, mesh: str) -> int | None:
+@click.option(
+    "--listen", metavar="HOST:PORT", default="", help="open this machine to others, who join by an invite: 0.0.0.0:7660"
+)
+def up_command(desk: Desk, foreground: bool, name: str, mesh: str, listen: str) -> int | None:
     """Start Odyssey on this machine; it goes on in the background until odyssey down."""
     home = find_home(desk.environment)
-    wishes = Wishes(machine=_checked(name), mesh=mesh)
+    wishes = Wishes(machine=checked_name(name), mesh=mesh, listen=listen)
     if running(home, desk.environment) is not None:
         _check_mesh(desk, mesh)
     if foreground:
@@ -59,7 +62,7 @@ def up_command(desk: Desk, foreground: bool, name: str, mesh: str) -> int | None
     return None
 
 
-def _checked(name: str) -> str:
+def checked_name(name: str) -> str:
     if name and not _NAME.fullmatch(name):
         near = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[:32]
         raise UsageError(

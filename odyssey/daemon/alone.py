@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from odyssey.ids import NodeId
+from odyssey.api.ports import Membership
+from odyssey.api.views import InviteView
+from odyssey.errors import UsageError
+from odyssey.ids import NodeId, UserId
 from odyssey.mesh.letters import Letter
 from odyssey.mesh.raft.types import Member
 from odyssey.mesh.transfer import Bulk
@@ -22,6 +25,15 @@ class Timers(Protocol):
 class NoLinks:
     def send(self, to: NodeId, letter: Letter) -> None:
         """Nobody is there."""
+
+
+class NoOthers(Membership):
+    def member(self, node: NodeId) -> tuple[str, UserId] | None:
+        return None
+
+    async def invite(self, uses: int, for_ms: int, owner: UserId) -> InviteView:
+        hint = "odyssey down, then odyssey up --listen 0.0.0.0:7660"
+        raise UsageError("this machine is not open to others yet", hint=hint)
 
 
 class NoBulk(Bulk):

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from odyssey.api import views as v
-from odyssey.api.ports import Counter, Files, Log, Manners, Outputs, Standing
+from odyssey.api.ports import Counter, Files, Log, Manners, Membership, Outputs, Standing
 from odyssey.api.rights import Asker
 from odyssey.clock import Clock
 from odyssey.commands import Command
@@ -48,10 +48,11 @@ class DaemonCounter(Counter):
         notes: Callable[[], tuple[str, ...]],
         down: Callable[[bool], None],
         look_for: Callable[[frozenset[str]], frozenset[str]],
+        membership: Callable[[], Membership],
     ) -> None:
         self._life, self._clock, self._work, self._manners = life, clock, work, manners
         self._home, self._is_embedded, self._notes = home, is_embedded, notes
-        self._down, self._look_for = down, look_for
+        self._down, self._look_for, self._membership = down, look_for, membership
         self._heard: list[Heard] = []
         self._asking: set[asyncio.Future[bool]] = set()
         self._log = LogOfNow(life)
@@ -93,6 +94,10 @@ class DaemonCounter(Counter):
     @property
     def manners(self) -> Manners:
         return self._manners
+
+    @property
+    def membership(self) -> Membership:
+        return self._membership()
 
     @property
     def home(self) -> Path:

@@ -10,25 +10,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import pwd
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from odyssey import __version__
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
 from odyssey.api.labels import programs as programs_in
+from odyssey.api.ports import Membership
+from odyssey.api.relay.choosing import Own
 from odyssey.archiving import Habits
 from odyssey.clock import SystemClock, SystemEntropy
 from odyssey.commands import Facts, RenameNode
 from odyssey.config import Config
-from odyssey.daemon import founding, health
+from odyssey.daemon import health
+from odyssey.daemon.alone import NoOthers
 from odyssey.daemon.counter import DaemonCounter
-from odyssey.daemon.founding import Belonging, Storehouse
+from odyssey.daemon.entering import Entrance
+from odyssey.daemon.founding import Storehouse
 from odyssey.daemon.gate import Gate
 from odyssey.daemon.health import Health, real_system
 from odyssey.daemon.life import Body, Life
@@ -37,17 +41,17 @@ from odyssey.daemon.owner import LOOK_S, Owner, login
 from odyssey.daemon.programs import Programs
 from odyssey.daemon.tidying import FilesTidying, Keep, Tidying
 from odyssey.daemon.work import Work
-from odyssey.errors import OdysseyError, UsageError
+from odyssey.errors import OdysseyError
 from odyssey.events import Event, JobSubmitted, NodeChanged
 from odyssey.exec import gpus, probe
-from odyssey.ids import UserId
 from odyssey.manners import Allowed, Whose
-from odyssey.mesh import identity
 from odyssey.mesh.archive import Retention, Ripening
-from odyssey.mesh.store import Settings
 from odyssey.messages import Telemetry
-from odyssey.paths import Home, machine_id
+from odyssey.paths import Home
 from odyssey.scheduler.transitions.machines import clean_name
+
+if TYPE_CHECKING:
+    from odyssey.daemon.lan import Lan
 
 MEMBER_S: Final = 20.0  # a machine that is alone is a member within a moment; a slow disk takes longer
 BROKEN: Final = 70  # the exit status after a bug
@@ -60,6 +64,8 @@ class Daemon:
     def __init__(self, options: Options, home: Home, config: Config) -> None:
         self._options, self._home, self._config = options, home, config
         self._gate: Gate | None = None
+        self._lan: Lan | None = None
+        self._name = ""
         self._ends_work = self._is_refused = False
 
     @property
@@ -75,7 +81,7 @@ class Daemon:
         self._loop.set_exception_handler(self._on_bug)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._loop.add_signal_handler(number, self._on_signal, number)
-        self._put_together()
+        await self._put_together()
         try:
             await self._begin()
             if not self._over.done():
@@ -97,8 +103,10 @@ class Daemon:
 
     # -- what it is made of --------------------------------------------------------------------------------------------
 
-    def _put_together(self) -> None:
-        storehouse, clock = self._storehouse(), SystemClock()
+    async def _put_together(self) -> None:
+        clock = SystemClock()
+        storehouse = await Entrance(self._options, self._home, clock, SystemEntropy()).enter(self._config)
+        self._lan = self._lan_of(storehouse, clock)
         home, options, system = self._home, self._options, real_system()
         self._work = Work(self._loop, home, clock, self._config, options, self._on_ended)
         self._programs = Programs(lambda: self._work.path, clock)
@@ -123,6 +131,7 @@ class Daemon:
             facts=self._facts_now,
             allowed=lambda: self._owner.now,
             habits=_habits(self._config),
+            around=self._lan.around if self._lan is not None else None,
         )
         self._life = Life(storehouse, body, self._changed)
         self._counter = DaemonCounter(
@@ -135,6 +144,7 @@ class Daemon:
             self._notes,
             self._down,
             self._look_for,
+            lambda: self._reception,
         )
         keep = Keep(self._config.number("output.keep"), self._config.number("output.age"))
         self._tidying = Tidying(self._work.outputs, lambda: self._life.book.state, keep, clock, self._loop)
@@ -143,30 +153,21 @@ class Daemon:
             aside=partial(self._loop.run_in_executor, None),
         )
         self._desk = Desk(self._counter)
-        self._door = Door(self._desk.handlers, _report)
+        handlers = self._desk.handlers
+        if self._lan is not None:
+            handlers = self._lan.enter(self._life, handlers, self._own, self._facts_now, self._called)
+        self._door = Door(handlers, _report)
 
-    def _storehouse(self) -> Storehouse:
-        home, entropy = self._home, SystemEntropy()
-        here, belonging = founding.host(machine_id()), founding.load(home)
-        if belonging is not None and founding.is_unused_copy(belonging, here):
-            _log.warning("this home was copied from another machine before it was used: it gets a key of its own")
-            founding.forget(home)
-            belonging = None
-        key = identity.load_or_make(home.key, entropy)
-        if belonging is not None and self._options.mesh not in ("", belonging.name):
-            hint = "leave out --mesh; for a second mesh on this machine set ODYSSEY_HOME to another folder"
-            raise UsageError(f"this machine is in {belonging.name} already, and that keeps its name", hint=hint)
-        if belonging is None or not belonging.anchor:
-            belonging = msgspec.structs.replace(belonging or self._new_belonging(), host=here)
-            belonging = founding.found_trust(home, belonging, key, SystemClock(), entropy)
-            founding.save(home, belonging)
-        settings = Settings(self._config.number("disk.guard"), self._config.number("disk.ballast"))
-        return Storehouse(home, key, belonging, entropy, settings)
+    # -- among others --------------------------------------------------------------------------------------------------
 
-    def _new_belonging(self) -> Belonging:
-        options = self._options
-        owner = UserId(options.owner or _login_name())
-        return founding.begin(owner, options.machine or os.uname().nodename, options.mesh, SystemEntropy())
+    def _lan_of(self, storehouse: Storehouse, clock: SystemClock) -> Lan | None:
+        """Where somebody has said that it listens, or has let it join. Else it speaks on its socket only."""
+        belonging = storehouse.belonging
+        if self._options.is_embedded or not (belonging.listen or belonging.joined):
+            return None
+        from odyssey.daemon.lan import Lan
+
+        return Lan(self._loop, self._home, storehouse.identity, storehouse.belonging, clock, _report)
 
     # -- beginning -----------------------------------------------------------------------------------------------------
 
@@ -183,6 +184,8 @@ class Daemon:
     async def _become_member(self) -> None:
         await self._work.open()
         await self._life.begin()
+        if self._lan is not None:
+            self._lan.open()
         try:
             await asyncio.wait_for(self._member.wait(), MEMBER_S)
         except TimeoutError:
@@ -225,6 +228,26 @@ class Daemon:
                 self._work.call(me.name)  # it may have another name now
             self._note_programs(events)
             self._counter.changed(events)
+        if events and self._lan is not None:
+            self._lan.changed(events)
+
+    @property
+    def _reception(self) -> Membership:
+        reception = self._lan.reception if self._lan is not None else None
+        return reception if reception is not None else NoOthers()
+
+    def _called(self, name: str) -> None:
+        """As the mesh calls this machine."""
+        self._name = name
+        self._work.call(name)
+        self._member.set()
+
+    def _own(self) -> Own:
+        life, standing = self._life, self._counter.standing()
+        return Own(
+            *(self._name or life.belonging.machine, life.id, standing.role, standing.pid, standing.supervisor_pid),
+            *(__version__, standing.home, standing.is_embedded, standing.notes, life.belonging.owner),
+        )
 
     def _note_programs(self, events: Sequence[Event]) -> None:
         """A job asks for programs that nobody has told of yet."""
@@ -311,21 +334,14 @@ class Daemon:
             await self._work.end()
         elif is_orderly:
             self._work.leave()
+        if self._lan is not None:
+            self._lan.close()
         await self._life.end()
         _log.info("ended")
 
 
 def _report(bug: BaseException) -> None:
     _log.error("a bug in Odyssey: somebody's request failed", exc_info=bug)
-
-
-def _login_name() -> str:
-    """Of who runs this; on the log names are printable."""
-    try:
-        name = pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        name = ""
-    return name if name and name.isprintable() else f"user{os.geteuid()}"
 
 
 def _habits(config: Config) -> Habits:

@@ -21,6 +21,7 @@ from odyssey.book import Book
 from odyssey.clock import Clock, Entropy
 from odyssey.errors import CallersError, WireError
 from odyssey.ids import UserId
+from odyssey.lasting import sync_names
 from odyssey.mesh.generation import ID_BYTES, Generation, Lineage
 from odyssey.mesh.home import SqliteHome
 from odyssey.mesh.identity import Identity
@@ -36,6 +37,7 @@ from odyssey.paths import Home, write_whole
 from odyssey.scheduler.transitions.machines import clean_name
 
 _BYTES: Final = 4
+_OF_A_MESH: Final = ("mesh.db*", "history.db*", "events.jsonl*", "lease", "outputs", "spool", "blobs", "files")
 _HOST: Final = b"odyssey-host-v1\0"
 
 
@@ -50,6 +52,9 @@ class Belonging(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     has_store: bool = False
     anchor: bytes = b""  # the fingerprint of the root key it believes; none: founded by a version that had no root
     host: bytes = b""  # the machine this home was made on
+    joined: bool = False  # others began this mesh
+    left: str = ""  # the mesh it was in before
+    listen: str = ""  # where it listens, once that was said or found
 
 
 class Lost(CallersError):
@@ -100,6 +105,20 @@ def forget(home: Home) -> None:
         path.unlink(missing_ok=True)
 
 
+def set_old_mesh_aside(home: Home, name: str) -> None:
+    """What this machine had in a mesh that it has left, as it was; nothing of it is deleted. As often as it is
+    interrupted."""
+    aside = home.path / "old" / name
+    try:
+        aside.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for pattern in _OF_A_MESH:
+            for path in home.path.glob(pattern):
+                path.rename(aside / path.name)
+        sync_names(home.path)
+    except OSError as error:
+        raise refused(aside, error) from error
+
+
 def save(home: Home, belonging: Belonging) -> None:
     data = wire.encode_log(belonging)
     try:
@@ -144,7 +163,9 @@ class Storehouse:
         if not self.belonging.has_store:
             self._begin()
         try:
-            anew = bool(self._sqlite.tails())  # if it was stopped between setting the old one aside and this one
+            anew = self.belonging.joined or bool(
+                self._sqlite.tails()
+            )  # if it was stopped between setting the old one aside and this one
             store, asides = open_or_begin_anew(self._sqlite, joined=anew)
         except NoStore as error:
             hint = f"put its newest copy back; or move {self.home.path} away to begin a new mesh without its jobs"
@@ -164,10 +185,10 @@ class Storehouse:
         try:
             self._sqlite.open().close()
         except NoStore:
-            self._sqlite.create(founds=True).close()
+            self._sqlite.create(founds=not self.belonging.joined).close()
         except Damaged as error:
             self._sqlite.set_aside(error)
-            self._sqlite.create(founds=True).close()
+            self._sqlite.create(founds=not self.belonging.joined).close()
         self.belonging = msgspec.structs.replace(self.belonging, has_store=True)
         save(self.home, self.belonging)
 

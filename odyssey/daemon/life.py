@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from odyssey.agent import Hands
+from odyssey.api.machines import says
 from odyssey.archiving import Habits
 from odyssey.book import Book
 from odyssey.clock import Clock, Entropy
@@ -28,7 +29,7 @@ from odyssey.errors import OdysseyError
 from odyssey.events import Event
 from odyssey.ids import NodeId
 from odyssey.manners import Allowed
-from odyssey.mesh.generation import Lineage
+from odyssey.mesh.generation import Lineage, Verify
 from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import Lease
 from odyssey.mesh.letters import Accepted, Outcome
@@ -37,10 +38,11 @@ from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
 from odyssey.mesh.store import Store, StoreError
 from odyssey.mesh.succession import Keys, Move
+from odyssey.mesh.transfer import Bulk
 from odyssey.mesh.worker import ThreadWorker
 from odyssey.messages import BootId, Going, Keeping, Telemetry
 from odyssey.model import Node as Machine
-from odyssey.node import Node, World
+from odyssey.node import Links, Node, World
 
 WELL_MS: Final = 60_000  # a life that lasted so long was none that failed at once
 LOOK_S: Final = 1.0
@@ -49,6 +51,15 @@ CATCH_UP_S: Final = 0.002  # at first; longer each time
 CLEAR_STEP_S: Final = 0.02
 _log: Final = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+class Around(NamedTuple):
+    """The others, where there are any."""
+
+    links: Links
+    bulk: Bulk
+    others: Callable[[], Sequence[NodeId]]
+    verify: Verify
 
 
 class Body(NamedTuple):
@@ -63,6 +74,7 @@ class Body(NamedTuple):
     facts: Callable[[], Facts]
     allowed: Callable[[], Allowed]
     habits: Habits = Habits()
+    around: Around | None = None  # None: it speaks with nobody
 
 
 class Life:
@@ -90,6 +102,10 @@ class Life:
     @property
     def id(self) -> NodeId:
         return self._storehouse.identity.id
+
+    @property
+    def keeper(self) -> Keeper | None:
+        return self._keeper if self.node is not None else None
 
     def age_ms(self) -> int:
         """How old what is known may be, where this machine does not lead."""
@@ -125,7 +141,9 @@ class Life:
         body, worker, identity = self._body, self._worker, opened.store.identity
         log = Log(opened.loaded.snapshot, opened.loaded.entries, opened.loaded.hard.commit)
         core = Core(identity.member, opened.loaded.hard, log, body.entropy, identity.lineage.first_term)
-        self._keeper = Keeper(opened.store, worker, NoBulk(self._loop), self._fail)
+        around = body.around
+        bulk = around.bulk if around is not None else NoBulk(self._loop)
+        self._keeper = Keeper(opened.store, worker, bulk, self._fail)
         self._notes = notes.NoteFile(self._storehouse.home.lease, worker, self._loop)
         self._began_ms = body.clock.monotonic_ms()
         lease = Lease(body.boot, body.clock.boottime_ms(), notes.read(self._storehouse.home.lease), body.until_ms())
@@ -142,12 +160,13 @@ class Life:
 
     def _world(self, store: bytes) -> World:
         body, keeper, file = self._body, self._keeper, self._notes
+        around = body.around
         assert keeper is not None
         assert file is not None
         self._reader = ThreadWorker(self._loop)
         keys = self._storehouse.identity
         return World(
-            links=NoLinks(),
+            links=around.links if around is not None else NoLinks(),
             disk=keeper,
             shelf=keeper,
             timers=self._loop,
@@ -155,9 +174,9 @@ class Life:
             entropy=body.entropy,
             hands=body.hands,
             notes=file,
-            others=tuple,
+            others=around.others if around is not None else tuple,
             health=lambda: (body.health(), Keeping(store=store)),
-            keys=Keys(keys.sign, keys.verify),
+            keys=Keys(keys.sign, around.verify if around is not None else keys.verify),
             home=self._storehouse.stores,
             reader=self._reader,
             move=self._move,
@@ -228,7 +247,7 @@ class Life:
         command: Command | None = None
         if me is None:
             command = AdmitNode(node.id, belonging.machine, belonging.owner, facts)
-        elif not _says(me, facts):
+        elif not says(me, facts):
             command = UpdateNode(me.number, facts)
         if command is not None:
             self._proposing = True
@@ -348,16 +367,3 @@ class Life:
             self._close(lambda: over.set_result(None))
             await over
         self._end_thread()
-
-
-def _says(machine: Machine, facts: Facts) -> bool:
-    """Is that what the log knows already?"""
-    known = (
-        *(machine.total, machine.gpu_memory, machine.os, machine.arch),
-        *(machine.labels, machine.speed, machine.level, machine.shared),
-    )
-    labels = tuple(sorted(dict(facts.labels).items()))
-    return known == (
-        *(facts.total, facts.gpu_memory, facts.os, facts.arch),
-        *(labels, facts.speed, facts.level, facts.shared),
-    )

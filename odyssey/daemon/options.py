@@ -20,6 +20,8 @@ class Options(NamedTuple):
     owner: str = ""
     machine: str = ""
     mesh: str = ""
+    listen: str = ""  # HOST:PORT
+    join: int = -1  # a pipe: the invite, which nobody else is to read
 
     @property
     def is_owners_word(self) -> bool:
@@ -33,6 +35,7 @@ def read(words: Sequence[str]) -> Options:
     parser.add_argument("--embedded", dest="is_embedded", action="store_true")
     parser.add_argument("--foreground", action="store_true")
     parser.add_argument("--ready", type=int, default=-1)
-    for name in ("owner", "machine", "mesh"):
+    parser.add_argument("--join", type=int, default=-1)
+    for name in ("owner", "machine", "mesh", "listen"):
         parser.add_argument(f"--{name}", default="")
     return Options(**vars(parser.parse_args(words)))

@@ -17,7 +17,7 @@ from odyssey.api import labels
 from odyssey.api import views as v
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
-from odyssey.api.ports import Outputs, Standing
+from odyssey.api.ports import Membership, Outputs, Standing
 from odyssey.api.rights import Asker
 from odyssey.commands import Command, EndBackoff, Facts, GiveUpTasks, UpdateNode
 from odyssey.events import Event
@@ -76,6 +76,17 @@ class FakeFiles:
         return self.folders.get(attempt)
 
 
+class FakeMembership(Membership):
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+
+    def member(self, node: NodeId) -> tuple[str, UserId] | None:
+        return "pi4", UserId("ben")
+
+    async def invite(self, uses: int, for_ms: int, owner: UserId) -> v.InviteView:
+        return v.InviteView("ody1_x", "00", self.clock.wall_ms() + for_ms, uses)
+
+
 class FakeCounter:
     me = NodeId("node-000000000000000000001")
     host = Asker(UserId("anna"), me, is_admin=True)
@@ -88,6 +99,7 @@ class FakeCounter:
         self.clock = FakeClock(wall=1_000_500)  # soon after what the log says
         self.outputs = FakeOutputs()
         self.files = FakeFiles()
+        self.membership = FakeMembership(self.clock)
         self.running: dict[AttemptId, Here] = {}
         self.heard: list[Callable[[Sequence[Event]], None]] = []
         self.outcomes: list[Outcome] = []  # of the next proposals, instead of being applied

@@ -15,9 +15,11 @@ from odyssey.api import views as v
 from odyssey.api.operations import BY_NAME, TABLE
 from odyssey.api.relay.guests import Guests
 from odyssey.api.rights import Asker, Right
+from odyssey.commands import Facts
 from odyssey.errors import NotPermitted
 from odyssey.ids import NodeId, UserId
 from odyssey.messages import AskKeeper, Parts
+from odyssey.resources import Resources
 from tests.api.counter import FakeCounter, desk_of, until
 from tests.builders import a_spec
 
@@ -32,6 +34,8 @@ REQUESTS: dict[str, r.Request[Any]] = {
     "label": r.Label("titan", ("room=lab3",)),
     "rename": r.Rename("titan", "nova"),
     "drain": r.Drain("titan"),
+    "facts": r.TellFacts(Facts(Resources(1000, 1 << 30, 0, 0))),
+    "invite": r.Invite(),
     "submit": r.Submit(bytes(16), (a_spec(user=""),)),
     "dry_run": r.DryRun(a_spec(user="")),
     "blob_put": r.PutBlob(bytes(32), 1, 0, b""),

@@ -22,7 +22,7 @@ WRONG = [
     (["run", "--", ""], "there is no command to run", "odyssey run -- hostname"),
     (["kill", "42"], "there is no command 'kill'", "hint: odyssey cancel"),
     (["statsu"], "there is no command 'statsu'", "hint: odyssey status"),
-    (["join"], "there is no command 'join'", "odyssey --help"),
+    (["teleport"], "there is no command 'teleport'", "odyssey --help"),
     (["cancel"], "missing argument 'ID...'", "odyssey cancel --help"),
     (["show", "1", "2"], "there is no place for '2'", "for example: odyssey show 42; see odyssey show --help"),
     (["submit", "/nowhere/job.sh"], "/nowhere/job.sh: no such file or directory", "odyssey run -- COMMAND"),

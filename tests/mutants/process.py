@@ -157,7 +157,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     row(
         "the log is not told what the owner gives",
         "daemon/life.py",
-        "        elif not _says(me, facts):\n",
+        "        elif not says(me, facts):\n",
         "        elif False:\n",
         LIFE + "when_what_the_owner_gives_changes_the_log_is_told",
     ),

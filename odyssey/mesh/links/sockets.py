@@ -10,6 +10,7 @@ Never: blocks, or mends a connection: what broke is told.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import resource
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -82,8 +83,11 @@ def context() -> zmq.Context[zmq.Socket[bytes]]:
     return made
 
 
-def listening(ctx: zmq.Context[zmq.Socket[bytes]], lane: Lane, keys: Keys) -> zmq.Socket[bytes]:
+def listening(ctx: zmq.Context[zmq.Socket[bytes]], lane: Lane, keys: Keys, most_bytes: int = 0) -> zmq.Socket[bytes]:
+    """`most_bytes` of one message, where that is less than on this lane."""
     made = _prepared(ctx.socket(zmq.ROUTER), lane)
+    if most_bytes:
+        made.setsockopt(zmq.MAXMSGSIZE, most_bytes + SEALED)
     made.setsockopt(zmq.CURVE_SERVER, 1)
     made.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
     made.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
@@ -111,6 +115,20 @@ def _prepared(made: zmq.Socket[bytes], lane: Lane) -> zmq.Socket[bytes]:
     made.setsockopt(zmq.SNDHWM, WAITING[lane])
     made.setsockopt(zmq.RCVHWM, WAITING[lane])
     made.setsockopt(zmq.AFFINITY, 1 << lane)
+    return made
+
+
+_monitors: Final = itertools.count(1)
+
+
+def monitor(ctx: zmq.Context[zmq.Socket[bytes]], watched: zmq.Socket[bytes], events: int) -> zmq.Socket[bytes]:
+    """Tells what comes of connections. Its name is never used again: libzmq frees one late."""
+    address = f"inproc://monitor-{next(_monitors)}"
+    watched.monitor(address, events)
+    made = ctx.socket(zmq.PAIR)
+    made.setsockopt(zmq.LINGER, 0)
+    made.setsockopt(zmq.RCVHWM, 0)  # what it tells is small, and none of it may be missed
+    made.connect(address)
     return made
 
 

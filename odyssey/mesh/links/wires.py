@@ -32,6 +32,7 @@ from odyssey.mesh.links.sockets import (
     dialling,
     endpoint,
     listening,
+    monitor,
     sealed_size,
     send_now,
 )
@@ -60,9 +61,8 @@ class ZmqWires(Wires):
         self._loop, self._keys, self._clock, self._switch = loop, keys, clock, switch
         self._ctx = context()
         self._zap = Zap(loop, self._ctx, switch.admit)
-        self._halls: list[_Hall] = []
+        self._halls: list[Hall] = []
         self._dialled: set[_Dialled] = set()
-        self._monitors = 0
         self._timer = loop.call_later(TICK_S, self._tick)
 
     def listen(self, host: str, control: int = 0, bulk: int = 0) -> Ports:
@@ -72,35 +72,24 @@ class ZmqWires(Wires):
 
     def _open(self, lane: Lane, host: str, port: int) -> int:
         socket = listening(self._ctx, lane, self._keys)
-        monitor = self.monitor(socket, EVENTS)
+        watch = monitor(self._ctx, socket, EVENTS)
         try:
             taken = bound(socket, host, port)
         except BaseException:
-            monitor.close()
+            watch.close()
             socket.close()
             raise
-        self._halls.append(_Hall(self._loop, socket, monitor, lane, self._clock, self._switch))
+        self._halls.append(Hall(self._loop, socket, watch, lane, self._clock, self._switch))
         return taken
 
     def dial(self, key: bytes, host: str, port: int, lane: Lane) -> _Dialled:
         socket = dialling(self._ctx, lane, self._keys, key)
         address = endpoint(host, port)
-        monitor = self.monitor(socket, _ENDS | zmq.EVENT_CONNECTED)
-        line = _Dialled(self._loop, socket, monitor, _Name(key, lane, address), self._switch, self._dialled.discard)
+        watch = monitor(self._ctx, socket, _ENDS | zmq.EVENT_CONNECTED)
+        line = _Dialled(self._loop, socket, watch, _Name(key, lane, address), self._switch, self._dialled.discard)
         self._dialled.add(line)
         line.connect(address)
         return line
-
-    def monitor(self, socket: zmq.Socket[bytes], events: int) -> zmq.Socket[bytes]:
-        """A name that is never used again: libzmq frees one late."""
-        self._monitors += 1
-        address = f"inproc://monitor-{self._monitors}"
-        socket.monitor(address, events)
-        made = self._ctx.socket(zmq.PAIR)
-        made.setsockopt(zmq.LINGER, 0)
-        made.setsockopt(zmq.RCVHWM, 0)  # what it tells is small, and none of it may be missed
-        made.connect(address)
-        return made
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_S, self._tick)
@@ -213,7 +202,7 @@ class _Came:
 
     dialled = False
 
-    def __init__(self, hall: _Hall, route: bytes, name: _Name, file: int) -> None:
+    def __init__(self, hall: Hall, route: bytes, name: _Name, file: int) -> None:
         self.key, self.lane, self.address = name
         self._hall, self.route, self.file = hall, route, file
         self.over = False
@@ -228,7 +217,7 @@ class _Came:
             self._hall.end(self)
 
 
-class _Hall:
+class Hall:
     """One listening socket and the lines that came in there."""
 
     def __init__(

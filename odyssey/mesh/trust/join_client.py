@@ -47,6 +47,7 @@ class Joined(NamedTuple):
     trust: TrustSet
     peers: tuple[Peer, ...]  # as far as their certificates are believed
     mesh_name: str
+    generation: tuple[int, bytes] = (1, b"")
 
 
 class Heard(NamedTuple):
@@ -63,7 +64,7 @@ class Caller:
         self._hears: Callable[[AnyLetter, int], Heard] = self._on_chain
         self._trust = TrustSet(b"", b"")
         self._name = ""
-        self._certificate = b""
+        self._certificate, self._generation = b"", (1, b"")
         self._pages = 0
         self._peers: list[Peer] = []
 
@@ -115,7 +116,7 @@ class Caller:
     def _on_admitted(self, letter: AnyLetter, now: int) -> Heard:
         if not isinstance(letter, Admitted) or not 0 <= letter.pages <= MOST_PAGES:
             raise stranger("it gives no certificate")
-        self._certificate, self._pages = letter.certificate, letter.pages
+        self._certificate, self._pages, self._generation = letter.certificate, letter.pages, letter.generation
         self._mine(now)
         self._hears = self._on_page
         return self._perhaps(now)
@@ -133,7 +134,7 @@ class Caller:
             return Heard()
         mine = self._mine(now)  # once more: all revocations are known now
         peers = tuple(peer for peer in self._peers if self._is_believed(peer, now))
-        return Heard(joined=Joined(self._certificate, mine, self._trust, peers, self._name))
+        return Heard(joined=Joined(self._certificate, mine, self._trust, peers, self._name, self._generation))
 
     def _mine(self, now: int) -> Certificate:
         try:

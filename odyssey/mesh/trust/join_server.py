@@ -56,6 +56,7 @@ class Porter(NamedTuple):
     member: Callable[[NodeId], Member | None]
     peers: Callable[[], tuple[Peer, ...]]
     entropy: Entropy
+    generation: tuple[int, bytes] = (1, b"")  # the first of the mesh
 
 
 class Answer(NamedTuple):
@@ -110,7 +111,9 @@ class Visit:
             error = refusal or OdysseyError("nothing was asked")
             return Answer((packed(refused("not-taken", error)),), ends=True)
         chapters = [packed(page) for page in pages(self._porter.trust.items, self._porter.peers())]
-        return Answer((packed(Admitted(self._certificate, len(chapters))), *chapters), ends=True)
+        return Answer(
+            (packed(Admitted(self._certificate, len(chapters), self._porter.generation)), *chapters), ends=True
+        )
 
     def _introduce(self, now: int, *then: type[AnyLetter]) -> Answer:
         """Who lets in."""

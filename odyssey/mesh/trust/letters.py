@@ -84,6 +84,7 @@ class Open(Said, frozen=True, tag="open"):
 class Admitted(Said, frozen=True, tag="admitted"):
     certificate: bytes
     pages: int  # that follow
+    generation: tuple[int, bytes] = (1, b"")  # the first of the mesh: with it begins every store of its log
 
 
 class Peer(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -51,6 +51,14 @@ class Roster:
         return self._entries.get(node)
 
     @property
+    def nodes(self) -> tuple[NodeId, ...]:
+        return tuple(self._entries)
+
+    def holder(self, data: bytes) -> Certificate | None:
+        """Whose newest certificate this is."""
+        return next((one.certificate for one in self._entries.values() if one.data == data), None)
+
+    @property
     def certificates(self) -> tuple[bytes, ...]:
         """All of them, to be kept."""
         return tuple(entry.data for entry in self._entries.values())

@@ -1,0 +1,119 @@
+"""`odyssey invite` and `odyssey join`: one machine says a text, the other one is let in by it.
+
+Promises: an invite is asked for where nobody sees it, and is in no process list unless somebody typed it there; who is
+in a mesh with others already stays there.
+Never: leaves a mesh in which something is unfinished.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Final
+
+import click
+
+from odyssey.api.documents import document
+from odyssey.api.requests import Down, Invite, Nodes, Status
+from odyssey.api.views import StatusView
+from odyssey.cli.command import command
+from odyssey.cli.desk import Desk
+from odyssey.cli.status import sentences
+from odyssey.cli.telling import as_json
+from odyssey.cli.up import checked_name
+from odyssey.errors import OdysseyError, UsageError
+from odyssey.paths import find_home
+from odyssey.resources import parse_count, show_duration_rounded
+from odyssey.starting import Wishes, ensure_running, running, wait_until_gone
+
+_HOUR_MS: Final = 3_600_000
+_LONGEST: Final = 4096
+UP_S: Final = 3.0
+_STEP_S: Final = 0.02
+
+
+@command("invite")
+@click.option("--for", "owner", metavar="NAME", default="", help="whose machine it will be (yours)")
+@click.option("--uses", metavar="N", default="1", help="how many machines it lets in (1)")
+@click.option("--for-hours", "hours", metavar="N", default="1", help="how long it can be used (1)")
+def invite_command(desk: Desk, owner: str, uses: str, hours: str) -> None:
+    """A text with which another machine gets into this mesh. Whoever has it can use it: give it to nobody else."""
+    request = Invite(
+        parse_count(uses, option="--uses", most=1000),
+        parse_count(hours, option="--for-hours", most=720) * _HOUR_MS,
+        owner,
+    )
+    view = desk.ask(request)
+    if desk.output.as_json:
+        desk.output.json(document(view))
+        return
+    machines = "one machine" if view.uses == 1 else f"{view.uses} machines"
+    desk.output.say(f"for {machines}, for {show_duration_rounded(request.for_ms)}. On the other machine:")
+    desk.output.say("odyssey join        then paste:")
+    desk.output.text(view.invite)
+
+
+@command("join")
+@click.argument("invite", required=False, default="")
+@click.option("--name", metavar="NAME", default="", help="what this machine is called (its host name)")
+@click.option("--listen", metavar="HOST:PORT", default="", help="where other machines reach this one (0.0.0.0:7660)")
+def join_command(desk: Desk, invite: str, name: str, listen: str) -> None:
+    """Get this machine into a mesh. Asks for the invite; - reads it from stdin. Its own mesh stays readable here, and
+    is left when nothing in it is unfinished."""
+    home = find_home(desk.environment)
+    text = _asked(invite)
+    _leave_own_mesh(desk)
+    wishes = Wishes(machine=checked_name(name), listen=listen)
+    try:
+        ensure_running(home, is_embedded=False, wishes=wishes, environment=desk.environment, invite=text)
+    except OdysseyError:
+        if home.mesh.exists():  # as it was
+            ensure_running(home, is_embedded=False, environment=desk.environment)
+        raise
+    view = _when_up(desk)
+    if as_json(desk, view):
+        return
+    desk.output.text(f"{view.node} is in {view.mesh} now.")
+    for line in sentences(view):
+        desk.output.text(line)
+
+
+def _when_up(desk: Desk) -> StatusView:
+    """Others see it from its first beat on."""
+    deadline = time.monotonic() + UP_S
+    while True:
+        view = desk.ask(Status())
+        if any(one.id == view.node_id and one.state == "up" for one in desk.ask(Nodes()).nodes):
+            return desk.ask(Status())
+        if time.monotonic() >= deadline:
+            return view
+        time.sleep(_STEP_S)
+
+
+def _asked(invite: str) -> str:
+    if invite == "-":
+        return sys.stdin.read(_LONGEST)
+    if invite:
+        return invite
+    if not sys.stdin.isatty():
+        raise UsageError("no invite was given", hint="odyssey join - reads it from stdin; on the other: odyssey invite")
+    return str(click.prompt("Paste the invite", hide_input=True, err=True))
+
+
+def _leave_own_mesh(desk: Desk) -> None:
+    home = find_home(desk.environment)
+    if not home.mesh.exists():
+        return
+    ensure_running(home, environment=desk.environment)
+    view = desk.ask(Status())
+    if sum(view.nodes.values()) > 1:
+        raise UsageError(f"this machine is in {view.mesh} already, with others", hint="odyssey leave, then join again")
+    unfinished = view.jobs.get("waiting", 0) + view.jobs.get("running", 0)
+    if unfinished:
+        raise UsageError(
+            f"{unfinished} of this machine's own jobs are unfinished", hint="odyssey wait --all, then join"
+        )
+    desk.ask(Down())
+    if running(home, desk.environment) is not None and not wait_until_gone(home):
+        raise OdysseyError("the daemon has not ended within 30 seconds", hint=f"its log is {home.log}")
+    wait_until_gone(home)

@@ -1,0 +1,109 @@
+"""Which mesh this machine is in when its daemon starts: the one it is in already, one of its own, or that of an invite.
+
+Promises: the note of the home says what was found before anything relies on it; what a person has to mend is raised
+before anything was changed.
+Never: opens a store, or leaves a mesh that others are in.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+from typing import Final
+
+from msgspec.structs import replace
+
+from odyssey.clock import Clock, Entropy
+from odyssey.config import Config
+from odyssey.daemon import founding
+from odyssey.daemon.founding import Belonging, Storehouse
+from odyssey.daemon.options import Options
+from odyssey.errors import UsageError, echo
+from odyssey.ids import UserId
+from odyssey.mesh import identity
+from odyssey.mesh.identity import Identity
+from odyssey.mesh.store import Settings
+from odyssey.paths import Home, machine_id
+from odyssey.scheduler.transitions.machines import clean_name
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Entrance:
+    def __init__(self, options: Options, home: Home, clock: Clock, entropy: Entropy) -> None:
+        self._options, self._home, self._clock, self._entropy = options, home, clock, entropy
+        self._here = founding.host(machine_id())
+
+    async def enter(self, config: Config) -> Storehouse:
+        self._check_listen()
+        before = self._known()
+        key = identity.load_or_make(self._home.key, self._entropy)
+        self._check_mesh(before)
+        belonging = await self._join(key, before) if self._options.join >= 0 else self._own(key, before)
+        if belonging.joined and not belonging.has_store and belonging.left:
+            founding.set_old_mesh_aside(self._home, belonging.left)
+        if self._options.listen not in ("", belonging.listen):
+            belonging = replace(belonging, listen=self._options.listen)
+            founding.save(self._home, belonging)
+        settings = Settings(config.number("disk.guard"), config.number("disk.ballast"))
+        return Storehouse(self._home, key, belonging, self._entropy, settings)
+
+    def _known(self) -> Belonging | None:
+        belonging = founding.load(self._home)
+        if belonging is None or not founding.is_unused_copy(belonging, self._here):
+            return belonging
+        _log.warning("this home was copied from another machine before it was used: it gets a key of its own")
+        founding.forget(self._home)
+        return None
+
+    def _own(self, key: Identity, before: Belonging | None) -> Belonging:
+        if before is not None and before.anchor:
+            return before
+        belonging = replace(before or self._new(), host=self._here)
+        belonging = founding.found_trust(self._home, belonging, key, self._clock, self._entropy)
+        founding.save(self._home, belonging)
+        return belonging
+
+    def _new(self) -> Belonging:
+        options = self._options
+        owner = UserId(options.owner or _login_name())
+        return founding.begin(owner, options.machine or os.uname().nodename, options.mesh, self._entropy)
+
+    async def _join(self, key: Identity, before: Belonging | None) -> Belonging:
+        """Into the mesh of the invite, which comes through a pipe."""
+        from odyssey.daemon.joining import join
+
+        with os.fdopen(self._options.join, "rb") as pipe:
+            text = pipe.read().decode("utf-8", "replace")
+        name = clean_name(self._options.machine or os.uname().nodename)
+        belonging = await join(self._home, key.key, text, name, self._clock, self._entropy)
+        listen = self._options.listen or (before.listen if before is not None else "")
+        left = before.mesh.hex()[:8] if before is not None else ""
+        belonging = replace(belonging, host=self._here, listen=listen, left=left)
+        founding.save(self._home, belonging)
+        return belonging
+
+    # -- what was asked for --------------------------------------------------------------------------------------------
+
+    def _check_listen(self) -> None:
+        if self._options.listen:
+            from odyssey.mesh import company
+
+            if company.read(self._options.listen) is None:
+                text = f"{echo(self._options.listen)} is no address to listen on"
+                raise UsageError(text, hint="write --listen 0.0.0.0:7660, or an address of this machine and a port")
+
+    def _check_mesh(self, before: Belonging | None) -> None:
+        if before is not None and self._options.mesh not in ("", before.name):
+            hint = "leave out --mesh; for a second mesh on this machine set ODYSSEY_HOME to another folder"
+            raise UsageError(f"this machine is in {before.name} already, and that keeps its name", hint=hint)
+
+
+def _login_name() -> str:
+    """Of who runs this; on the log names are printable."""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        name = ""
+    return name if name and name.isprintable() else f"user{os.geteuid()}"

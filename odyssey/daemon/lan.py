@@ -1,0 +1,239 @@
+"""This machine on its network: links to the others, the join socket where it may let machines in, and what of that goes
+to which part of the daemon.
+
+Promises: nothing listens before this was made and opened; what is asked through it is asked by a member, as whose
+machine it is.
+Never: is made for a daemon that was started by the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from odyssey.api import rights
+from odyssey.api.door import Handler
+from odyssey.api.relay.choosing import Choosing, Own
+from odyssey.api.relay.guests import Guests
+from odyssey.api.relay.passing import Passing
+from odyssey.api.requests import TellFacts
+from odyssey.api.rights import Asker
+from odyssey.clock import Clock, SystemEntropy
+from odyssey.commands import Facts
+from odyssey.daemon.founding import Belonging
+from odyssey.daemon.life import Around, Life
+from odyssey.daemon.reception import House, Reception
+from odyssey.errors import NotPermitted, OdysseyError
+from odyssey.events import Event, IssuerAllowed, MemberAdmitted, MemberRenewed, Revoked
+from odyssey.ids import NodeId
+from odyssey.mesh import company as companies
+from odyssey.mesh.company import Company
+from odyssey.mesh.discovery import around
+from odyssey.mesh.discovery.interfaces import offered
+from odyssey.mesh.identity import Identity
+from odyssey.mesh.letters import Letter, Scope
+from odyssey.mesh.links.gate import Gate
+from odyssey.mesh.links.sockets import Keys
+from odyssey.mesh.links.switchboard import Switchboard, World
+from odyssey.mesh.links.wires import ZmqWires
+from odyssey.mesh.trust.certificates import Grant
+from odyssey.mesh.trust.standing import load, save
+from odyssey.messages import Asked, AskKeeper, Parts, StopAsking, Taken
+from odyssey.node import Node
+from odyssey.paths import Home
+
+JOIN_PORT: Final = 7660
+TICK_S: Final = 1.0
+_ANY: Final = ("0.0.0.0", "::")
+TELL_MS: Final = 60_000  # so often what this machine is is told again
+
+
+class Lan:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        home: Home,
+        identity: Identity,
+        belonging: Belonging,
+        clock: Clock,
+        report: Callable[[BaseException], None],
+    ) -> None:
+        self._loop, self._home, self._me, self._belonging = loop, home, identity.id, belonging
+        self._clock, self._report = clock, report
+        self._standing = load(home, identity.key, belonging.anchor)
+        self.company = Company(identity.id, self._standing, home.peers, clock)
+        world = World(self.company, self.company, self, loop, clock, SystemEntropy(), self._deliver)
+        self._board = Switchboard(identity.id, world)
+        self.company.changed = self._board.recheck
+        self._scope = Scope(belonging.mesh.hex(), 0)
+        self._passing = Passing(clock.boottime_ms(), self._post, self._keepers, clock.monotonic_ms, loop)
+        self._guests: Guests | None = None
+        self._life: Life | None = None
+        self._wires: ZmqWires | None = None
+        self._gate: Gate | None = None
+        self.reception: Reception | None = None  # once this daemon is put together
+        self.addresses: tuple[str, ...] = ()
+        self._telling: asyncio.Task[None] | None = None
+        self._told: Facts | None = None
+        self._tell_again_ms = 0
+
+    @property
+    def around(self) -> Around:
+        return Around(self._board, self._board, self.company.others, self.company.verify)
+
+    def enter(
+        self,
+        life: Life,
+        handlers: Mapping[str, Handler],
+        own: Callable[[], Own],
+        facts: Callable[[], Facts],
+        called: Callable[[str], None],
+    ) -> Mapping[str, Handler]:
+        """What this daemon's door and other machines are answered by from now on."""
+        self._life, self._facts, self._called = life, facts, called
+        self.reception = Reception(self._house, life)
+        self._guests = Guests(handlers, self._post, self._clock.monotonic_ms, self._welcome, self._report)
+        return Choosing(self, handlers, self._passing.handlers, own).handlers
+
+    # -- this machine's place ------------------------------------------------------------------------------------------
+
+    @property
+    def _node(self) -> Node | None:
+        return self._life.node if self._life is not None else None
+
+    @property
+    def coordinates(self) -> bool:
+        return self._node is not None and self._node.coordinator is not None
+
+    @property
+    def keeps(self) -> bool:
+        node = self._node
+        return node is not None and any(one.node == self._me for one in node.replica.core.config.members)
+
+    def _coordinator(self) -> NodeId | None:
+        node = self._node
+        if node is None:
+            return None
+        served = node.agent.served()
+        leader = node.replica.core.leader
+        return leader.node if leader is not None else served[0] if served is not None else None
+
+    # -- bytes that others ask for -------------------------------------------------------------------------------------
+
+    def serve(self, digest: bytes, first: int, doubted: bool, done: Callable[[Sequence[bytes] | None], None]) -> None:
+        keeper = self._life.keeper if self._life is not None else None
+        if keeper is None:
+            self._loop.call_soon(done, None)
+        else:
+            keeper.serve(digest, first, doubted, done)
+
+    def serve_segment(self, digest: bytes, start: int, done: Callable[[bytes | None], None]) -> None:
+        keeper = self._life.keeper if self._life is not None else None
+        if keeper is None:
+            self._loop.call_soon(done, None)
+        else:
+            keeper.serve_segment(digest, start, done)
+
+    # -- the sockets ---------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """The join port and the two behind it. Raises PortTaken."""
+        host, _, number = (self._belonging.listen or f"0.0.0.0:{JOIN_PORT}").rpartition(":")
+        port = int(number)
+        keys = Keys(self._standing.curve.public, self._standing.curve.secret)
+        self._wires = ZmqWires(self._loop, keys, self._clock, self._board)
+        self._wires.listen(host, port + 1, port + 2)
+        assert self.reception is not None
+        if self._standing.issuer is not None:
+            self._gate = Gate(self._loop, keys, self._clock, self.reception.visit, self.reception.take)
+            self._gate.listen(host, port)
+        hosts = offered(around.interfaces()) if host in _ANY else (host,)
+        self.addresses = tuple(companies.written(one, port) for one in hosts)
+        self.company.find(self._me, self.addresses)
+        self._hear_log()
+        self._board.start(self._wires)
+        self._tick()
+
+    def close(self) -> None:
+        if self._guests is not None:
+            self._guests.close()
+        self._board.stop()
+        if self._gate is not None:
+            self._gate.close()
+        if self._wires is not None:
+            self._wires.close()
+
+    def _tick(self) -> None:
+        if self._guests is not None:
+            self._guests.tick()
+        self._timer = self._loop.call_later(TICK_S, self._tick)
+        if not self.coordinates and self._telling is None:
+            self._telling = self._loop.create_task(self._tell_facts())
+
+    async def _tell_facts(self) -> None:
+        """What this machine is, to whoever coordinates: when that has changed, and now and then."""
+        facts, now = self._facts(), self._clock.monotonic_ms()
+        try:
+            if facts != self._told or now >= self._tell_again_ms:
+                known = await self._passing.handlers["facts"](TellFacts(facts))  # type: ignore[misc]
+                self._told, self._tell_again_ms = facts, now + TELL_MS
+                self._called(known.name)
+        except OdysseyError:
+            pass
+        finally:
+            self._telling = None
+
+    def changed(self, events: Sequence[Event]) -> None:
+        if any(isinstance(event, MemberAdmitted | MemberRenewed | Revoked | IssuerAllowed) for event in events):
+            self._hear_log()
+
+    def _hear_log(self) -> None:
+        assert self._life is not None
+        state = self._life.book.state
+        members = [one.certificate for one in state.members.values()]
+        self.company.hear(members, (*state.issuers.values(), *state.revoked.values()))
+        known, items = self._standing.known, self.company.roster.trust.items
+        if items != known.items:  # who was put out stays so after a restart, whoever is heard first
+            self._standing = save(self._home, self._standing._replace(known=replace(known, items=items)))
+
+    # -- letters -------------------------------------------------------------------------------------------------------
+
+    def _deliver(self, sender: NodeId, letter: Letter) -> None:
+        match letter.content:
+            case AskKeeper() | Taken() | StopAsking() as asked:
+                if self._guests is not None:
+                    self._guests.hear(sender, asked)
+            case Parts() as parts:
+                self._passing.hear(sender, parts)
+            case _ if self._node is not None:
+                self._node.receive(sender, letter)
+
+    def _post(self, to: NodeId, message: Asked | Parts) -> None:
+        self._board.send(to, Letter(self._scope, message))
+
+    def _keepers(self) -> Sequence[NodeId]:
+        """Whom to ask: who coordinates, then the others that are there."""
+        first = self._coordinator()
+        rest = [node for node in (*self._up(), *self.company.others()) if node not in (first, self._me)]
+        return ([first] if first not in (None, self._me) else []) + list(dict.fromkeys(rest))
+
+    def _welcome(self, node: NodeId) -> None:
+        entry = self.company.roster.entry(node)
+        if entry is None or not self.company.may(node, Grant.SUBMIT):
+            raise NotPermitted("this machine may not ask that", hint="its certificate does not say so: odyssey nodes")
+        rights.welcome(Asker(entry.certificate.owner, node, entry.certificate.may(Grant.ADMIN)))
+
+    # -- letting in ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _house(self) -> House:
+        return House(
+            *(self._belonging, self.company, lambda: self._standing, self._up, lambda: self.addresses),
+            *(self._clock, SystemEntropy()),
+        )
+
+    def _up(self) -> Sequence[NodeId]:
+        return [node for node, peer in self._board.peers().items() if peer.up]

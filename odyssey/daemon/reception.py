@@ -1,0 +1,130 @@
+"""Where machines are let into the mesh: what the join socket answers them, and the invites they come with.
+
+Promises: who is let in, and each use of an invite, is on the log before the newcomer hears of it.
+Never: lets anybody in on a machine that may not; keeps the text of an invite.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from odyssey.api.ports import Membership
+from odyssey.api.views import InviteView
+from odyssey.clock import Clock, Entropy
+from odyssey.commands import AdmitMember, MakeInvite, RenewMember
+from odyssey.daemon.founding import Belonging
+from odyssey.daemon.life import Life
+from odyssey.errors import CutOff, NotPermitted, OdysseyError, UsageError
+from odyssey.events import CommandRefused
+from odyssey.ids import NodeId, UserId
+from odyssey.mesh.company import Company
+from odyssey.mesh.letters import Accepted, Outcome
+from odyssey.mesh.trust import invite as invites
+from odyssey.mesh.trust.certificates import INVITE_MS, MINE, Grant, Terms, invite_key_hash
+from odyssey.mesh.trust.invite import Address
+from odyssey.mesh.trust.join_server import JoinServer, Porter
+from odyssey.mesh.trust.letters import Peer
+from odyssey.mesh.trust.signed import sealed
+from odyssey.mesh.trust.standing import Standing
+
+Decided = Callable[[OdysseyError | None], None]
+
+
+class House(NamedTuple):
+    """What a reception is in."""
+
+    belonging: Belonging
+    company: Company
+    standing: Callable[[], Standing]
+    up: Callable[[], Sequence[NodeId]]  # the other machines that can be talked to just now
+    addresses: Callable[[], Sequence[str]]  # of this machine's join socket
+    clock: Clock
+    entropy: Entropy
+
+
+class Reception(Membership):
+    def __init__(self, house: House, life: Life) -> None:
+        self._house, self._life = house, life
+
+    def member(self, node: NodeId) -> tuple[str, UserId] | None:
+        company = self._house.company
+        entry = company.roster.entry(node)
+        if entry is None or not company.may(node, Grant.WORKER):
+            return None
+        return entry.certificate.name, entry.certificate.owner
+
+    # -- visitors ------------------------------------------------------------------------------------------------------
+
+    def visit(self, visitor: bytes) -> JoinServer:
+        return JoinServer(self._porter(), visitor)
+
+    def _porter(self) -> Porter:
+        house, state, standing = self._house, self._life.book.state, self._house.standing()
+        issuer = standing.issuing(house.clock.wall_ms())
+        assert issuer is not None
+        assert standing.issuer is not None
+        return Porter(
+            house.company.roster.trust,
+            issuer,
+            standing.issuer,
+            house.belonging.name,
+            state.invites.get,
+            state.members.get,
+            self._peers,
+            house.entropy,
+            (house.belonging.root.number, house.belonging.root.id),
+        )
+
+    def _peers(self) -> tuple[Peer, ...]:
+        company = self._house.company
+        nodes = [company.me, *self._house.up()]
+        return tuple(peer for node in nodes if (peer := company.peer(node)) is not None)
+
+    def take(self, command: AdmitMember | RenewMember | MakeInvite, done: Decided) -> None:
+        node = self._life.node
+        if node is None:
+            done(CutOff("the log cannot be used just now", hint="try again in a while"))
+        else:
+            node.replica.propose(command, lambda outcome: done(_refusal(outcome)))
+
+    # -- invites -------------------------------------------------------------------------------------------------------
+
+    async def invite(self, uses: int, for_ms: int, owner: UserId) -> InviteView:
+        house, standing = self._house, self._house.standing()
+        now = house.clock.wall_ms()
+        if standing.issuing(now) is None or standing.issuer is None:
+            raise NotPermitted("this machine lets nobody in", hint="ask on the machine that began the mesh")
+        made = invites.made(standing.known.root, standing.curve.public, self._reachable(), house.entropy)
+        until = now + min(for_ms, INVITE_MS)
+        record = Terms(
+            *(standing.known.mesh, standing.issuer.public, made.id, invite_key_hash(made.key().public), uses, owner),
+            *(int(MINE), now, until),
+        )
+        await self._taken(MakeInvite(made.id, sealed(record, standing.issuer), uses, until, owner))
+        return InviteView(invites.written(made), made.id.hex(), until, uses)
+
+    async def _taken(self, command: MakeInvite) -> None:
+        decided: asyncio.Future[OdysseyError | None] = asyncio.get_running_loop().create_future()
+        self.take(command, lambda refusal: None if decided.done() else decided.set_result(refusal))
+        refusal = await decided
+        if refusal is not None:
+            raise refusal
+
+    def _reachable(self) -> list[Address]:
+        found = []
+        for text in self._house.addresses():
+            host, _, port = text.rpartition(":")
+            found.append(Address(host.strip("[]"), int(port)))
+        return found
+
+
+def _refusal(outcome: Outcome) -> OdysseyError | None:
+    if not isinstance(outcome, Accepted):
+        return CutOff("too few keepers of this mesh can be reached", hint="try again in a while")
+    events = outcome.answer if isinstance(outcome.answer, Sequence) else ()
+    for event in events:
+        if isinstance(event, CommandRefused):
+            return UsageError(event.text, hint=event.hint or "ask for another invite")
+    return None

@@ -1,0 +1,158 @@
+"""The machines that this one knows: who they are, where they are, and the links to them.
+
+Certificates and addresses come from the log where it is kept, from whoever let this machine in, and from those it
+talks to. They are kept in a file, so that a machine finds its mesh again by itself.
+
+Promises: nobody is let in, or dialled, who is no member just now; whoever is put out is cut off when that is heard; a
+file that is lost or torn costs a question, never more.
+Never: decides who becomes a member: that is the issuers' and the log's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from odyssey import wire
+from odyssey.clock import Clock
+from odyssey.errors import WireError
+from odyssey.ids import NodeId
+from odyssey.mesh.links.ports import Path as Way
+from odyssey.mesh.links.ports import Refusal, Where
+from odyssey.mesh.trust.certificates import Grant
+from odyssey.mesh.trust.letters import Peer
+from odyssey.mesh.trust.roster import Roster
+from odyssey.mesh.trust.standing import Standing
+from odyssey.paths import write_whole
+from odyssey.wire import Limits
+
+_FILE: Final = Limits(bytes=32 << 20, array=32_768, map=0, str=256, bin=2 << 10, depth=5)
+_SUM: Final = 4
+MOST_WAYS: Final = 8  # to one machine
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The file."""
+
+    peers: tuple[Peer, ...]
+
+
+class Company:
+    """`changed` is called when somebody may have to be cut off."""
+
+    def __init__(
+        self, me: NodeId, standing: Standing, path: Path, clock: Clock, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        self.me, self._path, self._clock, self.changed = me, path, clock, changed
+        self.roster = Roster(standing.trust())
+        self.roster.learn(standing.known.certificate, clock.wall_ms())
+        self._ways: dict[NodeId, tuple[str, ...]] = {}
+        self.meet(_read(path))
+
+    # -- who -----------------------------------------------------------------------------------------------------------
+
+    def who(self, key: bytes) -> NodeId | Refusal:
+        node = self.roster.who(key, self._clock.wall_ms())
+        if node is not None:
+            return node
+        return Refusal.REVOKED if self.roster.is_out(key) else Refusal.UNKNOWN
+
+    def may(self, node: NodeId, grant: Grant) -> bool:
+        return self.roster.may(node, grant, self._clock.wall_ms())
+
+    def others(self) -> Sequence[NodeId]:
+        """Those that may know who coordinates."""
+        return [node for node in self.roster.nodes if node != self.me]
+
+    def verify(self, node: NodeId, data: bytes, signature: bytes) -> bool:
+        from odyssey.mesh.trust.primitives import verified
+
+        entry = self.roster.entry(node)
+        return entry is not None and verified(entry.certificate.key, data, signature)
+
+    # -- where ---------------------------------------------------------------------------------------------------------
+
+    def where(self, peer: NodeId) -> Where | None:
+        entry = self.roster.entry(peer)
+        if entry is None:
+            return None
+        return Where(entry.certificate.curve, tuple(way for text in self._ways.get(peer, ()) if (way := read(text))))
+
+    def peer(self, node: NodeId) -> Peer | None:
+        entry = self.roster.entry(node)
+        return None if entry is None else Peer(entry.data, self._ways.get(node, ()))
+
+    # -- learning ------------------------------------------------------------------------------------------------------
+
+    def meet(self, peers: Iterable[Peer]) -> None:
+        """What somebody says of others. Of a certificate it does not matter who, and a wrong address is only tried."""
+        now, is_new = self._clock.wall_ms(), False
+        for peer in peers:
+            is_new = self.roster.learn_all((peer.certificate,), now) or is_new
+            certificate = self.roster.holder(peer.certificate)
+            if certificate is not None and peer.addresses:
+                is_new = self.find(certificate.node, peer.addresses) or is_new
+        if is_new:
+            self._save()
+
+    def find(self, node: NodeId, addresses: Iterable[str]) -> bool:
+        """Where it is now, as far as is known. True if that is new."""
+        ways = tuple(text for text in dict.fromkeys(addresses) if read(text) is not None)[:MOST_WAYS]
+        if not ways or self._ways.get(node) == ways:
+            return False
+        self._ways[node] = ways
+        return True
+
+    def hear(self, certificates: Iterable[bytes], statements: Iterable[bytes]) -> None:
+        """What the log says, as far as it is applied here: of members, and of issuers and who was put out."""
+        now = self._clock.wall_ms()
+        gone = self.roster.hear(statements, now)
+        is_new = self.roster.learn_all(certificates, now)
+        if gone or is_new:
+            self._save()
+        if gone:
+            self.changed()
+
+    def _save(self) -> None:
+        peers = (self.peer(node) for node in self.roster.nodes)
+        keep(self._path, tuple(peer for peer in peers if peer is not None))
+
+
+def keep(path: Path, peers: tuple[Peer, ...]) -> None:
+    data = wire.encode_log(Kept(peers), _FILE)
+    write_whole(path, crc32(data).to_bytes(_SUM, "big") + data)
+
+
+def _read(path: Path) -> Sequence[Peer]:
+    try:
+        text = path.read_bytes()
+        if crc32(text[_SUM:]).to_bytes(_SUM, "big") == text[:_SUM]:
+            return wire.decode_log(text[_SUM:], Kept, _FILE).peers
+    except (OSError, WireError):
+        pass
+    return ()
+
+
+# -- addresses ---------------------------------------------------------------------------------------------------------
+
+
+def written(host: str, port: int) -> str:
+    """Of the join port; the others follow it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def read(text: str) -> Way | None:
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_534:
+        return None
+    try:
+        ip_address(host)
+    except ValueError:
+        return None  # a name would be looked up where nobody may wait for that
+    return Way(host, int(port) + 1, int(port) + 2)

@@ -1,0 +1,121 @@
+"""The machines that one knows: learnt from anybody, believed by signature, kept on the disk, gone when put out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from odyssey.mesh.company import MOST_WAYS, Company, keep, read, written
+from odyssey.mesh.links.ports import Path as Way
+from odyssey.mesh.links.ports import Refusal
+from odyssey.mesh.trust.certificates import MEMBER_MS
+from odyssey.mesh.trust.letters import Peer
+from odyssey.mesh.trust.primitives import Pair
+from odyssey.mesh.trust.signed import Purpose, proof, signable
+from odyssey.mesh.trust.standing import Known, Standing
+from tests.fakes import FakeClock
+from tests.mesh.trust.people import NOW, Realm, curve, key, node
+
+REALM = Realm()
+PI, MAC = curve("pi").public, curve("mac").public
+
+
+def a_company(folder: Path, clock: FakeClock | None = None) -> Company:
+    mine = Known(REALM.mesh, REALM.root.public, REALM.member("gamebox"), REALM.trust().items)
+    standing = Standing(mine, key("gamebox"), curve("gamebox"))
+    return Company(node("gamebox"), standing, folder / "peers", clock or FakeClock(wall=NOW))
+
+
+def test_a_member_is_known_by_its_key_and_where_it_is(tmp_path: Path) -> None:
+    company = a_company(tmp_path)
+    company.meet([Peer(REALM.member("pi"), ("10.0.0.2:7660", "[fe80::1]:9"))])
+    assert company.who(PI) == node("pi")
+    assert company.others() == [node("pi")]
+    where = company.where(node("pi"))
+    assert where is not None
+    assert (where.key, where.paths) == (PI, (Way("10.0.0.2", 7661, 7662), Way("fe80::1", 10, 11)))
+    assert company.where(node("mac")) is None
+
+
+def test_it_is_known_after_a_restart(tmp_path: Path) -> None:
+    a_company(tmp_path).meet([Peer(REALM.member("pi"), ("10.0.0.2:7660",))])
+    again = a_company(tmp_path)
+    assert again.who(PI) == node("pi")
+    assert again.peer(node("pi")) == Peer(REALM.member("pi"), ("10.0.0.2:7660",))
+
+
+@pytest.mark.parametrize("damage", [b"", b"xxxx", b"\0" * 100])
+def test_a_file_that_is_lost_or_torn_costs_a_question(tmp_path: Path, damage: bytes) -> None:
+    a_company(tmp_path).meet([Peer(REALM.member("pi"))])
+    (tmp_path / "peers").write_bytes(damage)
+    company = a_company(tmp_path)
+    assert company.who(PI) is Refusal.UNKNOWN
+    assert company.who(curve("gamebox").public) == node("gamebox")
+
+
+def test_what_the_file_says_is_verified(tmp_path: Path) -> None:
+    keep(tmp_path / "peers", (Peer(REALM.member("pi", by="eve"), ("10.0.0.9:1",)),))
+    assert a_company(tmp_path).who(PI) is Refusal.UNKNOWN
+
+
+def test_whoever_is_put_out_is_cut_off_at_once(tmp_path: Path) -> None:
+    company, told = a_company(tmp_path), []
+    company.changed = lambda: told.append(company.who(PI))
+    company.hear([REALM.member("pi"), REALM.member("mac")], [])
+    assert (company.who(PI), told) == (node("pi"), [])
+    company.hear([REALM.member("pi")], [REALM.revocation(node("pi"))])
+    assert told == [Refusal.REVOKED]
+    assert company.who(MAC) == node("mac")
+    assert a_company(tmp_path).others() == [node("mac")]
+
+
+def test_whose_time_is_over_may_come_later(tmp_path: Path) -> None:
+    clock = FakeClock(wall=NOW)
+    company = a_company(tmp_path, clock)
+    company.meet([Peer(REALM.member("pi"))])
+    clock.advance(MEMBER_MS)
+    assert company.who(PI) is Refusal.UNKNOWN
+
+
+def test_a_signature_counts_only_with_the_key_of_its_machine(tmp_path: Path) -> None:
+    company = a_company(tmp_path)
+    company.meet([Peer(REALM.member("pi"))])
+    data = signable(Purpose.KNOCK, b"x")
+
+    def signed(by: Pair) -> bytes:
+        return proof(Purpose.KNOCK, b"x", by)
+
+    assert company.verify(node("pi"), data, signed(key("pi")))
+    assert not company.verify(node("pi"), data, signed(key("mac")))
+    assert not company.verify(node("mac"), data, signed(key("mac")))
+
+
+def test_addresses_are_bounded_and_nonsense_is_left_out(tmp_path: Path) -> None:
+    company = a_company(tmp_path)
+    company.meet(
+        [
+            Peer(
+                REALM.member("pi"),
+                (
+                    "",
+                    "x",
+                    "h:1",
+                    "gamebox.local:7660",
+                    "10.0.0.1:",
+                    "10.0.0.1:0",
+                    "10.0.0.1:65534",
+                    ":7",
+                    *(f"10.0.0.{n}:1" for n in range(20)),
+                ),
+            )
+        ]
+    )
+    where = company.where(node("pi"))
+    assert where is not None
+    assert [way.host for way in where.paths] == [f"10.0.0.{n}" for n in range(MOST_WAYS)]
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "fe80::1%eth0"])
+def test_an_address_is_read_as_it_was_written(host: str) -> None:
+    assert read(written(host, 7660)) == Way(host, 7661, 7662)
