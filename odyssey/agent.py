@@ -155,6 +155,13 @@ class Agent:
         """It is a member from now on: until now nobody has listened."""
         self._beat_soon()
 
+    def shown(self, coordinator: NodeId) -> None:
+        """Somebody who keeps the log says who it is, and that this machine is a member."""
+        served = self.served()
+        if served is None or served[1] >= LOST_MS:
+            self.follow(coordinator)
+            self._beat_soon()
+
     def _find_coordinator(self, now: int) -> None:
         """Those who keep the log know it, mostly; the others may have heard of it."""
         if self._coordinator is not None and now - self._heard_ms < LOST_MS:

@@ -662,6 +662,28 @@ def test_after_two_seconds_of_silence_it_asks_those_who_keep_the_log() -> None:
     assert desk.asked_whom[-1] == C1
 
 
+def test_who_has_just_become_a_member_beats_at_once_to_whom_it_was_shown() -> None:
+    desk = Desk(C2)
+    desk.wait(300)
+    before = len(desk.beats)
+    desk.agent.shown(C1)
+    desk.wait(1)
+    assert (len(desk.beats), desk.asked_whom[-1]) == (before + 1, C1)
+
+
+def test_who_is_served_is_not_sent_elsewhere_by_what_somebody_says() -> None:
+    desk = Desk(C1)
+    desk.duty()
+    before = len(desk.beats)
+    desk.agent.shown(C2)
+    desk.wait(1)
+    assert len(desk.beats) == before
+    desk.wait(LOST_MS)
+    desk.agent.shown(C2)
+    desk.wait(1)
+    assert desk.asked_whom[-1] == C2
+
+
 def test_who_sent_a_duty_in_force_is_asked_from_then_on() -> None:
     desk = served()
     desk.duty(term=2, sender=C2)

@@ -71,7 +71,7 @@ class Machines:
         elif not says(known, request.facts):
             await self._committing.carry_out(UpdateNode(known.number, request.facts))
         known = self._machine(node)
-        return v.Known(known.name if known is not None else member[0])
+        return v.Known(known.name if known is not None else member[0], counter.standing().coordinator or "")
 
     async def invite(self, request: r.Invite) -> v.InviteView:
         rights.check_rules(self._counter)

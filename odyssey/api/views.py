@@ -330,9 +330,10 @@ class InviteView(View, frozen=True):
 
 
 class Known(View, frozen=True):
-    """A machine is called so now."""
+    """A machine is called so now; `coordinator` is whom its beats are for, as far as whoever answers knows."""
 
     name: str
+    coordinator: str = ""
 
 
 class StatusView(View, frozen=True):

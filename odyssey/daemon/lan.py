@@ -181,10 +181,16 @@ class Lan:
                 known = await self._passing.handlers["facts"](TellFacts(facts))  # type: ignore[misc]
                 self._told, self._tell_again_ms = facts, now + TELL_MS
                 self._called(known.name)
+                self._beat_to(NodeId(known.coordinator))
         except OdysseyError:
             pass
         finally:
             self._telling = None
+
+    def _beat_to(self, coordinator: NodeId) -> None:
+        """At once: the others see a machine from its first beat on."""
+        if self._node is not None and coordinator not in ("", self._me):
+            self._node.agent.shown(coordinator)
 
     def changed(self, events: Sequence[Event]) -> None:
         if any(isinstance(event, MemberAdmitted | MemberRenewed | Revoked | IssuerAllowed) for event in events):
