@@ -10,6 +10,7 @@ from odyssey.api.chronicle import Chronicle
 from odyssey.api.committing import Committing
 from odyssey.api.door import Handler
 from odyssey.api.follow import Following
+from odyssey.api.fresh import fresh
 from odyssey.api.jobs import Jobs
 from odyssey.api.ledger import Ledger
 from odyssey.api.logs import Logs
@@ -36,7 +37,7 @@ class Desk:
         showing = Showing(counter, committing, machines)
         jobs = Jobs(counter, self.ledger, past, committing, reasons)
         self.blobs = self._spool.blobs
-        self.handlers: Mapping[str, Handler] = {
+        handlers: Mapping[str, Handler] = {
             "status": machines.status,
             "facts": machines.facts,
             "invite": machines.invite,
@@ -74,6 +75,7 @@ class Desk:
             "doctor": machines.doctor,
             "down": machines.down,
         }
+        self.handlers = fresh(counter.log, handlers)
 
     def close(self) -> None:
         self.ledger.close()

@@ -85,6 +85,7 @@ class Jobs:
             following,
             job.parents,
             tuple(sorted(state.children.get(job.id, ()))),
+            self._counter.standing().age_ms,
         )
 
     async def dag(self, request: r.Dag) -> v.DagView:

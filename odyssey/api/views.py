@@ -153,6 +153,7 @@ class JobDetail(View, frozen=True):
     next_task: int | None = None  # where the next page begins
     parents: tuple[int, ...] = ()
     children: tuple[int, ...] = ()
+    age_ms: int = 0  # how old this is, at most; 0 while this machine coordinates
 
 
 class DagView(View, frozen=True):

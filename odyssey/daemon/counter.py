@@ -221,8 +221,8 @@ class LogOfNow(Log):
 
     def read(self, done: Callable[[int | None], None]) -> None:
         node = self._life.node
-        if node is None:
-            done(None)
+        if node is None or not (node.replica.core.is_leader or node.replica.core.leader):
+            done(None)  # nobody can be asked just now
         else:
             node.replica.read(done)
 

@@ -109,7 +109,8 @@ class Life:
 
     def age_ms(self) -> int:
         """How old what is known may be, where this machine does not lead."""
-        return self._body.clock.monotonic_ms() - self._known_ms
+        known = self._known_ms if self.node is None else max(self._known_ms, self.node.replica.told_ms)
+        return self._body.clock.monotonic_ms() - known
 
     def ask(self, job: Callable[[Store], T], done: Callable[[T | StoreError | None], None]) -> None:
         """Something of the store; None: there is none just now."""
@@ -279,8 +280,8 @@ class Life:
 
     def _rest(self, why: OdysseyError | None) -> None:
         if self.node is not None:
+            self._known_ms = self._body.clock.monotonic_ms() if self._leads(self.node) else self.node.replica.told_ms
             self.node.stop()
-            self._known_ms = self._body.clock.monotonic_ms()
         if self._notes is not None:
             self._notes.stop()
         self.node, self.trouble = None, why

@@ -161,6 +161,7 @@ class Replica:
         whether ticks may be rare until something comes in here: each costs an idle machine its sleep."""
         self.scope, self.core, self._look, self._prepare = scope, core, look, prepare
         self._number_at, self._ticked = number_at or (lambda _: scope.generation), ticked
+        self.told_ms = clock.monotonic_ms()  # while it does not lead: when who leads last spoke
         self.heard_ms: dict[Member, int] = {}  # while this replica leads: when who last answered it
         self.applied = core.log.snapshot.index
         self.low = False  # the disk is nearly full: no jobs are taken in, and somebody else should lead
@@ -290,6 +291,8 @@ class Replica:
             self._stand_down(newer)
         if isinstance(message, _ANSWERS) and message.term == self.core.term:
             self.heard_ms[message.sender] = self._clock.monotonic_ms()
+        elif message.sender == self.core.leader:
+            self.told_ms = self._clock.monotonic_ms()
 
     # -- proposals -----------------------------------------------------------------------------------------------------
 
