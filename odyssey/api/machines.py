@@ -16,6 +16,7 @@ from odyssey.api.ports import Counter, Standing
 from odyssey.commands import AdmitNode, Facts, SetPolicy, UpdateNode
 from odyssey.errors import NotPermitted, UsageError, echo
 from odyssey.ids import NodeId, NodeNumber, UserId, job_of
+from odyssey.mesh.membership import GONE_MS
 from odyssey.messages import Beat, NodeState
 from odyssey.model import Node
 from odyssey.scheduler.policies import BUILT_IN
@@ -34,7 +35,7 @@ class Machines:
         def name(node: NodeId) -> str:
             return by_id.get(node, node[:8])
 
-        views = self._views(standing)
+        views, asking = self._views(standing), rights.asker(counter).node
         up = [view for view in views if view.state == "up"]
         return v.StatusView(
             standing.mesh,
@@ -44,7 +45,7 @@ class Machines:
             standing.role,
             name(standing.coordinator) if standing.coordinator is not None else None,
             standing.term,
-            v.Quorum(standing.have, standing.need),
+            v.Quorum(standing.have, standing.need, standing.voters),
             standing.can_lose,
             tuple(map(name, standing.must_stay)),
             {word: sum(view.state == word for view in views) for word in v.NODE_STATES},
@@ -59,6 +60,10 @@ class Machines:
             sum(view.gpus for view in up),
             standing.notes,
             rights.asker(counter).user,
+            {view.name: view.state for view in views},
+            tuple(map(name, standing.missing)),
+            standing.is_laptop,
+            sum(view.tasks for view in views if view.id == asking),
         )
 
     async def facts(self, request: r.TellFacts) -> v.Known:
@@ -83,7 +88,8 @@ class Machines:
         return next((one for one in machines if one.id == node and not one.removed), None)
 
     async def nodes(self, _: r.Nodes) -> v.NodeList:
-        return v.NodeList(tuple(self._views(self._counter.standing())))
+        standing = self._counter.standing()
+        return v.NodeList(tuple(self._views(standing)), standing.age_ms)
 
     # -- what its owner says -------------------------------------------------------------------------------------------
 
@@ -152,7 +158,8 @@ def node_view(
 ) -> v.NodeView:
     beat, age_ms = last if last is not None else (None, None)
     told = beat.telemetry if beat is not None else None
-    state = seen.state if seen is not None else NodeState.UP if node.id == me else NodeState.SILENT
+    unheard = NodeState.SILENT if standing.age_ms < GONE_MS else NodeState.GONE
+    state = seen.state if seen is not None else NodeState.UP if node.id == me else unheard
     free = told.memory_free if told is not None else None
     idle = told.cpu_free_milli if told is not None else None
     return v.NodeView(

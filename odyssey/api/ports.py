@@ -108,6 +108,9 @@ class Standing(NamedTuple):
     is_embedded: bool
     keepers: frozenset[NodeId] = frozenset()
     notes: tuple[str, ...] = ()
+    voters: int = 0  # keepers that vote
+    missing: tuple[NodeId, ...] = ()  # of those: not heard just now
+    is_laptop: bool = False
 
 
 class Counter(Protocol):

@@ -7,6 +7,8 @@ Never: tells of another machine what only that one knows.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter as Counts
+from typing import Final
 
 from odyssey.api import labels, rights
 from odyssey.api import requests as r
@@ -16,10 +18,13 @@ from odyssey.api.machines import Machines
 from odyssey.api.ports import Counter
 from odyssey.commands import DrainNode, RenameNode
 from odyssey.errors import UsageError, echo
+from odyssey.ids import job_of
 from odyssey.model import Node
 from odyssey.scheduler import say
 from odyssey.scheduler.snapshot import Snapshot
 from odyssey.scheduler.weigh import weigh
+
+MOST_JOBS: Final = 100  # that are told of one machine
 
 
 class Showing:
@@ -81,7 +86,15 @@ class Showing:
             counter.manners.share({}).lines if is_here else None,
             tuple(check for check in checks if check.is_limit) if checks is not None else None,
             dict(counter.manners.label(())) if is_here else None,
+            self._runs(node),
         )
+
+    def _runs(self, node: Node) -> tuple[v.HeldView, ...]:
+        """The newest of the jobs that it has tasks of."""
+        state = self._counter.state
+        counts = Counts(job_of(task) for task in state.held.get(node.number, {}).values())
+        newest = sorted(counts, reverse=True)[:MOST_JOBS]
+        return tuple(v.HeldView(one, state.jobs[one].spec.name, state.jobs[one].user, counts[one]) for one in newest)
 
     def _weight(self, node: Node) -> v.WeightView:
         weight = weigh(

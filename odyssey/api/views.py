@@ -294,6 +294,7 @@ class NodeView(View, frozen=True):
 
 class NodeList(View, frozen=True):
     nodes: tuple[NodeView, ...]
+    age_ms: int = 0  # how old this is, at most: nobody who knows better can be reached
 
 
 class WeightView(View, frozen=True):
@@ -303,6 +304,15 @@ class WeightView(View, frozen=True):
     score: float
     terms: dict[str, float]
     reason: str | None  # why it would not take that task now
+
+
+class HeldView(View, frozen=True):
+    """Tasks of one job that a machine has."""
+
+    id: int
+    name: str
+    user: str
+    tasks: int
 
 
 class NodeDetail(View, frozen=True):
@@ -316,11 +326,13 @@ class NodeDetail(View, frozen=True):
     gives: tuple[str, ...] | None = None  # its owner's rules, in sentences; None: only the machine itself knows
     limits: tuple["Check", ...] | None = None  # what it can enforce; likewise
     own_labels: dict[str, str] | None = None  # those of its owner's; likewise
+    runs: tuple["HeldView", ...] = ()  # what it has now
 
 
 class Quorum(View, frozen=True):
     have: int
     need: int
+    of: int = 0  # so many keepers vote; 0: not known
 
 
 class InviteView(View, frozen=True):
@@ -360,6 +372,10 @@ class StatusView(View, frozen=True):
     gpus: int | None = None
     notes: tuple[str, ...] = ()  # sentences about this machine: paused, on battery, its disk is nearly full
     owner: str = ""  # of this machine: whoever asks here
+    machines: dict[str, str] = {}  # each one's state
+    missing: tuple[str, ...] = ()  # keepers that vote and cannot be reached
+    is_laptop: bool = False  # this machine: it has a lid or a battery
+    tasks_here: int = 0  # with this machine now
 
 
 # -- why ---------------------------------------------------------------------------------------------------------------

@@ -14,11 +14,11 @@ from typing import Final
 import click
 
 from odyssey.api.documents import document
+from odyssey.api.outlook import sentences
 from odyssey.api.requests import Down, Invite, Nodes, Status
 from odyssey.api.views import StatusView
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
-from odyssey.cli.status import sentences
 from odyssey.cli.telling import as_json
 from odyssey.cli.up import checked_name
 from odyssey.errors import OdysseyError, UsageError

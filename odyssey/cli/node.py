@@ -96,8 +96,14 @@ def _facts(detail: NodeDetail) -> Iterator[tuple[str, Any]]:
     yield "machine", node.name
     yield "state", f"{node.state}{role}{', coordinator' if node.coordinator else ''}{heard}"
     yield "owner", node.owner
+    yield "address", node.address
     yield "has", ", ".join(_has(detail))
     yield "now", ", ".join(_now(detail))
+    for number, held in enumerate(detail.runs):
+        name = f" {held.name}" if held.name else ""
+        yield "runs" if not number else "", f"job {held.id}{name}, {counted(held.tasks, 'task')}, of {held.user}"
+    yield "version", node.version
+    yield "box", node.box
     yield "labels", _labels(node.labels)
     for number, line in enumerate(detail.gives or ()):
         yield "gives" if not number else "", line.strip()

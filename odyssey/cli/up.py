@@ -14,11 +14,11 @@ from typing import Final
 import click
 
 from odyssey import starting
+from odyssey.api.outlook import sentences
 from odyssey.api.requests import Down, Rename, Status
 from odyssey.api.views import Stopping
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
-from odyssey.cli.status import sentences
 from odyssey.cli.telling import as_json, counted
 from odyssey.errors import OdysseyError, Unreachable, UsageError, echo
 from odyssey.paths import find_home, prepare

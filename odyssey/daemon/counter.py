@@ -26,10 +26,12 @@ from odyssey.daemon.work import Work
 from odyssey.events import Event
 from odyssey.ids import AttemptId, NodeId, NodeNumber
 from odyssey.mesh.letters import Again, Outcome
+from odyssey.mesh.membership import GONE_MS
 from odyssey.mesh.replica import BUSY_MS
 from odyssey.mesh.roles import LIVE_MS, quorum
 from odyssey.mesh.store import Store, StoreError
 from odyssey.messages import Beat, Here
+from odyssey.node import Node
 from odyssey.scheduler.snapshot import Seen
 from odyssey.scheduler.state import State
 
@@ -49,10 +51,13 @@ class DaemonCounter(Counter):
         down: Callable[[bool], None],
         look_for: Callable[[frozenset[str]], frozenset[str]],
         membership: Callable[[], Membership],
+        is_linked: Callable[[NodeId], bool] = lambda _: False,
+        is_laptop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._life, self._clock, self._work, self._manners = life, clock, work, manners
         self._home, self._is_embedded, self._notes = home, is_embedded, notes
         self._down, self._look_for, self._membership = down, look_for, membership
+        self._is_linked, self._is_laptop = is_linked, is_laptop
         self._heard: list[Heard] = []
         self._asking: set[asyncio.Future[bool]] = set()
         self._log = LogOfNow(life)
@@ -127,28 +132,40 @@ class DaemonCounter(Counter):
                 is_embedded=self._is_embedded,
                 notes=self._notes(),
             )
-        core, replica, now = node.replica.core, node.replica, self._clock.monotonic_ms()
+        core, age = node.replica.core, life.age_ms()
         members = {one.node for one in core.config.members}
-        have = sum(one == core.me or now - replica.heard_ms.get(one, -LIVE_MS) < LIVE_MS for one in core.config.voters)
+        missing = self._missing(node)
         safety = node.coordinator.safety() if node.coordinator is not None else None
+        voters = len(core.config.voters)
         return Standing(
             mesh=mesh,
             mesh_id=belonging.mesh.hex(),
             role="keeper" if self.me in members else "worker",
-            coordinator=core.leader.node if core.leader is not None else None,
+            coordinator=core.leader.node if core.leader is not None and age < GONE_MS else None,
             term=core.term,
-            have=have,
-            need=quorum(len(core.config.voters)),
+            have=voters - len(missing),
+            need=quorum(voters),
             can_lose=safety.can_lose if safety is not None else 0,
             must_stay=tuple(one.node for one in safety.must_stay) if safety is not None else (),
-            age_ms=0 if core.leads_safely else life.age_ms(),
+            age_ms=age,
             pid=pid,
             supervisor_pid=self._work.pid,
             home=home,
             is_embedded=self._is_embedded,
             keepers=frozenset(members),
             notes=self._notes(),
+            voters=voters,
+            missing=missing,
+            is_laptop=self._is_laptop(),
         )
+
+    def _missing(self, node: Node) -> tuple[NodeId, ...]:
+        """Who leads has heard from the others, or not; who does not goes by its links, and by its leader's word."""
+        core, replica, now = node.replica.core, node.replica, self._clock.monotonic_ms()
+        heard = {one.node for one, ms in replica.heard_ms.items() if now - ms < LIVE_MS}
+        if not core.is_leader:
+            heard = {one.node for one in core.config.voters if self._is_linked(one.node)}
+        return tuple(one.node for one in core.config.voters if one != core.me and one.node not in heard)
 
     # -- asked for -----------------------------------------------------------------------------------------------------
 

@@ -145,6 +145,8 @@ class Daemon:
             self._down,
             self._look_for,
             lambda: self._reception,
+            lambda node: self._lan is not None and self._lan.is_linked(node),
+            lambda: self._health.is_laptop,
         )
         keep = Keep(self._config.number("output.keep"), self._config.number("output.age"))
         self._tidying = Tidying(self._work.outputs, lambda: self._life.book.state, keep, clock, self._loop)
@@ -247,6 +249,7 @@ class Daemon:
         return Own(
             *(self._name or life.belonging.machine, life.id, standing.role, standing.pid, standing.supervisor_pid),
             *(__version__, standing.home, standing.is_embedded, standing.notes, life.belonging.owner),
+            standing.is_laptop,
         )
 
     def _note_programs(self, events: Sequence[Event]) -> None:

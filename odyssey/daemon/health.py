@@ -48,6 +48,10 @@ class System(Protocol):
         """Is it open? None: there is none, or the system does not tell."""
         ...
 
+    def battery(self) -> bool:
+        """It has one of its own."""
+        ...
+
 
 class Health:
     def __init__(self, system: System, clock: Clock, cpus: int) -> None:
@@ -57,6 +61,7 @@ class Health:
         self._told = Telemetry()
         self._cpu_free: int | None = None
         self.mains = system.mains()
+        self.is_laptop = system.battery() or system.lid() is not None
 
     def telemetry(self, pause: Pause | None) -> Telemetry:
         now = self._clock.monotonic_ms()
@@ -123,6 +128,9 @@ class LinuxSystem(System):
     def lid(self) -> bool | None:
         return lid_of(self._lids)
 
+    def battery(self) -> bool:
+        return has_battery(self._supplies)
+
     def close(self) -> None:
         os.close(self._stat)
         os.close(self._meminfo)
@@ -160,6 +168,9 @@ class PortableSystem(System):
     def lid(self) -> bool | None:
         return None
 
+    def battery(self) -> bool:
+        return self.mains() is not None
+
 
 def real_system() -> System:
     return LinuxSystem() if sys.platform == "linux" else PortableSystem()
@@ -189,6 +200,13 @@ def mains_of(supplies: Path) -> bool | None:
     if not batteries:
         return True if any(adapters) else None
     return any(adapters) or "Discharging" not in batteries
+
+
+def has_battery(supplies: Path) -> bool:
+    """Not that of a mouse."""
+    if not supplies.is_dir():
+        return False
+    return any(_word(one / "type") == "Battery" and _word(one / "scope") != "Device" for one in supplies.iterdir())
 
 
 def lid_of(lids: Path) -> bool | None:

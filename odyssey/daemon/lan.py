@@ -96,7 +96,7 @@ class Lan:
         self._life, self._facts, self._called = life, facts, called
         self.reception = Reception(self._house, life)
         self._guests = Guests(handlers, self._post, self._clock.monotonic_ms, self._welcome, self._report)
-        return Choosing(self, handlers, self._passing.handlers, own).handlers
+        return Choosing(self, handlers, self._passing.handlers, own, self._clock.monotonic_ms).handlers
 
     # -- this machine's place ------------------------------------------------------------------------------------------
 
@@ -170,6 +170,8 @@ class Lan:
         if self._guests is not None:
             self._guests.tick()
         self._timer = self._loop.call_later(TICK_S, self._tick)
+        if self._life is not None:
+            self._life.age_ms()
         if not self.coordinates and self._telling is None:
             self._telling = self._loop.create_task(self._tell_facts())
 
@@ -240,6 +242,11 @@ class Lan:
             *(self._belonging, self.company, lambda: self._standing, self._up, lambda: self.addresses),
             *(self._clock, SystemEntropy()),
         )
+
+    def is_linked(self, node: NodeId) -> bool:
+        """It can be talked to just now."""
+        peer = self._board.peers().get(node)
+        return peer is not None and peer.up
 
     def _up(self) -> Sequence[NodeId]:
         return [node for node, peer in self._board.peers().items() if peer.up]

@@ -108,9 +108,14 @@ class Life:
         return self._keeper if self.node is not None else None
 
     def age_ms(self) -> int:
-        """How old what is known may be, where this machine does not lead."""
-        known = self._known_ms if self.node is None else max(self._known_ms, self.node.replica.told_ms)
-        return self._body.clock.monotonic_ms() - known
+        """How old what is known may be. To be asked once a second: who goes on to another life forgets whom it heard."""
+        now, node = self._body.clock.monotonic_ms(), self.node
+        if node is not None:
+            served = node.agent.served()
+            heard = now - served[1] if served is not None else 0
+            leads = node.replica.core.leads_safely
+            self._known_ms = now if leads else max(self._known_ms, node.replica.told_ms, heard)
+        return now - self._known_ms
 
     def ask(self, job: Callable[[Store], T], done: Callable[[T | StoreError | None], None]) -> None:
         """Something of the store; None: there is none just now."""

@@ -34,6 +34,7 @@ def test_a_machine_is_shown_with_all_that_is_known() -> None:
         "owner     anna",
         "has       8 cpus, 16 GB memory, 1 GPU of 40 GB, 100 GB free disk, linux x86_64",
         "now       cpu 12 %, load 0.5, 0 tasks",
+        "version   1.0",
         "labels    gpu=a100 room=lab3",
         "gives     nova belongs to anna",
         "          gives     8 cores",

@@ -50,6 +50,9 @@ class Scripted(System):
     def lid(self) -> bool | None:
         return None
 
+    def battery(self) -> bool:
+        return False
+
 
 @pytest.mark.parametrize(
     ("after", "free"),

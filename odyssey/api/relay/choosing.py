@@ -18,6 +18,7 @@ import msgspec
 
 from odyssey.api.door import Handler
 from odyssey.api.operations import TABLE, Operation
+from odyssey.api.relay.remembered import Remembered
 from odyssey.api.rights import Right
 from odyssey.api.views import Picture, StatusView, View
 from odyssey.errors import Unreachable
@@ -36,6 +37,7 @@ class Own(NamedTuple):
     is_embedded: bool
     notes: tuple[str, ...]
     owner: str
+    is_laptop: bool = False
 
 
 class Place(Protocol):
@@ -61,8 +63,11 @@ class Choosing:
         own: Mapping[str, Handler],
         passed: Mapping[str, Handler],
         me: Callable[[], Own],
+        now: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._place, self._own, self._passed, self._me = place, own, passed, me
+        """`now` is a clock that does not go back, in ms."""
+        self._place, self._own, self._passed, self._me, self._now = place, own, passed, me, now
+        self._remembered = Remembered()
         self.handlers: Mapping[str, Handler] = {row.name: self._handler(row) for row in TABLE}
 
     def _handler(self, row: Operation) -> Handler:
@@ -78,8 +83,11 @@ class Choosing:
                 view: View = await self._passed[row.name](request)  # type: ignore[misc]
             except Unreachable:
                 if not self._place.keeps:
-                    raise
+                    if (known := self._known(row)) is None:
+                        raise
+                    return known
             else:
+                self._remembered.note(view, self._now())
                 return self._told_here(view)
         own: View = await self._own[row.name](request)  # type: ignore[misc]
         return own
@@ -91,6 +99,7 @@ class Choosing:
                 async with aclosing(self._passed[row.name](request)) as parts:  # type: ignore[type-var]
                     async for part in parts:  # type: ignore[union-attr]
                         has_begun = True
+                        self._remembered.note(part, self._now())
                         yield self._told_here(part)
                 return
             except Unreachable:
@@ -99,6 +108,14 @@ class Choosing:
         async with aclosing(self._own[row.name](request)) as parts:  # type: ignore[type-var]
             async for part in parts:  # type: ignore[union-attr]
                 yield part
+
+    def _known(self, row: Operation) -> View | None:
+        """What can still be told of the mesh while nobody answers."""
+        me = self._me().node
+        if row.name == "status":
+            found = self._remembered.status(me, self._now())
+            return self._told_here(found) if found is not None else None
+        return self._remembered.nodes(me, self._now()) if row.name == "nodes" else None
 
     def _told_here(self, view: View) -> View:
         """Of the mesh as the other machine knows it, of this machine as it knows itself."""

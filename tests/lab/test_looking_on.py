@@ -1,0 +1,79 @@
+"""What people are told of their mesh while machines are cut off, die and come back: `status`, `nodes`, `node`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.lab import Host, Lab
+from tests.system.place import wait_for
+
+pytestmark = pytest.mark.lab
+PATIENCE_S = 30
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab(3) as lab:
+        yield lab
+
+
+def told(host: Host, *words: str) -> Any:
+    return json.loads(host.run("odyssey", *words, "--json", limit_s=120).out)
+
+
+def said(host: Host) -> list[str]:
+    return host.run("odyssey", "status", limit_s=30, check=False).out.splitlines()
+
+
+def together(lab: Lab, hosts: int) -> None:
+    lab[0].run("odyssey", "up", "--listen", "0.0.0.0:7660", limit_s=120)
+    for host in lab.hosts[1:hosts]:
+        invite = told(lab[0], "invite")["invite"]
+        host.run("odyssey", "join", "-", stdin=invite, limit_s=120)
+    up = {host.name: "up" for host in lab.hosts[:hosts]}
+    wait_for(lambda: all(told(host, "status")["machines"] == up for host in lab.hosts[:hosts]), PATIENCE_S)
+
+
+def is_true(view: Any) -> bool:
+    """Nothing is promised that `can_lose` does not say."""
+    return bool(view["can_lose"]) != bool(view["must_stay"]) or view["coordinator"] is None
+
+
+def test_two_machines_say_what_a_third_would_change(lab: Lab) -> None:
+    together(lab, 2)
+    for host in lab.hosts[:2]:
+        lines = said(host)
+        assert "2 machines, all up" in lines[0]
+        assert any(line.startswith("If h1") and "no new jobs" in line for line in lines), lines
+        assert any("A third machine" in line for line in lines), lines
+        assert is_true(told(host, "status"))
+
+
+def test_a_machine_that_is_cut_off_says_so_and_tells_what_it_knew(lab: Lab) -> None:
+    together(lab, 3)
+    wait_for(lambda: len(told(lab[2], "nodes")) == 3, PATIENCE_S)
+    lab.cut(2)
+    wait_for(lambda: any(line.startswith("Cut off for") for line in said(lab[2])), PATIENCE_S)
+    view = told(lab[2], "status")
+    assert (view["coordinator"], view["can_lose"], view["node"]) == (None, 0, "h3")
+    assert view["age_seconds"] > 0
+    wait_for(lambda: {one["state"] for one in told(lab[2], "nodes") if one["name"] != "h3"} == {"gone"}, PATIENCE_S)
+    wait_for(lambda: "Not here: h3 (gone)." in said(lab[0]), PATIENCE_S)
+    assert told(lab[0], "status")["machines"]["h3"] == "gone"
+    lab.heal(2)
+    wait_for(lambda: all("3 machines, all up" in said(host)[0] for host in lab), PATIENCE_S)
+    assert told(lab[2], "status")["coordinator"] is not None
+
+
+def test_a_machine_that_died_is_named_until_it_is_back(lab: Lab) -> None:
+    together(lab, 3)
+    lab[1].kill()
+    wait_for(lambda: "Not here: h2 (gone)." in said(lab[0]), PATIENCE_S)
+    assert is_true(told(lab[0], "status"))
+    lab.boot(1)
+    lab[1].run("odyssey", "up", limit_s=120)
+    wait_for(lambda: "3 machines, all up" in said(lab[0])[0], PATIENCE_S)
