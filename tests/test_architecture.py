@@ -80,6 +80,8 @@ PURE = (
     "api/asking.py",
     "api/dag.py",
     "api/filter.py",
+    "api/outlook.py",
+    "api/relay/remembered.py",
     "cli/ending.py",
     "cli/flow.py",
     "cli/halting.py",
@@ -94,7 +96,7 @@ LAB_EDGE = "scheduler/lab/__main__.py"
 FACES = ("cli/*", "tui/*")
 AT_THE_COUNTER = tuple(
     f"odyssey.api.{name}"
-    for name in ("client", "aclient", "views", "requests", "operations", "documents", "asking", "filter")
+    for name in ("client", "aclient", "views", "requests", "operations", "documents", "asking", "filter", "outlook")
 )
 # What every replica works out for itself. A score may be inexact, it is only a proposal; these may not.
 ON_THE_LOG = (
