@@ -108,7 +108,7 @@ class Life:
         return self._keeper if self.node is not None else None
 
     def age_ms(self) -> int:
-        """How old what is known may be. To be asked once a second: who goes on to another life forgets whom it heard."""
+        """How old what is known may be. To be asked once a second: another life forgets whom it heard."""
         now, node = self._body.clock.monotonic_ms(), self.node
         if node is not None:
             served = node.agent.served()
