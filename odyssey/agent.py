@@ -285,12 +285,12 @@ class Agent:
         match message:
             case Duty():
                 self._on_duty(sender, message)
-            case JobsAre(jobs):
+            case JobsAre(jobs) if sender == self._coordinator:  # else it was not asked
                 self._specs.update(jobs)
                 self._act()
             case Elsewhere(coordinator) if sender == self._coordinator:  # else it is an old one
                 self.follow(coordinator)
-            case Elsewhere():
+            case JobsAre() | Elsewhere():
                 pass
 
     def _on_duty(self, sender: NodeId, duty: Duty) -> None:

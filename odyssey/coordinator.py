@@ -77,13 +77,16 @@ class Coordinator:
         clock: Clock,
         recovered: bool = False,
         policies: Mapping[str, Policy] = BUILT_IN,
+        may_keep: Callable[[NodeId], bool] = lambda _: True,
     ) -> None:
+        """`may_keep` says whose certificate lets it keep the log: a machine's own word for it is a claim."""
         now = clock.monotonic_ms()
         self.term = replica.core.term
         # Who has not answered since has its time from here, but counts as live only when it does.
         self._elected_ms = now
         self.fence = Fence(replica.scope.generation, self.term)
         self._replica, self._book, self._post, self._clock, self._policies = replica, book, post, clock, policies
+        self._may_keep = may_keep
         self._grants = Grants(self.fence, replica.core.started, now, recovered)
         self._membership = Membership(now)
         self._crew = Crew(now)
@@ -514,9 +517,11 @@ class Coordinator:
         return unknown or keeper.node in self._removed
 
     def _sight(self, number: NodeNumber, node: Node, now: int) -> Sight | None:
-        """A machine with a store, by its own word."""
+        """A machine with a store, by its own word, that may keep the log."""
         beat, age = self._membership.last(number), self._membership.age_ms(number, now)
         if node.removed or beat is None or age is None or not beat.keeping.store:
+            return None
+        if not self._may_keep(node.id):
             return None
         member = Member(node.id, StoreId(beat.keeping.store))
         return Sight(member, age, None, beat.going, beat.keeping, beat.telemetry.mains)

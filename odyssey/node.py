@@ -85,6 +85,7 @@ class World(NamedTuple):
     move: Callable[[Move, Lineage], None]  # to another generation: ends this daemon, and starts one that is there
     habits: Habits = Habits()  # of history
     watch: Callable[[Sequence[Event]], None] = lambda _: None  # is told what the newest entries have made true
+    may_keep: Callable[[NodeId], bool] = lambda _: True  # the log, by its certificate
 
 
 class Node:
@@ -186,7 +187,9 @@ class Node:
             self.coordinator = self.archiving = self.receiving = None
         elif self.coordinator is None or self.coordinator.term != core.term:
             world = self._world
-            self.coordinator = Coordinator(self.replica, self.book, self, world.clock, self._is_recovered)
+            self.coordinator = Coordinator(
+                self.replica, self.book, self, world.clock, self._is_recovered, may_keep=world.may_keep
+            )
             self.archiving = Archiving(
                 self.replica, self.book, self.holding, self, world.timers, world.clock, world.habits
             )

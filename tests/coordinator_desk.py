@@ -71,6 +71,7 @@ class Desk:
         self.voices: set[str] = set(members.split()) - {"1"}
         self.lag_ms = 1
         self.unheard: tuple[type, ...] = ()  # what nobody answers
+        self.others = set[str]()  # who may not keep the log
         self.looks = 0
         self.replica = Replica(
             SCOPE,
@@ -101,7 +102,9 @@ class Desk:
         if not core.is_leader:
             self.coordinator = None
         elif self.coordinator is None or self.coordinator.term != core.term:
-            self.coordinator = Coordinator(self.replica, self.book, self, self.time, self.recovered)
+            self.coordinator = Coordinator(
+                self.replica, self.book, self, self.time, self.recovered, may_keep=lambda one: one not in self.others
+            )
         if self.coordinator is not None:
             self.coordinator.look()
 

@@ -454,6 +454,18 @@ def test_slots_go_before_the_backlog_and_the_backlog_keeps_its_order() -> None:
     assert desk.hands.did("start") == [103, 101, 102]
 
 
+def test_what_a_job_is_to_run_says_whoever_was_asked() -> None:
+    desk = served()
+    desk.knows_specs = False
+    desk.duty(listed(101))
+    desk.agent.receive(NodeId("somebody"), JobsAre(((JobId(1), a_spec(name="another")),)))
+    desk.wait(ACT_MS)
+    assert desk.hands.did("start") == []
+    desk.agent.receive(C1, JobsAre(((JobId(1), desk.specs[JobId(1)]),)))
+    desk.wait(ACT_MS)
+    assert desk.hands.did("start") == [101]
+
+
 def test_after_a_restart_nothing_starts_until_it_is_known_what_runs() -> None:
     desk = served(specs=[a_spec(cpus=3), a_spec(cpus=2)], cpus=4)
     desk.duty(listed(101, 1))

@@ -642,9 +642,10 @@ def test_what_jobs_are_is_told_to_who_asks_each_in_a_letter_of_its_own() -> None
 # -- who keeps the log -------------------------------------------------------------------------------------------------
 
 
-def keepers(machines: int, ms: int) -> Desk:
-    """So many machines with a store that have been there for so long."""
+def keepers(machines: int, ms: int, *others: str) -> Desk:
+    """So many machines with a store that have been there for so long; `others` may not keep the log."""
     desk = leading()
+    desk.others.update(others)
     for number in range(machines):
         desk.admit(str(number + 1))
     desk.voices |= desk.workers.keys() - {"1"}
@@ -682,6 +683,11 @@ def test_a_second_machine_stands_by_and_is_waited_for_once_it_keeps_step() -> No
 def test_of_three_machines_all_vote_in_the_end() -> None:
     desk = keepers(3, 50_000)
     assert names(desk.replica.core.config.voters) == {"1", "2", "3"}
+
+
+def test_who_may_not_keep_the_log_does_not_whatever_it_says() -> None:
+    desk = keepers(3, 50_000, "3")
+    assert names(desk.replica.core.config.members) == {"1", "2"}
 
 
 def test_who_was_removed_keeps_the_log_no_more_even_if_it_still_answers() -> None:

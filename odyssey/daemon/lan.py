@@ -9,6 +9,7 @@ Never: is made for a daemon that was started by the way.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -30,6 +31,7 @@ from odyssey.errors import NotPermitted, OdysseyError
 from odyssey.events import Event, IssuerAllowed, MemberAdmitted, MemberRenewed, Revoked
 from odyssey.ids import NodeId
 from odyssey.mesh import company as companies
+from odyssey.mesh import speaking
 from odyssey.mesh.company import Company
 from odyssey.mesh.discovery import around
 from odyssey.mesh.discovery.interfaces import offered
@@ -47,6 +49,7 @@ from odyssey.paths import Home
 
 JOIN_PORT: Final = 7660
 TICK_S: Final = 1.0
+_log: Final = logging.getLogger(__name__)
 _ANY: Final = ("0.0.0.0", "::")
 TELL_MS: Final = 60_000  # so often what this machine is is told again
 
@@ -65,7 +68,9 @@ class Lan:
         self._clock, self._report = clock, report
         self._standing = load(home, identity.key, belonging.anchor)
         self.company = Company(identity.id, self._standing, home.peers, clock)
-        world = World(self.company, self.company, self, loop, clock, SystemEntropy(), self._deliver)
+        world = World(
+            *(self.company, self.company, self, loop, clock, SystemEntropy(), self._deliver), sent_away=_note_offence
+        )
         self._board = Switchboard(identity.id, world)
         self.company.changed = self._board.recheck
         self._scope = Scope(belonging.mesh.hex(), 0)
@@ -82,7 +87,11 @@ class Lan:
 
     @property
     def around(self) -> Around:
-        return Around(self._board, self._board, self.company.others, self.company.verify)
+        company = self.company
+        return Around(
+            *(self._board, self._board, company.others, company.verify),
+            may_keep=lambda node: company.may(node, Grant.VOTE),
+        )
 
     def enter(
         self,
@@ -210,6 +219,7 @@ class Lan:
     # -- letters -------------------------------------------------------------------------------------------------------
 
     def _deliver(self, sender: NodeId, letter: Letter) -> None:
+        speaking.check(sender, letter, self.company.may)
         match letter.content:
             case AskKeeper() | Taken() | StopAsking() as asked:
                 if self._guests is not None:
@@ -250,3 +260,7 @@ class Lan:
 
     def _up(self) -> Sequence[NodeId]:
         return [node for node, peer in self._board.peers().items() if peer.up]
+
+
+def _note_offence(node: NodeId, why: str) -> None:
+    _log.warning("machine %s broke the rules and is sent away for a while: %s", node, why)

@@ -60,6 +60,7 @@ class Around(NamedTuple):
     bulk: Bulk
     others: Callable[[], Sequence[NodeId]]
     verify: Verify
+    may_keep: Callable[[NodeId], bool]  # the log
 
 
 class Body(NamedTuple):
@@ -188,6 +189,7 @@ class Life:
             move=self._move,
             habits=body.habits,
             watch=self._applied,
+            may_keep=around.may_keep if around is not None else lambda _: True,
         )
 
     def _applied(self, events: Sequence[Event]) -> None:

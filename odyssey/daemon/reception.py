@@ -22,7 +22,7 @@ from odyssey.ids import NodeId, UserId
 from odyssey.mesh.company import Company
 from odyssey.mesh.letters import Accepted, Outcome
 from odyssey.mesh.trust import invite as invites
-from odyssey.mesh.trust.certificates import INVITE_MS, MINE, Grant, Terms, invite_key_hash
+from odyssey.mesh.trust.certificates import INVITE_MS, MINE, OF_OTHERS, Grant, Terms, invite_key_hash
 from odyssey.mesh.trust.invite import Address
 from odyssey.mesh.trust.join_server import JoinServer, Porter
 from odyssey.mesh.trust.letters import Peer
@@ -98,9 +98,10 @@ class Reception(Membership):
             raise NotPermitted("this machine lets nobody in", hint="ask on the machine that began the mesh")
         made = invites.made(standing.known.root, standing.curve.public, self._reachable(), house.entropy)
         until = now + min(for_ms, INVITE_MS)
+        grants = MINE if owner == house.belonging.owner else OF_OTHERS
         record = Terms(
             *(standing.known.mesh, standing.issuer.public, made.id, invite_key_hash(made.key().public), uses, owner),
-            *(int(MINE), now, until),
+            *(int(grants), now, until),
         )
         await self._taken(MakeInvite(made.id, sealed(record, standing.issuer), uses, until, owner))
         return InviteView(invites.written(made), made.id.hex(), until, uses)

@@ -70,10 +70,13 @@ class Company:
         return [node for node in self.roster.nodes if node != self.me]
 
     def verify(self, node: NodeId, data: bytes, signature: bytes) -> bool:
+        """Signed by who may keep the log: only such a machine begins a new generation of it."""
         from odyssey.mesh.trust.primitives import verified
 
         entry = self.roster.entry(node)
-        return entry is not None and verified(entry.certificate.key, data, signature)
+        if entry is None or not entry.certificate.may(Grant.VOTE):
+            return False
+        return verified(entry.certificate.key, data, signature)
 
     # -- where ---------------------------------------------------------------------------------------------------------
 

@@ -151,7 +151,8 @@ class Succession:
             case Found(charter):
                 self._on_found(sender, charter)
             case Founds(generation, reason):
-                if self._bid is not None and self._bid.charter.generation == generation:
+                bid = self._bid
+                if bid is not None and (bid.charter.generation, bid.charter.founder.node) == (generation, sender):
                     self._end_bid(reason)
 
     def _hear(self, sender: NodeId, lineage: Lineage) -> None:

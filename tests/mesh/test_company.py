@@ -9,7 +9,8 @@ import pytest
 from odyssey.mesh.company import MOST_WAYS, Company, keep, read, written
 from odyssey.mesh.links.ports import Path as Way
 from odyssey.mesh.links.ports import Refusal
-from odyssey.mesh.trust.certificates import MEMBER_MS
+from odyssey.mesh.trust import primitives
+from odyssey.mesh.trust.certificates import MEMBER_MS, OF_OTHERS
 from odyssey.mesh.trust.letters import Peer
 from odyssey.mesh.trust.primitives import Pair
 from odyssey.mesh.trust.signed import Purpose, proof, signable
@@ -89,6 +90,12 @@ def test_a_signature_counts_only_with_the_key_of_its_machine(tmp_path: Path) -> 
     assert company.verify(node("pi"), data, signed(key("pi")))
     assert not company.verify(node("pi"), data, signed(key("mac")))
     assert not company.verify(node("mac"), data, signed(key("mac")))
+
+
+def test_the_signature_of_a_machine_that_may_not_keep_the_log_begins_no_generation_of_it(tmp_path: Path) -> None:
+    company = a_company(tmp_path)
+    company.meet([Peer(REALM.member("pi", grants=int(OF_OTHERS)))])
+    assert not company.verify(node("pi"), b"x", primitives.sign(key("pi"), b"x"))
 
 
 def test_addresses_are_bounded_and_nonsense_is_left_out(tmp_path: Path) -> None:

@@ -205,6 +205,7 @@ def refusal(rig: Rig) -> CannotRecover:
 def test_who_recovers_hears_why_the_founder_does_not_begin() -> None:
     rig = bidding()
     rig.hears(Founds(child(name="z").tip, "another question's answer"))
+    rig.hears(Founds(asked(rig).generation, "another machine's answer"), NodeId("3"))
     assert rig.told == []
     for _ in range(2):
         rig.hears(Founds(asked(rig).generation, "it hears the coordinator 3 again"))

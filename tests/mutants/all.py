@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.mutants import (
     archiving,
+    attacks,
     counter,
     daemon,
     discovery,
@@ -57,6 +58,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *process.MUTANTS,
     *lasting.MUTANTS,
     *trust.MUTANTS,
+    *attacks.MUTANTS,
     *joining.MUTANTS,
     *terminals.MUTANTS,
 )

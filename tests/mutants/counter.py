@@ -139,15 +139,15 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     api(
         "a late copy of a question is carried out again",
         "relay/guests",
-        "            case _ if guest is not None and guest.has_gone:\n",
+        "            case _ if known is not None and guest is None:\n",
         "            case _ if False:\n",
         PASS + "a_copy_that_comes_late_is_not_carried_out",
     ),
     api(
         "what somebody asked who has gone goes on",
         "relay/guests",
-        "                if guest.has_gone:\n                    del",
-        "                if True:\n                    del",
+        "            if guest.task is not None:\n",
+        "            if guest.task is None:\n",
         PASS + "a_machine_that_says_nothing_more_has_gone",
     ),
     api(

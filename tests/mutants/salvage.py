@@ -193,8 +193,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "an answer about another generation counts",
         "succession",
-        "if self._bid is not None and self._bid.charter.generation == generation:",
-        "if self._bid is not None:",
+        "bid is not None and (bid.charter.generation, bid.charter.founder.node) == (generation, sender):",
+        "bid is not None and bid.charter.founder.node == sender:",
         TOLD + "who_recovers_hears_why_the_founder_does_not_begin",
     ),
     mesh(

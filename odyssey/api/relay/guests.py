@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from typing import Any, Final
+from itertools import takewhile
+from typing import Any, Final, NamedTuple
 
 from odyssey import wire
 from odyssey.api import frames
@@ -24,6 +25,7 @@ from odyssey.messages import Asked, AskKeeper, Parts, Refusal, StopAsking, Taken
 
 GONE_MS: Final = 10_000  # without a word, whoever asked is not there any more
 MOST_ASKED: Final = 256  # at once, by one machine
+MOST_GONE: Final = 32_768  # questions of one machine that are over and still known, so that a late copy is none
 
 Post = Callable[[NodeId, Parts], None]
 _Name = tuple[NodeId, int]
@@ -42,13 +44,38 @@ class _Guest:
         self.is_end_told = False
         self.wants_more = True
         self.task: asyncio.Task[None] | None = None
-        self.has_gone = False  # kept for a while, so that a copy of the question that comes late is known
 
     def make_room(self) -> None:
         if self.wants_more and self.outbox.has_room:
             self.room.set()
         else:
             self.room.clear()
+
+
+class _Past(NamedTuple):
+    """A question that is over: kept for a while, so that a copy of it that comes late is known."""
+
+    run: int
+    ended_ms: int
+
+
+class _Machine:
+    """What one machine asks. Each look is a look-up: it may ask much."""
+
+    def __init__(self) -> None:
+        self.guests: dict[int, _Guest] = {}
+        self.past: dict[int, _Past] = {}  # oldest first
+
+    def end(self, number: int, guest: _Guest, now: int) -> None:
+        self.guests.pop(number, None)
+        self.past.pop(number, None)
+        self.past[number] = _Past(guest.run, now)
+        if len(self.past) > MOST_GONE:
+            del self.past[next(iter(self.past))]
+
+    def forget(self, before_ms: int) -> None:
+        for number in list(takewhile(lambda one: self.past[one].ended_ms <= before_ms, self.past)):
+            del self.past[number]
 
 
 class Guests:
@@ -64,35 +91,37 @@ class Guests:
     ) -> None:
         self._handlers, self._post, self._now = handlers, post, now
         self._welcome, self._report = welcome, report
-        self._guests: dict[_Name, _Guest] = {}
+        self._machines: dict[NodeId, _Machine] = {}
 
     def hear(self, sender: NodeId, letter: Asked) -> None:
-        name = (sender, letter.number)
-        guest = self._guests.get(name)
-        if guest is not None and guest.run > letter.run:
+        name, machine = (sender, letter.number), self._machines.setdefault(sender, _Machine())
+        guest = machine.guests.get(letter.number)
+        known = guest or machine.past.get(letter.number)
+        if known is not None and known.run > letter.run:
             return  # of a daemon that is no more
-        if guest is not None and guest.run < letter.run:
+        if known is not None and known.run < letter.run:
             self._part(name)
-            del self._guests[name]
-            guest = None
+            machine.past.pop(letter.number, None)
+            known = guest = None
         match letter:
-            case _ if guest is not None and guest.has_gone:
+            case _ if known is not None and guest is None:
                 pass  # it was late
             case StopAsking():
                 self._part(name)
             case AskKeeper() if guest is None:
-                self._receive(name, letter)
+                self._receive(name, machine, letter)
             case Taken() if guest is None:
                 gone = Unreachable("the machine that was asked knows nothing of it", hint="try again")
                 self._post(sender, Parts(letter.run, letter.number, letter.parts, (), True, _told(gone)))
             case AskKeeper() | Taken() if guest is not None:
                 self._go_on(name, guest, letter)
 
-    def _receive(self, name: _Name, ask: AskKeeper) -> None:
-        guest = self._guests[name] = _Guest(ask.run, self._now())
-        if sum(node == name[0] and not one.has_gone for (node, _), one in self._guests.items()) > MOST_ASKED:
-            self._end(name, guest, OdysseyError("that machine asks too much at once", hint="wait until some has ended"))
+    def _receive(self, name: _Name, machine: _Machine, ask: AskKeeper) -> None:
+        if len(machine.guests) >= MOST_ASKED:
+            error = OdysseyError("that machine asks too much at once", hint="wait until some has ended")
+            self._post(name[0], Parts(ask.run, ask.number, 0, (), True, _told(error)))
             return
+        guest = machine.guests[ask.number] = _Guest(ask.run, self._now())
         guest.task = asyncio.get_running_loop().create_task(self._answer(name, guest, ask))
 
     def _go_on(self, name: _Name, guest: _Guest, letter: AskKeeper | Taken) -> None:
@@ -129,9 +158,9 @@ class Guests:
     # -- answers -------------------------------------------------------------------------------------------------------
 
     async def _answer(self, name: _Name, guest: _Guest, ask: AskKeeper) -> None:
-        self._welcome(name[0])
         error: OdysseyError | None = None
         try:
+            self._welcome(name[0])
             async for part in self._made(ask):
                 guest.outbox.add(part)
                 if BY_NAME[ask.op].streams:  # else it goes out together with its end
@@ -168,25 +197,27 @@ class Guests:
     # -- goodbyes ------------------------------------------------------------------------------------------------------
 
     def _part(self, name: _Name) -> None:
-        guest = self._guests.get(name)
-        if guest is not None and not guest.has_gone:
-            guest.heard_ms, guest.has_gone, guest.outbox = self._now(), True, Outbox()
+        machine = self._machines.get(name[0])
+        guest = machine.guests.get(name[1]) if machine is not None else None
+        if machine is not None and guest is not None:
+            machine.end(name[1], guest, self._now())
             if guest.task is not None:
                 guest.task.cancel()
 
     def tick(self) -> None:
         """From time to time."""
-        now = self._now()
-        for name, guest in list(self._guests.items()):
-            if now - guest.heard_ms >= GONE_MS:
-                if guest.has_gone:
-                    del self._guests[name]
-                else:
-                    self._part(name)
+        late = self._now() - GONE_MS
+        for node, machine in list(self._machines.items()):
+            machine.forget(late)
+            for number in [number for number, guest in machine.guests.items() if guest.heard_ms <= late]:
+                self._part((node, number))
+            if not machine.guests and not machine.past:
+                del self._machines[node]
 
     def close(self) -> None:
-        for name in list(self._guests):
-            self._part(name)
+        for node, machine in list(self._machines.items()):
+            for number in list(machine.guests):
+                self._part((node, number))
 
 
 def _told(error: OdysseyError) -> Refusal:

@@ -105,6 +105,7 @@ class World(NamedTuple):
     entropy: Entropy
     deliver: Callable[[NodeId, Letter], None]
     lost: Callable[[NodeId, int, str], None] = lambda *_: None  # so many letters will not arrive, or may not have
+    sent_away: Callable[[NodeId, str], None] = lambda *_: None  # a member that breaks the rules
 
 
 class Switchboard(Bulk):
@@ -245,7 +246,10 @@ class Switchboard(Bulk):
 
     def _send_away(self, peer: _Peer, line: Line, why: str) -> None:
         peer.away_until_ms = self._world.clock.monotonic_ms() + AWAY_MS
-        self._refuse(line, self._holders.get(line), why)
+        holder = self._holders.get(line)
+        if holder is not None:
+            self._world.sent_away(holder, why)
+        self._refuse(line, holder, why)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 

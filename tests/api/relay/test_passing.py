@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from odyssey.api.relay.passing import Passing
 from odyssey.api.relay.window import WINDOW_BYTES
 from odyssey.api.views import View
 from odyssey.commands import SetPriority
+from odyssey.errors import NotPermitted
 from odyssey.ids import NodeId
 from odyssey.messages import Asked, AskKeeper, Parts, StopAsking, Taken
 from tests.api.counter import FakeCounter, blocking, desk_of, until
@@ -472,5 +474,62 @@ def test_letters_that_nobody_waits_for_are_answered_so_that_they_end() -> None:
         assert post.said == [(KEEPER, StopAsking(7, 99))]
         post.passing.hear(KEEPER, Parts(6, 1, 0, (b"x",), True))  # of the daemon before
         assert post.said[1:] == [(KEEPER, StopAsking(6, 1))]
+
+    played(play)
+
+
+def test_who_asks_without_end_costs_a_bounded_amount_and_no_time() -> None:
+    async def play() -> None:
+        letters: list[Parts] = []
+        now = [0]
+        guests = Guests(
+            {"events": waiting}, lambda _, letter: letters.append(letter), lambda: now[0], lambda _: None, print
+        )
+        began = process_time()
+        for number in range(20_000):
+            guests.hear(ME, AskKeeper(1, number, "events", b"\x90"))
+        assert sum(letter.refusal is not None for letter in letters) == 20_000 - MOST_ASKED
+        assert process_time() - began < 5  # looking all of them through for each takes a minute
+        guests.hear(OTHER, AskKeeper(1, 1, "events", b"\x90"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert letters[-1].refusal is None  # others are asked for nothing by that
+        guests.close()
+
+    played(play)
+
+
+def test_only_so_many_questions_that_are_over_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odyssey.api.relay.guests.MOST_GONE", 3)
+
+    async def play() -> None:
+        letters: list[Parts] = []
+        guests = Guests({"events": waiting}, lambda _, letter: letters.append(letter), lambda: 0, lambda _: None, print)
+        for number in range(5):
+            guests.hear(ME, AskKeeper(1, number, "events", b"\x90"))
+            guests.hear(ME, StopAsking(1, number))
+        for number in (4, 0):
+            guests.hear(ME, AskKeeper(1, number, "events", b"\x90"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert [letter.number for letter in letters] == [0]
+        guests.close()
+
+    played(play)
+
+
+def test_who_may_not_ask_is_told_so() -> None:
+    async def play() -> None:
+        letters: list[Parts] = []
+
+        def welcome(_: NodeId) -> None:
+            raise NotPermitted("this machine may not ask that", hint="its certificate does not say so")
+
+        guests = Guests({"events": waiting}, lambda _, letter: letters.append(letter), lambda: 0, welcome, print)
+        guests.hear(ME, AskKeeper(1, 1, "events", b"\x90"))
+        await until(lambda: bool(letters))
+        assert letters[0].refusal is not None
+        assert letters[0].refusal.code == "NotPermitted"
+        guests.close()
 
     played(play)
