@@ -89,6 +89,16 @@ class Home(NamedTuple):
         return self.path / "peers"
 
     @property
+    def old(self) -> Path:
+        """What this machine had in meshes that it has left: a folder for each."""
+        return self.path / "old"
+
+    @property
+    def leaving(self) -> Path:
+        """There while this machine is leaving its mesh: the name of the folder in `old`."""
+        return self.path / "leaving"
+
+    @property
     def lease(self) -> Path:
         return self.path / "lease"
 

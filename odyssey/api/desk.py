@@ -6,6 +6,7 @@ Never: knows how answers travel.
 
 from collections.abc import Mapping
 
+from odyssey.api.belonging import Belonging
 from odyssey.api.chronicle import Chronicle
 from odyssey.api.committing import Committing
 from odyssey.api.door import Handler
@@ -35,6 +36,7 @@ class Desk:
         past, machines = Past(counter, self.ledger), Machines(counter, committing, self.ledger)
         reasons, logs = Reasons(counter, past), Logs(counter, past)
         showing = Showing(counter, committing, machines)
+        belonging = Belonging(counter, committing, showing)
         jobs = Jobs(counter, self.ledger, past, committing, reasons)
         self.blobs = self._spool.blobs
         handlers: Mapping[str, Handler] = {
@@ -46,6 +48,11 @@ class Desk:
             "label": showing.label,
             "rename": showing.rename,
             "drain": showing.drain,
+            "remove": belonging.remove,
+            "goodbye": belonging.goodbye,
+            "leave": belonging.leave,
+            "invites": belonging.invites,
+            "end_invites": belonging.end_invites,
             "submit": Submitting(counter, committing, self._spool, reasons).submit,
             "dry_run": reasons.dry_run,
             "blob_put": self._spool.blob_put,

@@ -200,6 +200,11 @@ class Counter(Protocol):
         """`afresh`: what takes a moment is looked at again too."""
         ...
 
+    async def leave(self, is_trial: bool) -> v.LeavingView:
+        """Leave the mesh: what runs here ends and the others are told; or what that would mean. Raises where others
+        would lose by it what nobody else has."""
+        ...
+
     def down(self, now: bool) -> None:
         """Soon: the answer to who asked still goes out."""
         ...

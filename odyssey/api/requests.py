@@ -241,6 +241,33 @@ class Drain(Request[v.NodeDetail], frozen=True):
     is_draining: bool = True
 
 
+class Remove(Request[v.Removed], frozen=True):
+    """This machine is none of the mesh any more, wherever it is: nothing that it says counts from then on."""
+
+    name: str
+
+
+class Goodbye(Request[v.Known], frozen=True):
+    """From the daemon of a machine that leaves: it is none of the mesh any more."""
+
+
+class Leave(Request[v.LeavingView], frozen=True):
+    """This machine leaves its mesh: what runs here ends, and the others are told. Its daemon is to be ended then. With
+    `is_trial`: only what that would mean."""
+
+    is_trial: bool = False
+
+
+class Invites(Request[v.InviteList], frozen=True):
+    pass
+
+
+class EndInvites(Request[v.InviteList], frozen=True):
+    """Nobody comes in by these any more; by the beginnings of their ids. Answers which."""
+
+    ids: tuple[str, ...]
+
+
 class Queue(Request[v.QueueView], frozen=True):
     """What waits, in the order in which its turn comes."""
 

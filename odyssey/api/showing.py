@@ -32,35 +32,35 @@ class Showing:
         self._counter, self._committing, self._machines = counter, committing, machines
 
     async def node(self, request: r.Node) -> v.NodeDetail:
-        return await self._detail(self._meant(request.name))
+        return await self._detail(self.meant(request.name))
 
     async def label(self, request: r.Label) -> v.NodeDetail:
-        node = self._meant(request.name)
+        node = self.meant(request.name)
         if node.id != self._counter.me:
             hint = f"type the same on {node.name}"
             raise UsageError(f"labels are set on the machine itself, and {node.name} is another one", hint=hint)
         made = self._counter.manners.label(request.words)
         gone = [word[:-1] for word in request.words if "=" not in word]
         await labels.until(self._counter, lambda: _says(labels.own(self._counter), made, gone))
-        return await self._detail(self._meant(request.name))
+        return await self._detail(self.meant(request.name))
 
     async def rename(self, request: r.Rename) -> v.NodeDetail:
-        node = self._meant(request.name)
-        self._check(node)
+        node = self.meant(request.name)
+        self.check(node)
         await self._committing.carry_out(RenameNode(node.number, request.to))
         return await self._detail(self._counter.state.nodes[node.number])
 
     async def drain(self, request: r.Drain) -> v.NodeDetail:
-        node = self._meant(request.name)
-        self._check(node)
+        node = self.meant(request.name)
+        self.check(node)
         await self._committing.carry_out(DrainNode(node.number, request.is_draining))
         return await self._detail(self._counter.state.nodes[node.number])
 
-    def _check(self, node: Node) -> None:
+    def check(self, node: Node) -> None:
         if not rights.asker(self._counter).owns(node.owner):
             rights.check_rules(self._counter)
 
-    def _meant(self, name: str) -> Node:
+    def meant(self, name: str) -> Node:
         members = [node for node in self._counter.state.nodes.values() if not node.removed]
         if not name:
             fitting = [node for node in members if node.id == self._counter.me]

@@ -349,6 +349,40 @@ class Known(View, frozen=True):
     coordinator: str = ""
 
 
+class InviteRow(View, frozen=True):
+    """An invite that somebody may still use, or that is used up."""
+
+    id: str
+    by: str
+    uses: int
+    used: int
+    expires_at: int
+
+
+class InviteList(View, frozen=True):
+    invites: tuple[InviteRow, ...]
+
+
+class LeavingView(View, frozen=True):
+    """What leaving means on this machine; and, once it is done, what came of it."""
+
+    mesh: str
+    machine: str
+    others: int  # machines that stay
+    tasks: int = 0  # that run here, and start again elsewhere
+    unfinished: int = 0  # jobs that nobody else has
+    finished: int = 0  # likewise
+    is_told: bool = False  # the others know
+
+
+class Removed(View, frozen=True):
+    """A machine that is none of the mesh's any more."""
+
+    name: str
+    is_shut_out: bool = False  # its certificate is worth nothing any more
+    tasks: int = 0  # that it had
+
+
 class StatusView(View, frozen=True):
     mesh: str
     mesh_id: str

@@ -35,6 +35,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "share": ("odyssey share", "odyssey share --cpus 50% --mem 8G", "odyssey share --hours 18:30-08:00 --quiet 22-08"),
     "invite": ("odyssey invite", "odyssey invite --for ben --uses 24 --for-hours 2"),
     "join": ("odyssey join", "odyssey join - --name pi4"),
+    "leave": ("odyssey leave", "odyssey leave --clean --yes"),
     "pause": ("odyssey pause", "odyssey pause 2h"),
     "resume": ("odyssey resume",),
     "policy": ("odyssey policy", "odyssey policy use pack", "odyssey policy set speed=80"),

@@ -68,6 +68,7 @@ COMMANDS: Final = {
     "down": Row("Machine", "up", "stop it; what runs goes on"),
     "join": Row("Machine", "joining", "get this machine into a mesh, with an invite"),
     "invite": Row("Machine", "joining", "let another machine into this mesh"),
+    "leave": Row("Machine", "leaving", "leave the mesh; --clean removes all of Odyssey's things"),
     "status": Row("Machine", "status", "how your mesh is"),
     "nodes": Row("Machine", "nodes", "your machines (also: machines)"),
     "node": Row("Machine", "node", "one machine: what it has, gives, enforces and weighs; its labels and name"),

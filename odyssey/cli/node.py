@@ -54,7 +54,8 @@ VERBS: Final[dict[str, Made]] = {
 
 @command("node")
 @click.argument("words", nargs=-1, metavar="[NAME | VERB NAME ...]")
-def node_command(desk: Desk, words: tuple[str, ...]) -> None:
+@click.option("--yes", is_flag=True, help="do not ask before a machine is put out")
+def node_command(desk: Desk, words: tuple[str, ...], yes: bool) -> None:
     """One machine: what it has and gives, what it enforces, and what it weighs. Without a name: this one.
 
     \b
@@ -62,10 +63,17 @@ def node_command(desk: Desk, words: tuple[str, ...]) -> None:
       odyssey node label NAME room=lab3      set a label for --needs; room- removes it
       odyssey node rename NAME NEW           call it something else
       odyssey node drain NAME                end what it has, take nothing new; undrain: take again
+      odyssey node remove NAME               put it out of the mesh for good, also when it is gone
     """
+    if words and words[0] == "remove":
+        from odyssey.cli.belonging import remove
+
+        remove(desk, words[1:], yes)
+        return
     verb, rest = (words[0], words[1:]) if words and words[0] in VERBS else ("show", words or ("",))
     if verb == "show" and len(rest) > 1:
-        raise UsageError(f"there is no {echo(rest[0])!r} for a machine", hint=f"use {', '.join(VERBS)}")
+        verbs = ", ".join((*VERBS, "remove"))
+        raise UsageError(f"there is no {echo(rest[0])!r} for a machine", hint=f"use {verbs}")
     detail = desk.ask(VERBS[verb](rest))
     if as_json(desk, detail):
         return

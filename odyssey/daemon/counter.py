@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -51,12 +51,14 @@ class DaemonCounter(Counter):
         down: Callable[[bool], None],
         look_for: Callable[[frozenset[str]], frozenset[str]],
         membership: Callable[[], Membership],
+        leave: Callable[[bool], Awaitable[v.LeavingView]],
         is_linked: Callable[[NodeId], bool] = lambda _: False,
         is_laptop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._life, self._clock, self._work, self._manners = life, clock, work, manners
         self._home, self._is_embedded, self._notes = home, is_embedded, notes
         self._down, self._look_for, self._membership = down, look_for, membership
+        self._leave = leave
         self._is_linked, self._is_laptop = is_linked, is_laptop
         self._heard: list[Heard] = []
         self._asking: set[asyncio.Future[bool]] = set()
@@ -214,6 +216,9 @@ class DaemonCounter(Counter):
         trouble = "" if life.trouble is None else life.trouble.message
         found = checks(work.hands.abilities, trouble, life.is_member, work.pid, self._notes(), has_path)
         done(v.DoctorView(tuple(found)))
+
+    async def leave(self, is_trial: bool) -> v.LeavingView:
+        return await self._leave(is_trial)
 
     def down(self, now: bool) -> None:
         self._down(now)

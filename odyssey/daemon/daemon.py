@@ -35,6 +35,7 @@ from odyssey.daemon.entering import Entrance
 from odyssey.daemon.founding import Storehouse
 from odyssey.daemon.gate import Gate
 from odyssey.daemon.health import Health, real_system
+from odyssey.daemon.leaving import Leaving
 from odyssey.daemon.life import Body, Life
 from odyssey.daemon.options import Options
 from odyssey.daemon.owner import LOOK_S, Owner, login
@@ -145,6 +146,7 @@ class Daemon:
             self._down,
             self._look_for,
             lambda: self._reception,
+            Leaving(home, self._life, self._work, self._lan).leave,
             lambda node: self._lan is not None and self._lan.is_linked(node),
             lambda: self._health.is_laptop,
         )

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from odyssey.clock import Clock, Entropy
 from odyssey.config import Config
-from odyssey.daemon import founding
+from odyssey.daemon import founding, given, parting
 from odyssey.daemon.founding import Belonging, Storehouse
 from odyssey.daemon.options import Options
 from odyssey.errors import UsageError, echo
@@ -37,12 +37,17 @@ class Entrance:
 
     async def enter(self, config: Config) -> Storehouse:
         self._check_listen()
+        if (aside := parting.finish(self._home)) is not None:
+            _log.warning("this machine had begun to leave its mesh: what it had there is in %s", aside.folder)
         before = self._known()
+        given.take(self._home, before)
         key = identity.load_or_make(self._home.key, self._entropy)
         self._check_mesh(before)
         belonging = await self._join(key, before) if self._options.join >= 0 else self._own(key, before)
         if belonging.joined and not belonging.has_store and belonging.left:
             founding.set_old_mesh_aside(self._home, belonging.left)
+            for path in (self._home.issuer, self._home.root):  # of a mesh in which nobody else was
+                path.unlink(missing_ok=True)
         if self._options.listen not in ("", belonging.listen):
             belonging = replace(belonging, listen=self._options.listen)
             founding.save(self._home, belonging)
@@ -80,8 +85,11 @@ class Entrance:
         belonging = await join(self._home, key.key, text, name, self._clock, self._entropy)
         listen = self._options.listen or (before.listen if before is not None else "")
         left = before.mesh.hex()[:8] if before is not None else ""
+        if before is not None:
+            founding.note(self._home.old / left, before)
         belonging = replace(belonging, host=self._here, listen=listen, left=left)
         founding.save(self._home, belonging)
+        given.take(self._home, belonging)
         return belonging
 
     # -- what was asked for --------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ Never: begins a second mesh in one home.
 from __future__ import annotations
 
 from hashlib import sha256
+from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -36,6 +37,7 @@ from odyssey.mesh.trust.certificates import fingerprint, owner_name
 from odyssey.paths import Home, write_whole
 from odyssey.scheduler.transitions.machines import clean_name
 
+NOTE: Final = "mesh"
 _BYTES: Final = 4
 _OF_A_MESH: Final = ("mesh.db*", "history.db*", "events.jsonl*", "lease", "outputs", "spool", "blobs", "files")
 _HOST: Final = b"odyssey-host-v1\0"
@@ -108,7 +110,7 @@ def forget(home: Home) -> None:
 def set_old_mesh_aside(home: Home, name: str) -> None:
     """What this machine had in a mesh that it has left, as it was; nothing of it is deleted. As often as it is
     interrupted."""
-    aside = home.path / "old" / name
+    aside = home.old / name
     try:
         aside.mkdir(mode=0o700, parents=True, exist_ok=True)
         for pattern in _OF_A_MESH:
@@ -120,28 +122,49 @@ def set_old_mesh_aside(home: Home, name: str) -> None:
 
 
 def save(home: Home, belonging: Belonging) -> None:
+    _write(home.mesh, belonging)
+
+
+def note(folder: Path, belonging: Belonging) -> None:
+    """Which mesh it was whose things were set aside here."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused(folder, error) from error
+    _write(folder / NOTE, belonging)
+
+
+def noted(folder: Path) -> Belonging | None:
+    return _read(folder / NOTE)
+
+
+def _write(path: Path, belonging: Belonging) -> None:
     data = wire.encode_log(belonging)
     try:
-        write_whole(home.mesh, crc32(data).to_bytes(_BYTES, "big") + data)
+        write_whole(path, crc32(data).to_bytes(_BYTES, "big") + data)
     except OSError as error:
-        raise refused(home.mesh, error) from error
+        raise refused(path, error) from error
 
 
 def load(home: Home) -> Belonging | None:
     """None: this machine is in no mesh yet."""
+    return _read(home.mesh)
+
+
+def _read(path: Path) -> Belonging | None:
     try:
-        text = home.mesh.read_bytes()
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise refused(home.mesh, error) from error
+        raise refused(path, error) from error
     try:
         if crc32(text[_BYTES:]).to_bytes(_BYTES, "big") != text[:_BYTES]:
             raise WireError("its checksum is another one")
         return wire.decode_log(text[_BYTES:], Belonging)
     except WireError as error:
         hint = "put its copy back; without it nobody knows which mesh this machine is in"
-        raise Lost(f"{home.mesh} cannot be read: {error.message}", hint=hint) from error
+        raise Lost(f"{path} cannot be read: {error.message}", hint=hint) from error
 
 
 # -- its store: in the thread that uses it -----------------------------------------------------------------------------

@@ -1,13 +1,17 @@
 """Into the mesh of an invite, before this daemon is anything: knock, be let in, and write down what was given.
 
-Promises: nothing in the home has changed until this machine was let in; then its trust is on the disk before the note
-that says which mesh it is in.
+What was given lies in a folder of its own until the note says which mesh this machine is in; whoever is interrupted
+before that is in the mesh he was in, and whoever is interrupted after it takes the folder's things at the next start.
+
+Promises: nothing in the home has changed until this machine was let in; then all that was given is on the disk before
+the note that says which mesh it is in.
 Never: keeps an invite.
 """
 
 from __future__ import annotations
 
 from odyssey.clock import Clock, Entropy
+from odyssey.daemon import given
 from odyssey.daemon.founding import Belonging
 from odyssey.mesh.company import keep
 from odyssey.mesh.generation import Generation
@@ -29,9 +33,9 @@ async def join(home: Home, node: Pair, text: str, name: str, clock: Clock, entro
         return JoinClient(invite, name, node, curve.public, invite.curve)
 
     joined = await knock(invite.curve, invite.addresses, Keys(curve.public, curve.secret), dialogue, clock)
-    trust = joined.trust
-    standing.save(home, Standing(Known(trust.mesh, trust.root, joined.certificate, trust.items), node, curve))
-    keep(home.peers, joined.peers)
+    trust, coming = joined.trust, given.begin(home)
+    standing.save(coming, Standing(Known(trust.mesh, trust.root, joined.certificate, trust.items), node, curve))
+    keep(coming.peers, joined.peers)
     return Belonging(
         *(trust.mesh, Generation(*joined.generation), joined.mesh_name, joined.mine.owner, name),
         anchor=fingerprint(trust.root),

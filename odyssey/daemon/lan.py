@@ -20,7 +20,7 @@ from odyssey.api.door import Handler
 from odyssey.api.relay.choosing import Choosing, Own
 from odyssey.api.relay.guests import Guests
 from odyssey.api.relay.passing import Passing
-from odyssey.api.requests import TellFacts
+from odyssey.api.requests import Goodbye, TellFacts
 from odyssey.api.rights import Asker
 from odyssey.clock import Clock, SystemEntropy
 from odyssey.commands import Facts
@@ -82,6 +82,7 @@ class Lan:
         self.reception: Reception | None = None  # once this daemon is put together
         self.addresses: tuple[str, ...] = ()
         self._telling: asyncio.Task[None] | None = None
+        self._is_leaving = False
         self._told: Facts | None = None
         self._tell_again_ms = 0
 
@@ -181,7 +182,7 @@ class Lan:
         self._timer = self._loop.call_later(TICK_S, self._tick)
         if self._life is not None:
             self._life.age_ms()
-        if not self.coordinates and self._telling is None:
+        if not self.coordinates and self._telling is None and not self._is_leaving:
             self._telling = self._loop.create_task(self._tell_facts())
 
     async def _tell_facts(self) -> None:
@@ -215,6 +216,17 @@ class Lan:
         known, items = self._standing.known, self.company.roster.trust.items
         if items != known.items:  # who was put out stays so after a restart, whoever is heard first
             self._standing = save(self._home, self._standing._replace(known=replace(known, items=items)))
+
+    # -- going away ----------------------------------------------------------------------------------------------------
+
+    def issuers(self) -> set[NodeId]:
+        """Who lets machines in."""
+        return {one.node for one in self.company.roster.trust.issuers(self._clock.wall_ms())}
+
+    async def say_goodbye(self) -> None:
+        """To whoever coordinates. From now on it is not told any more that this machine is there."""
+        self._is_leaving = True
+        await self._passing.handlers["goodbye"](Goodbye())  # type: ignore[misc]
 
     # -- letters -------------------------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ LOOK_S: Final = 1.0
 TOLD_S: Final = 5.0  # once the log knows this machine: it may be removed behind its back
 CATCH_UP_S: Final = 0.002  # at first; longer each time
 CLEAR_STEP_S: Final = 0.02
+UNHEARD_MS: Final = 5_000  # without a Duty nobody is there who would take what is reported
 _log: Final = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -348,19 +349,40 @@ class Life:
         self._end_thread()
         self._try_again()
 
-    async def clear_out(self, seconds: float) -> None:
-        """What runs here is ended, and the log knows it: it starts again elsewhere, or here with the next daemon."""
-        node, me = self.node, self.me
-        if node is None or me is None:
-            return
-        node.agent.go(Going.SHUTDOWN)
+    async def clear_out(self, seconds: float, going: Going = Going.SHUTDOWN) -> bool:
+        """What runs here is ended, and the log knows it: it starts again elsewhere, or here with the next daemon.
+        False: that could not be told in this time."""
+        node, hands = self.node, self._body.hands
+        if node is None:
+            return False
+        node.agent.go(going)
         end = self._loop.time() + seconds
         while self.node is node and self._loop.time() < end:
-            live = any(not one.ended for one in self._body.hands.here().values())
-            if not live and not node.book.state.held.get(me.number):
-                return
+            live = any(not one.ended for one in hands.here().values())
+            if not live and (self._is_settled(node) or self.is_cut_off):
+                return self._is_settled(node)
             await asyncio.sleep(CLEAR_STEP_S)
         _log.warning("not all that ran here is known to have ended")
+        return False
+
+    def _is_settled(self, node: Node) -> bool:
+        """Nothing is here, by the log of whoever coordinates."""
+        me = self.me if node.coordinator is not None else None
+        return not self._body.hands.reports() and not (me is not None and node.book.state.held.get(me.number))
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Nobody hears what this machine has to tell."""
+        node = self.node
+        if node is None:
+            return True
+        served = node.agent.served()
+        return node.coordinator is None and (served is None or served[1] >= UNHEARD_MS)
+
+    def stay(self) -> None:
+        """After all: what was ended starts again."""
+        if self.node is not None:
+            self.node.agent.go(Going.STAYING)
 
     async def end(self) -> None:
         """Everything that was asked of the disk is done, and the store is closed."""

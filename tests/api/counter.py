@@ -107,6 +107,7 @@ class FakeCounter:
         self.desks: list[Desk] = []
         self.door: Door | None = None
         self.downs: list[bool] = []
+        self.leaves: list[bool] = []
         self.own_labels: dict[str, str] = {}
         self.programs: frozenset[str] = frozenset()  # that are on this machine
         self.segments: dict[bytes, bytes] = {}
@@ -209,6 +210,10 @@ class FakeCounter:
 
     def doctor(self, done: Callable[[v.DoctorView], None], afresh: bool = False) -> None:
         done(v.DoctorView(()))
+
+    async def leave(self, is_trial: bool) -> v.LeavingView:
+        self.leaves.append(is_trial)
+        return v.LeavingView("anna's mesh", "titan", 0)
 
     def down(self, now: bool) -> None:
         self.downs.append(now)

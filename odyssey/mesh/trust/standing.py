@@ -167,6 +167,14 @@ def load(home: Home, node: Pair, anchor: bytes) -> Standing:
     return Standing(known, node, curve, _perhaps(home.issuer, Use.ISSUER), _perhaps(home.root, Use.ROOT))
 
 
+def is_of(home: Home, anchor: bytes) -> bool:
+    """Is there a trust of the mesh with this root? False also where it cannot be read."""
+    try:
+        return fingerprint(_read(home.trust).root) == anchor
+    except BadKey:
+        return False
+
+
 def _perhaps(path: Path, use: Use) -> Pair | None:
     try:
         return keyfile.load(path, use)

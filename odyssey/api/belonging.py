@@ -1,0 +1,79 @@
+"""Who belongs to the mesh, as people change it: machines that leave or are put out, and invites.
+
+Promises: what is answered is on the log; who leaves is who asks, as the door or the link knows it, never by its word.
+Never: puts out the machine that answers: that would be the end of its answer.
+"""
+
+from __future__ import annotations
+
+from odyssey.api import requests as r
+from odyssey.api import rights
+from odyssey.api import views as v
+from odyssey.api.committing import Committing
+from odyssey.api.ports import Counter
+from odyssey.api.showing import Showing
+from odyssey.commands import EndInvites, RemoveNode
+from odyssey.errors import UsageError, echo
+from odyssey.model import Invite, Node
+
+
+class Belonging:
+    def __init__(self, counter: Counter, committing: Committing, showing: Showing) -> None:
+        self._counter, self._committing, self._showing = counter, committing, showing
+
+    # -- machines ------------------------------------------------------------------------------------------------------
+
+    async def remove(self, request: r.Remove) -> v.Removed:
+        node = self._showing.meant(request.name)
+        self._showing.check(node)
+        if node.id == self._counter.me:
+            hint = "on it: odyssey leave; or put it out from another machine, once that one coordinates"
+            raise UsageError(f"{node.name} coordinates the mesh just now and cannot be put out", hint=hint)
+        tasks = len(self._counter.state.held.get(node.number, ()))
+        await self._gone(node)
+        return v.Removed(node.name, tasks=tasks)
+
+    async def goodbye(self, _: r.Goodbye) -> v.Known:
+        asker = rights.asker(self._counter)
+        members = self._counter.state.nodes.values()
+        node = next((one for one in members if one.id == asker.node and not one.removed), None)
+        if node is None:
+            return v.Known("")  # it was said before
+        if node.id == self._counter.me:
+            raise UsageError("the machine that coordinates cannot leave", hint="odyssey leave")
+        await self._gone(node)
+        return v.Known(node.name)
+
+    async def _gone(self, node: Node) -> None:
+        await self._committing.carry_out(RemoveNode(node.number))
+
+    async def leave(self, request: r.Leave) -> v.LeavingView:
+        return await self._counter.leave(request.is_trial)
+
+    # -- invites -------------------------------------------------------------------------------------------------------
+
+    async def invites(self, _: r.Invites) -> v.InviteList:
+        rights.check_rules(self._counter)
+        now = self._counter.clock.wall_ms()
+        known = (one for one in self._counter.state.invites.values() if one.until_ms > now)
+        return v.InviteList(tuple(_row(one) for one in sorted(known, key=lambda one: (one.until_ms, one.id))))
+
+    async def end_invites(self, request: r.EndInvites) -> v.InviteList:
+        rights.check_rules(self._counter)
+        ended = [self._invite(text) for text in request.ids]
+        await self._committing.carry_out(EndInvites(tuple(one.id for one in ended), rights.asker(self._counter).user))
+        return v.InviteList(tuple(_row(one) for one in ended))
+
+    def _invite(self, text: str) -> Invite:
+        fitting = [one for one in self._counter.state.invites.values() if one.id.hex().startswith(text.lower())]
+        if text and len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            raise UsageError(
+                f"{echo(text)!r} may mean several invites", hint="write more of it; see: odyssey invite ls"
+            )
+        raise UsageError(f"there is no invite {echo(text)!r}", hint="see: odyssey invite ls")
+
+
+def _row(one: Invite) -> v.InviteRow:
+    return v.InviteRow(one.id.hex(), one.by, one.uses, len(one.used), one.until_ms)
