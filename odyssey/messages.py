@@ -317,6 +317,39 @@ class Parts(Message, frozen=True, tag="parts"):
 
 Asked = AskKeeper | Taken | StopAsking
 
+
+# -- between all machines: who belongs, and where they are -------------------------------------------------------------
+
+
+class Acquaintance(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A machine of the mesh, as others are told of it."""
+
+    certificate: bytes  # believed for its signature, whoever tells
+    addresses: tuple[str, ...] = ()  # of its join port; whether it is there shows when it is dialled
+
+
+class HereIAm(Message, frozen=True, tag="here-i-am"):
+    """Who this machine is and where it can be dialled; and how much it has heard of whom it says this to."""
+
+    me: Acquaintance
+    run: int = 0  # of the daemon it has heard that from; 0: nothing
+    members: int = 0
+    statements: int = 0
+
+
+class MembersAre(Message, frozen=True, tag="members-are"):
+    """What somebody has not heard yet of who belongs: all from one place of its teller's list to another. The list is
+    this daemon's own, and begins anew with its run. Run 0: statements that are new, told by the way."""
+
+    run: int
+    since: tuple[int, int] = (0, 0)  # members and statements: who has heard less takes the statements only
+    upto: tuple[int, int] = (0, 0)
+    members: tuple[Acquaintance, ...] = ()
+    statements: tuple[bytes, ...] = ()  # signed: who may let machines in, and who was put out
+
+
+Acquainted = HereIAm | MembersAre
+
 AnyMessage = (
     Beat
     | AskJobs
@@ -332,4 +365,5 @@ AnyMessage = (
     | SegmentTaken
     | Asked
     | Parts
+    | Acquainted
 )

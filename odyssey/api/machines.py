@@ -12,7 +12,7 @@ from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
 from odyssey.api.ledger import Ledger
-from odyssey.api.ports import Counter, Standing
+from odyssey.api.ports import About, Counter, Standing
 from odyssey.commands import AdmitNode, Facts, SetPolicy, UpdateNode
 from odyssey.errors import NotPermitted, UsageError, echo
 from odyssey.ids import NodeId, NodeNumber, UserId, job_of
@@ -138,13 +138,17 @@ class Machines:
             counter.seen().get(number),
             counter.beats().get(number),
             self._held(number),
+            counter.membership.about(counter.state.nodes[number].id),
         )
 
     def _views(self, standing: Standing) -> list[v.NodeView]:
         counter = self._counter
         seen, beats = counter.seen(), counter.beats()
         return [
-            node_view(node, counter.me, standing, seen.get(number), beats.get(number), self._held(number))
+            node_view(
+                *(node, counter.me, standing, seen.get(number), beats.get(number), self._held(number)),
+                counter.membership.about(node.id),
+            )
             for number, node in sorted(counter.state.nodes.items())
             if not node.removed
         ]
@@ -154,7 +158,13 @@ class Machines:
 
 
 def node_view(
-    node: Node, me: NodeId, standing: Standing, seen: Seen | None, last: tuple[Beat, int] | None, tasks: int
+    node: Node,
+    me: NodeId,
+    standing: Standing,
+    seen: Seen | None,
+    last: tuple[Beat, int] | None,
+    tasks: int,
+    about: About,
 ) -> v.NodeView:
     beat, age_ms = last if last is not None else (None, None)
     told = beat.telemetry if beat is not None else None
@@ -168,7 +178,7 @@ def node_view(
         "finishing" if node.draining and state is NodeState.UP else v.NODE_STATES[state],
         ("keeper" if node.id in standing.keepers else "worker") if standing.keepers else None,
         node.id == standing.coordinator,
-        None,
+        about.address,
         node.owner,
         node.os,
         node.arch,
@@ -181,7 +191,7 @@ def node_view(
         None,
         told.owner.name.lower() if told is not None and told.owner is not None else None,
         dict(node.labels),
-        __version__ if node.id == me else None,
+        __version__ if node.id == me else about.version,
         age_ms / 1000 if age_ms is not None else None,
         node.draining,
         tasks,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from odyssey.api.views import StatusView
+from odyssey.api.views import LEAVE, StatusView
 from odyssey.resources import show_duration_rounded
 
 ADD: Final = "odyssey invite"
@@ -21,6 +21,11 @@ _JOBS: Final = ("running", "waiting", "failed", "done")
 
 
 def sentences(view: StatusView) -> Iterator[str]:
+    if view.out:
+        yield view.out
+        yield f"To belong to a mesh again: {LEAVE}."
+        yield from view.notes
+        return
     yield head(view)
     yield from health(view)
     yield from _away(view)

@@ -77,6 +77,13 @@ class Manners(Protocol):
         ...
 
 
+class About(NamedTuple):
+    """A machine, as this one knows it from the links."""
+
+    address: str | None = None  # of its join port
+    version: str | None = None  # of its Odyssey
+
+
 class Membership(Protocol):
     """Who belongs to the mesh, and who comes into it."""
 
@@ -84,8 +91,15 @@ class Membership(Protocol):
         """The name it asked for and its owner, by its certificate; None: it is no member."""
         ...
 
+    def about(self, node: NodeId) -> About: ...
+
     async def invite(self, uses: int, for_ms: int, owner: UserId) -> v.InviteView:
         """Raises where this machine may let nobody in."""
+        ...
+
+    async def put_out(self, node: NodeId, by: UserId) -> None:
+        """For good: once this returns it is on the log, and told to all. Raises why it is not; `by` is who asked, who
+        may."""
         ...
 
 

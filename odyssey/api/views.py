@@ -383,6 +383,9 @@ class Removed(View, frozen=True):
     tasks: int = 0  # that it had
 
 
+LEAVE: Final = "odyssey leave, then join again with a new invite"  # of a machine that was put out
+
+
 class StatusView(View, frozen=True):
     mesh: str
     mesh_id: str
@@ -410,6 +413,7 @@ class StatusView(View, frozen=True):
     missing: tuple[str, ...] = ()  # keepers that vote and cannot be reached
     is_laptop: bool = False  # this machine: it has a lid or a battery
     tasks_here: int = 0  # with this machine now
+    out: str = ""  # this machine was put out of the mesh, in a sentence; then nothing else is known
 
 
 # -- why ---------------------------------------------------------------------------------------------------------------

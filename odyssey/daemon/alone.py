@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from odyssey.api.ports import Membership
+from odyssey import __version__
+from odyssey.api.ports import About, Membership
 from odyssey.api.views import InviteView
 from odyssey.errors import UsageError
 from odyssey.ids import NodeId, UserId
@@ -30,6 +31,12 @@ class NoLinks:
 class NoOthers(Membership):
     def member(self, node: NodeId) -> tuple[str, UserId] | None:
         return None
+
+    def about(self, node: NodeId) -> About:
+        return About(version=__version__)
+
+    async def put_out(self, node: NodeId, by: UserId) -> None:
+        raise UsageError("there is no other machine in this mesh", hint="see: odyssey nodes")
 
     async def invite(self, uses: int, for_ms: int, owner: UserId) -> InviteView:
         hint = "odyssey down, then odyssey up --listen 0.0.0.0:7660"

@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from odyssey import __version__
 from odyssey.api import rights
 from odyssey.api.door import Handler
 from odyssey.api.relay.choosing import Choosing, Own
@@ -24,6 +25,7 @@ from odyssey.api.requests import Goodbye, TellFacts
 from odyssey.api.rights import Asker
 from odyssey.clock import Clock, SystemEntropy
 from odyssey.commands import Facts
+from odyssey.daemon import outcast
 from odyssey.daemon.founding import Belonging
 from odyssey.daemon.life import Around, Life
 from odyssey.daemon.reception import House, Reception
@@ -32,6 +34,8 @@ from odyssey.events import Event, IssuerAllowed, MemberAdmitted, MemberRenewed, 
 from odyssey.ids import NodeId
 from odyssey.mesh import company as companies
 from odyssey.mesh import speaking
+from odyssey.mesh.acquainting import Acquainting
+from odyssey.mesh.acquainting import World as Meeting
 from odyssey.mesh.company import Company
 from odyssey.mesh.discovery import around
 from odyssey.mesh.discovery.interfaces import offered
@@ -39,11 +43,11 @@ from odyssey.mesh.identity import Identity
 from odyssey.mesh.letters import Letter, Scope
 from odyssey.mesh.links.gate import Gate
 from odyssey.mesh.links.sockets import Keys
-from odyssey.mesh.links.switchboard import Switchboard, World
+from odyssey.mesh.links.switchboard import Switchboard, Versions, World
 from odyssey.mesh.links.wires import ZmqWires
 from odyssey.mesh.trust.certificates import Grant
 from odyssey.mesh.trust.standing import load, save
-from odyssey.messages import Asked, AskKeeper, Parts, StopAsking, Taken
+from odyssey.messages import Acquainted, Asked, AskKeeper, Going, HereIAm, MembersAre, Parts, StopAsking, Taken
 from odyssey.node import Node
 from odyssey.paths import Home
 
@@ -71,8 +75,8 @@ class Lan:
         world = World(
             *(self.company, self.company, self, loop, clock, SystemEntropy(), self._deliver), sent_away=_note_offence
         )
-        self._board = Switchboard(identity.id, world)
-        self.company.changed = self._board.recheck
+        self._board = Switchboard(identity.id, world, Versions(program=__version__))
+        self._acquainting = Acquainting(self.company, clock.boottime_ms(), self._meeting())
         self._scope = Scope(belonging.mesh.hex(), 0)
         self._passing = Passing(clock.boottime_ms(), self._post, self._keepers, clock.monotonic_ms, loop)
         self._guests: Guests | None = None
@@ -85,6 +89,21 @@ class Lan:
         self._is_leaving = False
         self._told: Facts | None = None
         self._tell_again_ms = 0
+        self._is_out = False
+
+    def _meeting(self) -> Meeting:
+        return Meeting(
+            post=self._post,
+            coordinator=lambda: self._me if self.coordinates else self._coordinator(),
+            up=self._up,
+            addresses=lambda: self.addresses,
+            look_again=self._board.look_again,
+            learnt=self._keep_trust,
+            cut=self._board.recheck,
+            timers=self._loop,
+            clock=self._clock,
+            entropy=SystemEntropy(),
+        )
 
     @property
     def around(self) -> Around:
@@ -150,7 +169,11 @@ class Lan:
     # -- the sockets ---------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """The join port and the two behind it. Raises PortTaken."""
+        """The join port and the two behind it. Raises PortTaken. Who was put out of the mesh opens nothing."""
+        if self.out:
+            self._notice_out()
+            self._called(self._belonging.machine)
+            return
         host, _, number = (self._belonging.listen or f"0.0.0.0:{JOIN_PORT}").rpartition(":")
         port = int(number)
         keys = Keys(self._standing.curve.public, self._standing.curve.secret)
@@ -163,26 +186,34 @@ class Lan:
         hosts = offered(around.interfaces()) if host in _ANY else (host,)
         self.addresses = tuple(companies.written(one, port) for one in hosts)
         self.company.find(self._me, self.addresses)
-        self._hear_log()
         self._board.start(self._wires)
+        self._hear_log()
         self._tick()
 
     def close(self) -> None:
         if self._guests is not None:
             self._guests.close()
+        self._shut()
+        self._keep_peers()
+
+    def _shut(self) -> None:
+        """Nobody talks to this machine any more."""
         self._board.stop()
-        if self._gate is not None:
-            self._gate.close()
-        if self._wires is not None:
-            self._wires.close()
+        gate, wires, self._gate, self._wires = self._gate, self._wires, None, None
+        if gate is not None:
+            gate.close()
+        if wires is not None:
+            wires.close()
 
     def _tick(self) -> None:
         if self._guests is not None:
             self._guests.tick()
+        self._acquainting.tick()
+        self._keep_peers()
         self._timer = self._loop.call_later(TICK_S, self._tick)
         if self._life is not None:
             self._life.age_ms()
-        if not self.coordinates and self._telling is None and not self._is_leaving:
+        if not self.coordinates and self._telling is None and not (self._is_leaving or self._is_out):
             self._telling = self._loop.create_task(self._tell_facts())
 
     async def _tell_facts(self) -> None:
@@ -212,10 +243,40 @@ class Lan:
         assert self._life is not None
         state = self._life.book.state
         members = [one.certificate for one in state.members.values()]
+        trust = self.company.roster.trust
+        before = trust.size
         self.company.hear(members, (*state.issuers.values(), *state.revoked.values()))
+        if trust.size > before:
+            self._acquainting.hand_on(tuple(trust.since(before)))
+
+    def _keep_trust(self) -> None:
+        """Who was put out stays so after a restart, whoever is heard first."""
         known, items = self._standing.known, self.company.roster.trust.items
-        if items != known.items:  # who was put out stays so after a restart, whoever is heard first
+        if items != known.items:
             self._standing = save(self._home, self._standing._replace(known=replace(known, items=items)))
+        self._notice_out()
+
+    def _keep_peers(self) -> None:
+        try:
+            self.company.save()
+        except OSError as error:
+            _log.warning("what is known of other machines cannot be written: %s", error)
+
+    # -- out of the mesh -----------------------------------------------------------------------------------------------
+
+    @property
+    def out(self) -> str:
+        """That this machine was put out of its mesh, as a sentence; empty while it was not."""
+        return outcast.sentence(self.company.roster, self._me, self._belonging.name)
+
+    def _notice_out(self) -> None:
+        """What runs here was given to others, or will be."""
+        if self.out and not self._is_out:
+            self._is_out = True
+            _log.error("%s", self.out)
+            self._loop.call_soon(self._shut)
+            if self._node is not None:
+                self._node.agent.go(Going.LEAVE)
 
     # -- going away ----------------------------------------------------------------------------------------------------
 
@@ -238,10 +299,12 @@ class Lan:
                     self._guests.hear(sender, asked)
             case Parts() as parts:
                 self._passing.hear(sender, parts)
+            case HereIAm() | MembersAre() as told:
+                self._acquainting.hear(sender, told)
             case _ if self._node is not None:
                 self._node.receive(sender, letter)
 
-    def _post(self, to: NodeId, message: Asked | Parts) -> None:
+    def _post(self, to: NodeId, message: Asked | Parts | Acquainted) -> None:
         self._board.send(to, Letter(self._scope, message))
 
     def _keepers(self) -> Sequence[NodeId]:
@@ -261,7 +324,7 @@ class Lan:
     @property
     def _house(self) -> House:
         return House(
-            *(self._belonging, self.company, lambda: self._standing, self._up, lambda: self.addresses),
+            *(self._belonging, self.company, lambda: self._standing, self._board.peers, lambda: self.addresses),
             *(self._clock, SystemEntropy()),
         )
 

@@ -7,20 +7,23 @@ Never: lets anybody in on a machine that may not; keeps the text of an invite.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from odyssey.api.ports import Membership
+from odyssey import __version__
+from odyssey.api.ports import About, Membership
 from odyssey.api.views import InviteView
 from odyssey.clock import Clock, Entropy
 from odyssey.commands import AdmitMember, MakeInvite, RenewMember
 from odyssey.daemon.founding import Belonging
 from odyssey.daemon.life import Life
+from odyssey.daemon.putting_out import PuttingOut
 from odyssey.errors import CutOff, NotPermitted, OdysseyError, UsageError
 from odyssey.events import CommandRefused
 from odyssey.ids import NodeId, UserId
 from odyssey.mesh.company import Company
 from odyssey.mesh.letters import Accepted, Outcome
+from odyssey.mesh.links.switchboard import PeerState
 from odyssey.mesh.trust import invite as invites
 from odyssey.mesh.trust.certificates import INVITE_MS, MINE, OF_OTHERS, Grant, Terms, invite_key_hash
 from odyssey.mesh.trust.invite import Address
@@ -38,7 +41,7 @@ class House(NamedTuple):
     belonging: Belonging
     company: Company
     standing: Callable[[], Standing]
-    up: Callable[[], Sequence[NodeId]]  # the other machines that can be talked to just now
+    links: Callable[[], Mapping[NodeId, PeerState]]  # to the other machines
     addresses: Callable[[], Sequence[str]]  # of this machine's join socket
     clock: Clock
     entropy: Entropy
@@ -54,6 +57,16 @@ class Reception(Membership):
         if entry is None or not company.may(node, Grant.WORKER):
             return None
         return entry.certificate.name, entry.certificate.owner
+
+    def about(self, node: NodeId) -> About:
+        me, links = node == self._house.company.me, self._house.links()
+        known = self._house.company.peer(node)
+        address = known.addresses[0] if known is not None and known.addresses else None
+        program = __version__ if me else links[node].program if node in links else ""
+        return About(address, program or None)
+
+    async def put_out(self, node: NodeId, by: UserId) -> None:
+        await PuttingOut(self._life, self._house.standing, self._house.clock).put_out(node, by)
 
     # -- visitors ------------------------------------------------------------------------------------------------------
 
@@ -79,7 +92,7 @@ class Reception(Membership):
 
     def _peers(self) -> tuple[Peer, ...]:
         company = self._house.company
-        nodes = [company.me, *self._house.up()]
+        nodes = [company.me, *(node for node, link in self._house.links().items() if link.up)]
         return tuple(peer for node in nodes if (peer := company.peer(node)) is not None)
 
     def take(self, command: AdmitMember | RenewMember | MakeInvite, done: Decided) -> None:

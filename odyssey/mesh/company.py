@@ -10,8 +10,9 @@ Never: decides who becomes a member: that is the issuers' and the log's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -43,16 +44,20 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Company:
-    """`changed` is called when somebody may have to be cut off."""
+    """`changed` is called with those who are members no more, `news` with a machine of which something is new."""
 
-    def __init__(
-        self, me: NodeId, standing: Standing, path: Path, clock: Clock, changed: Callable[[], None] = lambda: None
-    ) -> None:
-        self.me, self._path, self._clock, self.changed = me, path, clock, changed
+    def __init__(self, me: NodeId, standing: Standing, path: Path, clock: Clock) -> None:
+        self.me, self._path, self._clock = me, path, clock
+        self.changed: Callable[[frozenset[NodeId]], None] = lambda _: None
+        self.news: Callable[[NodeId], None] = lambda _: None
         self.roster = Roster(standing.trust())
-        self.roster.learn(standing.known.certificate, clock.wall_ms())
         self._ways: dict[NodeId, tuple[str, ...]] = {}
+        self._told: dict[NodeId, int] = {}  # the number of the newest change of each, in their order
+        self.revision = 0
+        self._is_unsaved = False
+        self._learn((standing.known.certificate,))
         self.meet(_read(path))
+        self._is_unsaved = False
 
     # -- who -----------------------------------------------------------------------------------------------------------
 
@@ -90,18 +95,23 @@ class Company:
         entry = self.roster.entry(node)
         return None if entry is None else Peer(entry.data, self._ways.get(node, ()))
 
+    def since(self, revision: int) -> Iterator[tuple[int, Peer]]:
+        """Of whom something is new since then, in that order, each with the number of its newest change."""
+        new = takewhile(lambda one: one[1] > revision, reversed(self._told.items()))
+        for node, number in reversed(list(new)):
+            if (peer := self.peer(node)) is not None:
+                yield number, peer
+
     # -- learning ------------------------------------------------------------------------------------------------------
 
     def meet(self, peers: Iterable[Peer]) -> None:
-        """What somebody says of others. Of a certificate it does not matter who, and a wrong address is only tried."""
-        now, is_new = self._clock.wall_ms(), False
+        """What somebody says of others. Of a certificate it does not matter who, and a wrong address is only tried.
+        Of this machine nobody knows more than itself."""
         for peer in peers:
-            is_new = self.roster.learn_all((peer.certificate,), now) or is_new
+            self._learn((peer.certificate,))
             certificate = self.roster.holder(peer.certificate)
-            if certificate is not None and peer.addresses:
-                is_new = self.find(certificate.node, peer.addresses) or is_new
-        if is_new:
-            self._save()
+            if certificate is not None and certificate.node != self.me:
+                self.find(certificate.node, peer.addresses)
 
     def find(self, node: NodeId, addresses: Iterable[str]) -> bool:
         """Where it is now, as far as is known. True if that is new."""
@@ -109,21 +119,39 @@ class Company:
         if not ways or self._ways.get(node) == ways:
             return False
         self._ways[node] = ways
+        self._note(node)
         return True
 
     def hear(self, certificates: Iterable[bytes], statements: Iterable[bytes]) -> None:
-        """What the log says, as far as it is applied here: of members, and of issuers and who was put out."""
-        now = self._clock.wall_ms()
-        gone = self.roster.hear(statements, now)
-        is_new = self.roster.learn_all(certificates, now)
-        if gone or is_new:
-            self._save()
+        """What is said, by the log or by anybody: of members, and of issuers and who was put out."""
+        gone = self.roster.hear(statements, self._clock.wall_ms())
+        self._learn(certificates)
+        for node in gone:
+            self._ways.pop(node, None)
+            self._told.pop(node, None)
+        self._is_unsaved = self._is_unsaved or bool(gone)
         if gone:
-            self.changed()
+            self.changed(gone)
 
-    def _save(self) -> None:
-        peers = (self.peer(node) for node in self.roster.nodes)
-        keep(self._path, tuple(peer for peer in peers if peer is not None))
+    def _learn(self, certificates: Iterable[bytes]) -> None:
+        now = self._clock.wall_ms()
+        for data in certificates:
+            if self.roster.learn_all((data,), now) and (certificate := self.roster.holder(data)) is not None:
+                self._note(certificate.node)
+
+    def _note(self, node: NodeId) -> None:
+        self.revision += 1
+        self._told.pop(node, None)
+        self._told[node] = self.revision
+        self._is_unsaved = True
+        self.news(node)
+
+    def save(self) -> None:
+        """What is new since the last time: from time to time, since it may take a disk a while."""
+        if self._is_unsaved:
+            peers = (self.peer(node) for node in self.roster.nodes)
+            keep(self._path, tuple(peer for peer in peers if peer is not None))
+            self._is_unsaved = False
 
 
 def keep(path: Path, peers: tuple[Peer, ...]) -> None:
@@ -147,6 +175,19 @@ def _read(path: Path) -> Sequence[Peer]:
 def written(host: str, port: int) -> str:
     """Of the join port; the others follow it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def for_others(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Those of them that mean something on another machine."""
+    return tuple(text for text in addresses if _is_somewhere(text))[:MOST_WAYS]
+
+
+def _is_somewhere(text: str) -> bool:
+    way = read(text)
+    if way is None:
+        return False
+    ip = ip_address(way.host)
+    return not (ip.is_loopback or ip.is_unspecified or ip.is_multicast or ip.is_link_local)
 
 
 def read(text: str) -> Way | None:

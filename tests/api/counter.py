@@ -17,7 +17,7 @@ from odyssey.api import labels
 from odyssey.api import views as v
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
-from odyssey.api.ports import Membership, Outputs, Standing
+from odyssey.api.ports import About, Membership, Outputs, Standing
 from odyssey.api.rights import Asker
 from odyssey.commands import Command, EndBackoff, Facts, GiveUpTasks, UpdateNode
 from odyssey.events import Event
@@ -79,9 +79,16 @@ class FakeFiles:
 class FakeMembership(Membership):
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
+        self.put: list[tuple[NodeId, UserId]] = []  # out
 
     def member(self, node: NodeId) -> tuple[str, UserId] | None:
         return "pi4", UserId("ben")
+
+    def about(self, node: NodeId) -> About:
+        return About("10.0.0.4:7660", "1.2.3")
+
+    async def put_out(self, node: NodeId, by: UserId) -> None:
+        self.put.append((node, by))
 
     async def invite(self, uses: int, for_ms: int, owner: UserId) -> v.InviteView:
         return v.InviteView("ody1_x", "00", self.clock.wall_ms() + for_ms, uses)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from odyssey.mesh.company import MOST_WAYS, Company, keep, read, written
+from odyssey.ids import NodeId
+from odyssey.mesh.company import MOST_WAYS, Company, for_others, keep, read, written
 from odyssey.mesh.links.ports import Path as Way
 from odyssey.mesh.links.ports import Refusal
 from odyssey.mesh.trust import primitives
@@ -40,7 +41,9 @@ def test_a_member_is_known_by_its_key_and_where_it_is(tmp_path: Path) -> None:
 
 
 def test_it_is_known_after_a_restart(tmp_path: Path) -> None:
-    a_company(tmp_path).meet([Peer(REALM.member("pi"), ("10.0.0.2:7660",))])
+    company = a_company(tmp_path)
+    company.meet([Peer(REALM.member("pi"), ("10.0.0.2:7660",))])
+    company.save()
     again = a_company(tmp_path)
     assert again.who(PI) == node("pi")
     assert again.peer(node("pi")) == Peer(REALM.member("pi"), ("10.0.0.2:7660",))
@@ -48,7 +51,7 @@ def test_it_is_known_after_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"xxxx", b"\0" * 100])
 def test_a_file_that_is_lost_or_torn_costs_a_question(tmp_path: Path, damage: bytes) -> None:
-    a_company(tmp_path).meet([Peer(REALM.member("pi"))])
+    keep(tmp_path / "peers", (Peer(REALM.member("pi")),))
     (tmp_path / "peers").write_bytes(damage)
     company = a_company(tmp_path)
     assert company.who(PI) is Refusal.UNKNOWN
@@ -61,13 +64,14 @@ def test_what_the_file_says_is_verified(tmp_path: Path) -> None:
 
 
 def test_whoever_is_put_out_is_cut_off_at_once(tmp_path: Path) -> None:
-    company, told = a_company(tmp_path), []
-    company.changed = lambda: told.append(company.who(PI))
+    company, told = a_company(tmp_path), list[tuple[frozenset[NodeId], NodeId | Refusal]]()
+    company.changed = lambda gone: told.append((gone, company.who(PI)))
     company.hear([REALM.member("pi"), REALM.member("mac")], [])
     assert (company.who(PI), told) == (node("pi"), [])
     company.hear([REALM.member("pi")], [REALM.revocation(node("pi"))])
-    assert told == [Refusal.REVOKED]
+    assert told == [(frozenset([node("pi")]), Refusal.REVOKED)]
     assert company.who(MAC) == node("mac")
+    company.save()
     assert a_company(tmp_path).others() == [node("mac")]
 
 
@@ -126,3 +130,26 @@ def test_addresses_are_bounded_and_nonsense_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["10.0.0.1", "fe80::1%eth0"])
 def test_an_address_is_read_as_it_was_written(host: str) -> None:
     assert read(written(host, 7660)) == Way(host, 7661, 7662)
+
+
+def test_what_is_new_of_whom_is_told_in_order_and_once(tmp_path: Path) -> None:
+    company = a_company(tmp_path)
+    seen = company.revision
+    company.meet([Peer(REALM.member("pi")), Peer(REALM.member("mac"), ("10.0.0.3:7660",))])
+    assert [peer.certificate for _, peer in company.since(seen)] == [REALM.member("pi"), REALM.member("mac")]
+    seen = company.revision
+    company.meet([Peer(REALM.member("pi")), Peer(REALM.member("mac"), ("10.0.0.3:7660",))])
+    assert list(company.since(seen)) == []
+    company.find(node("pi"), ["10.0.0.2:7660"])
+    assert list(company.since(seen)) == [(company.revision, Peer(REALM.member("pi"), ("10.0.0.2:7660",)))]
+
+
+def test_nobody_tells_a_machine_where_it_is_itself(tmp_path: Path) -> None:
+    company = a_company(tmp_path)
+    company.meet([Peer(REALM.member("gamebox"), ("10.9.9.9:7660",))])
+    assert company.peer(node("gamebox")) == Peer(REALM.member("gamebox"))
+
+
+def test_some_addresses_mean_nothing_elsewhere() -> None:
+    here = ["127.0.0.1:7660", "[::1]:7660", "0.0.0.0:7660", "[fe80::1%eth0]:7660", "224.0.0.1:7660", "titan:7660"]
+    assert for_others([*here, "10.0.0.2:7660", "[fd00::2]:7660"]) == ("10.0.0.2:7660", "[fd00::2]:7660")

@@ -20,8 +20,8 @@ from odyssey.api.door import Handler
 from odyssey.api.operations import TABLE, Operation
 from odyssey.api.relay.remembered import Remembered
 from odyssey.api.rights import Right
-from odyssey.api.views import Picture, StatusView, View
-from odyssey.errors import Unreachable
+from odyssey.api.views import LEAVE, Picture, StatusView, View
+from odyssey.errors import NotPermitted, Unreachable
 
 
 class Own(NamedTuple):
@@ -40,6 +40,11 @@ class Own(NamedTuple):
     is_laptop: bool = False
 
 
+def outside(sentence: str) -> NotPermitted:
+    text = sentence[:1].lower() + sentence[1:].rstrip(".")
+    return NotPermitted(text, hint=LEAVE)
+
+
 class Place(Protocol):
     """This machine's in its mesh."""
 
@@ -51,6 +56,11 @@ class Place(Protocol):
     @property
     def keeps(self) -> bool:
         """The log is here, as far as this machine has heard."""
+        ...
+
+    @property
+    def out(self) -> str:
+        """That this machine was put out of its mesh, as a sentence; empty while it was not."""
         ...
 
 
@@ -78,6 +88,8 @@ class Choosing:
         return lambda request: self._call(row, request)
 
     async def _call(self, row: Operation, request: Any) -> View:
+        if self._place.out:
+            return self._told_outside(await self._own[row.name](self._check_outside(row, request)))  # type: ignore[misc]
         if not self._place.coordinates:
             try:
                 view: View = await self._passed[row.name](request)  # type: ignore[misc]
@@ -92,7 +104,19 @@ class Choosing:
         own: View = await self._own[row.name](request)  # type: ignore[misc]
         return own
 
+    def _check_outside(self, row: Operation, request: Any) -> Any:
+        """In no mesh: only how it stands with this machine can be asked."""
+        if row.name != "status":
+            raise outside(self._place.out)
+        return request
+
+    def _told_outside(self, view: View) -> View:
+        assert isinstance(view, StatusView)
+        return msgspec.structs.replace(view, out=self._place.out, **self._me()._asdict())
+
     async def _stream(self, row: Operation, request: Any) -> AsyncGenerator[View, None]:
+        if self._place.out:
+            raise outside(self._place.out)
         if not self._place.coordinates:
             has_begun = False
             try:

@@ -30,6 +30,7 @@ class Roster:
         self.trust = trust
         self._entries: dict[NodeId, Entry] = {}
         self._by_key: dict[bytes, NodeId] = {}
+        self._by_data: dict[bytes, NodeId] = {}
         self._out: set[bytes] = set()  # keys of machines that were put out
 
     # -- asked ---------------------------------------------------------------------------------------------------------
@@ -56,7 +57,8 @@ class Roster:
 
     def holder(self, data: bytes) -> Certificate | None:
         """Whose newest certificate this is."""
-        return next((one.certificate for one in self._entries.values() if one.data == data), None)
+        node = self._by_data.get(data)
+        return self._entries[node].certificate if node is not None else None
 
     @property
     def certificates(self) -> tuple[bytes, ...]:
@@ -71,9 +73,12 @@ class Roster:
 
     def learn(self, data: bytes, now: int) -> Certificate | None:
         """None: an older one than is known. Raises `Untrusted`."""
+        if data in self._by_data:
+            return None
         certificate = self.trust.renewable(data, now)  # one that is over says still whose its key is
         node, known = certificate.node, self._entries.get(certificate.node)
-        if known is not None and known.certificate.not_before >= certificate.not_before:
+        # One that a clock far ahead has made is not newer than what is made now.
+        if known is not None and certificate.not_before <= known.certificate.not_before <= now + SKEW_MS:
             return None
         if self._by_key.get(certificate.curve, node) != node:
             raise Untrusted(Why.OTHER_KEY, Certificate.WHAT)
@@ -81,7 +86,7 @@ class Roster:
             raise Untrusted(Why.TOO_MANY, Certificate.WHAT)
         self._drop(node)
         self._entries[node] = Entry(certificate, data)
-        self._by_key[certificate.curve] = node
+        self._by_key[certificate.curve] = self._by_data[data] = node
         return certificate
 
     def learn_all(self, items: Iterable[bytes], now: int) -> bool:
@@ -115,3 +120,4 @@ class Roster:
         entry = self._entries.pop(node, None)
         if entry is not None:
             del self._by_key[entry.certificate.curve]
+            del self._by_data[entry.data]

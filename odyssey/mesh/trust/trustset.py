@@ -15,8 +15,9 @@ Never: looks at a clock, or forgets a revocation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import islice
 from typing import Final
 
 from odyssey.ids import NodeId
@@ -49,6 +50,7 @@ class TrustSet:
         self._issuers: dict[bytes, list[Issuer]] = {}  # by key
         self._sources: dict[Issuer, bytes] = {}
         self._revoked: dict[NodeId, Revocation] = {}
+        self._statements: dict[NodeId, bytes] = {}  # by which they were
         self._ever: dict[Issuer, int] = {}  # issuers that follow from the root, with the length of their chain
         self._now: dict[Issuer, int] = {}  # those of them that no revocation touches
 
@@ -58,8 +60,25 @@ class TrustSet:
     def items(self) -> tuple[bytes, ...]:
         return tuple(self._items.values())
 
+    @property
+    def size(self) -> int:
+        return len(self._items)
+
+    def since(self, taken: int) -> Iterator[bytes]:
+        """What came after so many items, in the order in which it can be taken."""
+        return islice(self._items.values(), taken, None)
+
     def is_revoked(self, node: NodeId) -> bool:
         return node in self._revoked
+
+    def revocation(self, node: NodeId) -> tuple[Revocation, bytes] | None:
+        """By which this machine or this key was put out; and as it was signed."""
+        record = self._revoked.get(node)
+        return None if record is None else (record, self._statements[node])
+
+    def signer(self, record: Body) -> NodeId | None:
+        """The machine whose key has signed it; None: the root's, or nobody's that is known."""
+        return next((one.node for one in self._issuers.get(record.signer, ())), None)
 
     def issuers(self, now: int) -> tuple[Issuer, ...]:
         """Who can let machines in."""
@@ -91,6 +110,7 @@ class TrustSet:
             if len(self._revoked) >= MOST_REVOKED and record.signer != self.root:
                 raise Untrusted(Why.TOO_MANY, record.WHAT)
             self._revoked[record.subject] = record
+            self._statements[record.subject] = data
         else:
             if len(self._sources) >= MOST_ISSUERS:
                 raise Untrusted(Why.TOO_MANY, record.WHAT)

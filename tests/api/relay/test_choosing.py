@@ -24,8 +24,8 @@ STATUS = v.StatusView(
 
 
 class Place:
-    def __init__(self, coordinates: bool = False, keeps: bool = False) -> None:
-        self.coordinates, self.keeps = coordinates, keeps
+    def __init__(self, coordinates: bool = False, keeps: bool = False, out: str = "") -> None:
+        self.coordinates, self.keeps, self.out = coordinates, keeps, out
 
 
 class Desk:
@@ -131,3 +131,26 @@ def test_of_itself_a_machine_tells_what_it_knows() -> None:
     assert (status.coordinator, status.term, status.cpus) == ("titan", 3, 8.0)
     assert isinstance(picture, v.Picture)
     assert picture.status == status
+
+
+@pytest.mark.parametrize("op", ["queue", "events"])
+def test_a_machine_that_was_put_out_says_so_whatever_it_is_asked(op: str) -> None:
+    own, passed = Desk("own"), Desk("other")
+    choosing = choose(Place(keeps=True, out="This machine was removed."), own, passed)
+    with pytest.raises(NotPermitted, match=r"this machine was removed$") as refused:
+        asyncio.run(said(choosing, op))
+    assert "odyssey leave" in (refused.value.hint or "")
+    assert own.asked == passed.asked == []
+
+
+def test_its_status_says_it_too() -> None:
+    choosing = choose(Place(out="This machine was removed."), Desk("own"), Desk("other"))
+
+    async def status() -> v.View:
+        answer = choosing.handlers["status"](r.Status())
+        assert not isinstance(answer, AsyncGenerator)
+        return await answer
+
+    view = asyncio.run(status())
+    assert isinstance(view, v.StatusView)
+    assert (view.out, view.node) == ("This machine was removed.", ME.node)
