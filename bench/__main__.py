@@ -34,6 +34,7 @@ AREAS = (
     "lab",
     "exec",
     "links",
+    "mesh",
 )
 
 

@@ -30,6 +30,7 @@ _HOUR_MS: Final = 3_600_000
 _LONGEST: Final = 4096
 UP_S: Final = 3.0
 _STEP_S: Final = 0.02
+_LONGEST_STEP_S: Final = 0.2
 
 
 @command("invite")
@@ -80,14 +81,13 @@ def join_command(desk: Desk, invite: str, name: str, listen: str) -> None:
 
 def _when_up(desk: Desk) -> StatusView:
     """Others see it from its first beat on."""
-    deadline = time.monotonic() + UP_S
-    while True:
-        view = desk.ask(Status())
-        if any(one.id == view.node_id and one.state == "up" for one in desk.ask(Nodes()).nodes):
-            return desk.ask(Status())
+    view, deadline, wait_s = desk.ask(Status()), time.monotonic() + UP_S, _STEP_S
+    while not any(one.id == view.node_id and one.state == "up" for one in desk.ask(Nodes()).nodes):
         if time.monotonic() >= deadline:
             return view
-        time.sleep(_STEP_S)
+        time.sleep(wait_s)
+        wait_s = min(2 * wait_s, _LONGEST_STEP_S)  # many may join at once
+    return desk.ask(Status())
 
 
 def _asked(invite: str) -> str:

@@ -26,7 +26,8 @@ from odyssey.mesh.links.limits import OUT_MS, Backoff
 from odyssey.mesh.links.ports import Directory, Doorkeeper, Lane, Line, Timers, Wires
 
 DIAL_MS: Final = 5_000  # until both have said hello
-PING_MS: Final = 2_000
+PING_MS: Final = 2_000  # without a word
+MEASURE_MS: Final = 10_000  # how long an answer takes is asked so often, whatever is heard
 SILENT_MS: Final = 6_000
 IDLE_MS: Final = 60_000  # after that a line this side has dialled is given up
 MOST_LINES: Final = 8  # of one peer on one lane
@@ -282,6 +283,6 @@ class Channel:
         elif line.dialled and now_ms - talk.used_ms >= IDLE_MS and not self.traffic.wants:
             self.send(Bye("there was nothing to say"), line=line)
             self._drop(line)
-        elif now_ms - talk.asked_ms >= PING_MS:
+        elif now_ms - max(talk.heard_ms, talk.asked_ms) >= PING_MS or now_ms - talk.asked_ms >= MEASURE_MS:
             talk.asked, talk.asked_ms = talk.asked + 1, now_ms
             self.send(Ping(talk.asked), line=line)

@@ -96,7 +96,7 @@ async def knock(
     if not addresses:
         raise Unreachable("this invite names no address", hint="odyssey join --addr HOST:PORT")
     knocking = _Knocking(dialogue, clock)
-    wires = ZmqWires(asyncio.get_running_loop(), keys, clock, knocking)
+    wires = ZmqWires(asyncio.get_running_loop(), keys, clock, knocking, last_word_ms=0)  # it hears last, and goes
     try:
         knocking.dial(wires, server, addresses)
         return await asyncio.wait_for(knocking.joined, patience_s)

@@ -54,11 +54,20 @@ class Ports(NamedTuple):
 
 
 class ZmqWires(Wires):
-    """On this loop, until `close`. Raises Unfit where that would not be safe."""
+    """On this loop, until `close`. Raises Unfit where that would not be safe. `last_word_ms` is how long a line that
+    ends still sends what was said on it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, keys: Keys, clock: Clock, switch: Switch) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        keys: Keys,
+        clock: Clock,
+        switch: Switch,
+        last_word_ms: int = LAST_WORD_MS,
+    ) -> None:
         check_fit()
         self._loop, self._keys, self._clock, self._switch = loop, keys, clock, switch
+        self._last_word_ms = last_word_ms
         self._ctx = context()
         self._zap = Zap(loop, self._ctx, switch.admit)
         self._halls: list[Hall] = []
@@ -86,7 +95,8 @@ class ZmqWires(Wires):
         socket = dialling(self._ctx, lane, self._keys, key)
         address = endpoint(host, port)
         watch = monitor(self._ctx, socket, _ENDS | zmq.EVENT_CONNECTED)
-        line = _Dialled(self._loop, socket, watch, _Name(key, lane, address), self._switch, self._dialled.discard)
+        name = _Name(key, lane, address)
+        line = _Dialled(self._loop, socket, watch, name, self._switch, self._dialled.discard, self._last_word_ms)
         self._dialled.add(line)
         line.connect(address)
         return line
@@ -105,7 +115,7 @@ class ZmqWires(Wires):
         for hall in self._halls:
             hall.close()
         self._zap.close()
-        self._ctx.destroy(linger=LAST_WORD_MS)
+        self._ctx.destroy(linger=self._last_word_ms)
 
 
 class _Name(NamedTuple):
@@ -127,7 +137,9 @@ class _Dialled:
         name: _Name,
         switch: Switch,
         ended: Callable[[_Dialled], None],
+        last_word_ms: int,
     ) -> None:
+        self._last_word_ms = last_word_ms
         self.key, self.lane, self.address = name
         self._loop, self._socket, self._monitor, self._switch, self._ended = loop, socket, monitor, switch, ended
         self._over = False
@@ -194,7 +206,7 @@ class _Dialled:
         self._watch.close()
         self._socket.monitor(None, 0)
         self._monitor.close()
-        self._socket.close(linger=LAST_WORD_MS)
+        self._socket.close(linger=self._last_word_ms)
 
 
 class _Came:

@@ -324,6 +324,20 @@ def test_a_line_stays_as_long_as_either_side_uses_it(quarter: Quarter) -> None:
     assert state(a, b).up
 
 
+def test_who_is_heard_anyway_is_hardly_pinged(quarter: Quarter) -> None:
+    """Of many machines that beat every second, half of what comes would be pings."""
+    a, b = linked(quarter)
+    quarter.run(3)  # the first ping
+    before = state(a, b).received_bytes
+    for _ in range(20):
+        b.board.send(a.name, beat())
+        a.board.send(b.name, beat())
+        quarter.run(1)
+    letter = len(frames.packed(Parcel(0, 0))) + len(packed(beat()))
+    pings = (state(a, b).received_bytes - before - 20 * letter) / len(frames.packed(Ping(1)))
+    assert 2 <= pings <= 4  # of both sides, with their answers
+
+
 def test_a_peer_of_long_ago_is_forgotten(quarter: Quarter) -> None:
     a, b = linked(quarter)
     quarter.run(IDLE_MS / 1000 + FORGET_MS / 1000 + 1)
