@@ -17,11 +17,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from odyssey.entry import LONGEST, TYPED, Entry, Shown
 from odyssey.errors import (
     ExitStatus,
     Fault,
@@ -35,6 +36,7 @@ from odyssey.paths import Home, find_home, known_door, known_socket, prepare
 
 PATIENCE_S: Final = 60.0  # a long log on a slow disk is looked through before a daemon serves
 FOUNDED: Final = "started a mesh of one on this machine (odyssey down stops it)"
+TALK_S: Final = 330.0  # two people walk between two machines
 _STEP_S: Final = 0.02
 _ANSWER: Final = 64 << 10
 # What a daemon needs of its caller's environment. The rest, and the secrets in it, are none of its business.
@@ -69,6 +71,14 @@ class Wishes(NamedTuple):
     listen: str = ""
 
 
+# What was typed; None: the pipe has something to say meanwhile.
+Talk = Callable[[Shown, int], str | None]
+
+
+def nobody_types(_: Shown, __: int) -> str | None:
+    raise UsageError("nobody is there to type a code", hint="join at a terminal, or with an invite")
+
+
 def running(home: Home | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
     """Where somebody listens, if somebody does."""
     path = known_socket(home or find_home(environment), environment)
@@ -91,7 +101,8 @@ def ensure_running(
     wishes: Wishes = Wishes(),  # noqa: B008 - frozen
     environment: Mapping[str, str] = os.environ,
     patience_s: float = PATIENCE_S,
-    invite: str = "",
+    entry: Entry | None = None,
+    talk: Talk = nobody_types,
 ) -> Running:
     """One that was started by the way gives way to one that is not; what runs goes on."""
     home = home or find_home(environment)
@@ -104,7 +115,7 @@ def ensure_running(
             end(home)
         while (found := running(home, environment)) is None:
             is_first = not home.mesh.exists()
-            answer = _started(home, is_embedded, wishes, environment, deadline, invite)
+            answer = _started(home, is_embedded, wishes, environment, deadline, (entry, talk))
             if "ready" in answer:
                 notes = ((home.note,) if home.note else ()) + ((FOUNDED,) if is_first and is_embedded else ())
                 return Running(Path(answer["ready"]), True, notes if is_first else ())
@@ -153,33 +164,42 @@ def _started(
     wishes: Wishes,
     environment: Mapping[str, str],
     deadline: float,
-    invite: str,
+    way_in: tuple[Entry | None, Talk],
 ) -> dict[str, Any]:
+    entry, talk = way_in
     ours, its = os.pipe()
-    secret = _pipe_of(invite) if invite else -1
+    secret, told = _pipe_of(entry) if entry is not None else (-1, -1)
     try:
         words = command(home, is_embedded, wishes, its)
-        words += [f"--join={secret}"] if invite else []
+        words += [f"--join={secret}"] if entry is not None else []
         os.set_inheritable(its, True)
         try:
             child = os.posix_spawn(words[0], words, handed_on(environment))
         finally:
             os.close(its)
-            if invite:
+            if entry is not None:
                 os.close(secret)
         os.waitpid(child, 0)  # it has left another one behind, which nobody has to wait for
-        return _heard(home, ours, deadline)
+        return _heard(home, ours, deadline, lambda shown: _talk(shown, ours, told, talk))
     finally:
         os.close(ours)
+        if entry is not None:
+            os.close(told)
 
 
-def _pipe_of(text: str) -> int:
-    """Nobody else reads it there, as they could in the words of a process."""
+def _pipe_of(entry: Entry) -> tuple[int, int]:
+    """Nobody else reads it there, as they could in the words of a process. Its two ends."""
     there, here = os.pipe()
-    with os.fdopen(here, "wb") as file:
-        file.write(text.encode("utf-8", "replace")[:4096])
+    os.write(here, entry.written()[:LONGEST])
     os.set_inheritable(there, True)
-    return there
+    return there, here
+
+
+def _talk(shown: Shown, pipe: int, told: int, talk: Talk) -> None:
+    text = talk(shown, pipe)
+    if text is not None:
+        with suppress(BrokenPipeError):  # its last word says why
+            os.write(told, text.encode("utf-8", "replace")[: TYPED - 1] + b"\n")
 
 
 def command(home: Home, is_embedded: bool, wishes: Wishes = Wishes(), ready: int = -1) -> list[str]:  # noqa: B008
@@ -196,16 +216,21 @@ def handed_on(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _heard(home: Home, pipe: int, deadline: float) -> dict[str, Any]:
+def _heard(home: Home, pipe: int, deadline: float, talk: Callable[[Shown], None]) -> dict[str, Any]:
     text = b""
     while time.monotonic() < deadline:
+        line, ends, rest = text.partition(b"\n")
+        if ends:
+            found: dict[str, Any] = json.loads(line)
+            if "code" not in found:
+                return found
+            talk(Shown(**found))
+            text, deadline = rest, time.monotonic() + TALK_S
+            continue
         if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
             break
         piece = os.read(pipe, _ANSWER)
         text += piece
-        if text.endswith(b"\n"):
-            found: dict[str, Any] = json.loads(text)
-            return found
         if not piece:
             hint = f"its log says why: {home.log}, {home.logs / 'stderr'}"
             raise DidNotStart("the daemon ended while it started", hint=hint)
@@ -224,6 +249,8 @@ def _refusal(home: Home, answer: Mapping[str, Any]) -> OdysseyError:
             return UsageError(text, hint=hint)
         case ExitStatus.NOT_PERMITTED:
             return NotPermitted(text, hint=hint)
+        case ExitStatus.UNREACHABLE:
+            return Unreachable(text, hint=hint)
     return DidNotStart(text, hint=hint)
 
 

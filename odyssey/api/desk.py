@@ -43,6 +43,8 @@ class Desk:
             "status": machines.status,
             "facts": machines.facts,
             "invite": machines.invite,
+            "asking": machines.asking,
+            "approve": machines.approve,
             "nodes": machines.nodes,
             "node": showing.node,
             "label": showing.label,

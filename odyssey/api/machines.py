@@ -83,6 +83,18 @@ class Machines:
         owner = UserId(request.owner) if request.owner else rights.asker(self._counter).user
         return await self._counter.membership.invite(request.uses, request.for_ms, owner)
 
+    async def asking(self, _: r.Asking) -> v.AskingView:
+        rights.check_rules(self._counter)
+        return self._counter.membership.asking()
+
+    async def approve(self, request: r.Approve) -> v.Approval:
+        rights.check_rules(self._counter)
+        membership = self._counter.membership
+        if request.is_denied:
+            return membership.deny(request.machine)
+        owner = UserId(request.owner) if request.owner else rights.asker(self._counter).user
+        return await membership.approve(request.machine, request.code, owner)
+
     def _machine(self, node: NodeId) -> Node | None:
         machines = self._counter.state.nodes.values()
         return next((one for one in machines if one.id == node and not one.removed), None)

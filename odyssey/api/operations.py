@@ -37,6 +37,8 @@ TABLE: Final = (
     Operation("status", r.Status, v.StatusView, Right.SEE),
     Operation("facts", r.TellFacts, v.Known, Right.SEE, changes=True),
     Operation("invite", r.Invite, v.InviteView, Right.RULE, changes=True),
+    Operation("asking", r.Asking, v.AskingView, Right.RULE),
+    Operation("approve", r.Approve, v.Approval, Right.RULE, changes=True),
     Operation("nodes", r.Nodes, v.NodeList, Right.SEE),
     Operation("node", r.Node, v.NodeDetail, Right.SEE),
     Operation("label", r.Label, v.NodeDetail, Right.HERE, changes=True),

@@ -102,6 +102,16 @@ class Membership(Protocol):
         may."""
         ...
 
+    def asking(self) -> v.AskingView:
+        """Who asks to be let in without one."""
+        ...
+
+    async def approve(self, machine: str, code: str, owner: UserId) -> v.Approval:
+        """With the code that it shows. Raises where no such machine asks, or none may be let in."""
+        ...
+
+    def deny(self, machine: str) -> v.Approval: ...
+
 
 class Standing(NamedTuple):
     """This daemon and its mesh, as only the daemon knows them."""

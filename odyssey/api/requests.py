@@ -212,6 +212,20 @@ class Invite(Request[v.InviteView], frozen=True):
     owner: str = ""
 
 
+class Asking(Request[v.AskingView], frozen=True):
+    """Which machines ask to be let in without an invite."""
+
+
+class Approve(Request[v.Approval], frozen=True):
+    """Let in a machine that asks: its name, address or a beginning of its id, and the code that it shows. Whose it will
+    be (empty: whoever lets it in). Or send it off."""
+
+    machine: str
+    code: str = ""
+    owner: str = ""
+    is_denied: bool = False
+
+
 class Nodes(Request[v.NodeList], frozen=True):
     pass
 

@@ -342,6 +342,28 @@ class InviteView(View, frozen=True):
     uses: int
 
 
+class AskerView(View, frozen=True):
+    """A machine that asks to be let in. All but its address is its own word."""
+
+    name: str
+    node_id: str
+    address: str
+    about: str
+    age: float  # seconds
+
+
+class AskingView(View, frozen=True):
+    asking: tuple[AskerView, ...] = ()
+
+
+class Approval(View, frozen=True):
+    """What came of a code that was typed: right, and then `code` is to be typed at that machine; or not."""
+
+    name: str
+    code: str = ""
+    tries: int = 0  # that are left, where it was wrong
+
+
 class Known(View, frozen=True):
     """A machine is called so now; `coordinator` is whom its beats are for, as far as whoever answers knows."""
 

@@ -1,7 +1,8 @@
-"""`odyssey invite` and `odyssey join`: one machine says a text, the other one is let in by it.
+"""`odyssey invite` and `odyssey join`: one machine says a text, the other one is let in by it; or it asks without one,
+and people type the codes that both show (`codes`, `approving`).
 
-Promises: an invite is asked for where nobody sees it, and is in no process list unless somebody typed it there; who is
-in a mesh with others already stays there.
+Promises: an invite is asked for where nobody sees it, and is in no process list unless somebody typed it there; what is
+no invite costs nothing; who is in a mesh with others already stays there.
 Never: leaves a mesh in which something is unfinished.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
 import click
@@ -17,11 +19,13 @@ from odyssey.api.documents import document
 from odyssey.api.outlook import sentences
 from odyssey.api.requests import Down, Invite, Nodes, Status
 from odyssey.api.views import StatusView
+from odyssey.cli.codes import Codes
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
 from odyssey.cli.telling import as_json
 from odyssey.cli.up import checked_name
-from odyssey.errors import OdysseyError, UsageError
+from odyssey.entry import Entry
+from odyssey.errors import OdysseyError, UsageError, echo
 from odyssey.paths import find_home
 from odyssey.resources import parse_count, show_duration_rounded
 from odyssey.starting import Wishes, ensure_running, running, wait_until_gone
@@ -55,19 +59,22 @@ def invite_command(desk: Desk, owner: str, uses: str, hours: str) -> None:
 
 
 @command("join")
-@click.argument("invite", required=False, default="")
+@click.argument("invite", required=False, default="", metavar="[INVITE]")
+@click.option("--addr", metavar="HOST:PORT", multiple=True, help="where the mesh is, besides what the invite says")
 @click.option("--name", metavar="NAME", default="", help="what this machine is called (its host name)")
 @click.option("--listen", metavar="HOST:PORT", default="", help="where other machines reach this one (0.0.0.0:7660)")
-def join_command(desk: Desk, invite: str, name: str, listen: str) -> None:
-    """Get this machine into a mesh. Asks for the invite; - reads it from stdin. Its own mesh stays readable here, and
-    is left when nothing in it is unfinished."""
+def join_command(desk: Desk, invite: str, addr: tuple[str, ...], name: str, listen: str) -> None:
+    """Get this machine into a mesh. Asks for the invite; - reads it from stdin, and it may be a file. Without one this
+    machine asks to be let in, and shows a code for odyssey approve. Its own mesh stays readable here, and is left when
+    nothing in it is unfinished."""
     home = find_home(desk.environment)
-    text = _asked(invite)
-    _leave_own_mesh(desk)
     wishes = Wishes(machine=checked_name(name), listen=listen)
+    entry = _entry(desk, invite, addr)
+    _leave_own_mesh(desk)
+    talk = Codes(desk.output)
     try:
-        ensure_running(home, is_embedded=False, wishes=wishes, environment=desk.environment, invite=text)
-    except OdysseyError:
+        ensure_running(home, is_embedded=False, wishes=wishes, environment=desk.environment, entry=entry, talk=talk)
+    except (OdysseyError, KeyboardInterrupt):
         if home.mesh.exists():  # as it was
             ensure_running(home, is_embedded=False, environment=desk.environment)
         raise
@@ -90,14 +97,36 @@ def _when_up(desk: Desk) -> StatusView:
     return desk.ask(Status())
 
 
-def _asked(invite: str) -> str:
+def _entry(desk: Desk, invite: str, addr: tuple[str, ...]) -> Entry:
+    """With what this machine gets in. What is wrong with it is said before anything has changed."""
+    from odyssey import looking
+
+    addresses = looking.resolved(addr)
+    text = _asked(invite)
+    if text is not None:
+        return Entry(looking.checked(text), addresses)
+    desk.output.say("no invite: looking for a mesh that may let this machine in")
+    return Entry(doors=looking.doors(addresses))
+
+
+def _asked(invite: str) -> str | None:
+    """None: there is none."""
     if invite == "-":
         return sys.stdin.read(_LONGEST)
     if invite:
-        return invite
+        return _read(Path(invite)) if Path(invite[:255]).is_file() else invite
     if not sys.stdin.isatty():
         raise UsageError("no invite was given", hint="odyssey join - reads it from stdin; on the other: odyssey invite")
-    return str(click.prompt("Paste the invite", hide_input=True, err=True))
+    prompt = "Paste the invite (nothing: ask to be let in)"
+    return str(click.prompt(prompt, default="", show_default=False, hide_input=True, err=True)).strip() or None
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_LONGEST).decode("utf-8", "replace").strip()
+    except OSError as error:
+        raise UsageError(f"{echo(str(file))} cannot be read: {error.strerror}", hint="is it yours?") from error
 
 
 def _leave_own_mesh(desk: Desk) -> None:

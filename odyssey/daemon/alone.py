@@ -11,7 +11,7 @@ from typing import Protocol
 
 from odyssey import __version__
 from odyssey.api.ports import About, Membership
-from odyssey.api.views import InviteView
+from odyssey.api.views import Approval, AskingView, InviteView
 from odyssey.errors import UsageError
 from odyssey.ids import NodeId, UserId
 from odyssey.mesh.letters import Letter
@@ -39,8 +39,20 @@ class NoOthers(Membership):
         raise UsageError("there is no other machine in this mesh", hint="see: odyssey nodes")
 
     async def invite(self, uses: int, for_ms: int, owner: UserId) -> InviteView:
+        raise self._closed()
+
+    def asking(self) -> AskingView:
+        return AskingView()
+
+    async def approve(self, machine: str, code: str, owner: UserId) -> Approval:
+        raise self._closed()
+
+    def deny(self, machine: str) -> Approval:
+        raise self._closed()
+
+    def _closed(self) -> UsageError:
         hint = "odyssey down, then odyssey up --listen 0.0.0.0:7660"
-        raise UsageError("this machine is not open to others yet", hint=hint)
+        return UsageError("this machine is not open to others yet", hint=hint)
 
 
 class NoBulk(Bulk):

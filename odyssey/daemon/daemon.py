@@ -302,6 +302,8 @@ class Daemon:
             found.append(f"Nothing can be started: {self._work.trouble}.")
         if self._owner.now.pause:
             found.append(f"Nothing runs here: {self._owner.now.pause}.")
+        if self._lan is not None and self._lan.reception is not None:
+            found += self._lan.reception.notes()
         return tuple(found)
 
     # -- ends ----------------------------------------------------------------------------------------------------------

@@ -76,13 +76,18 @@ class Entrance:
         return founding.begin(owner, options.machine or os.uname().nodename, options.mesh, self._entropy)
 
     async def _join(self, key: Identity, before: Belonging | None) -> Belonging:
-        """Into the mesh of the invite, which comes through a pipe."""
-        from odyssey.daemon.joining import join
+        """Into another mesh; with what, and what a person types, comes through a pipe."""
+        from odyssey.daemon.joining import Newcomer, join
+        from odyssey.daemon.typed import Typist
 
-        with os.fdopen(self._options.join, "rb") as pipe:
-            text = pipe.read().decode("utf-8", "replace")
+        os.set_inheritable(self._options.join, False)
         name = clean_name(self._options.machine or os.uname().nodename)
-        belonging = await join(self._home, key.key, text, name, self._clock, self._entropy)
+        newcomer = Newcomer(self._home, key.key, name, self._clock, self._entropy)
+        typist = Typist(name, self._options.join, self._options.ready)
+        try:
+            belonging = await join(newcomer, typist.entry(), typist)
+        finally:
+            os.close(self._options.join)
         listen = self._options.listen or (before.listen if before is not None else "")
         left = before.mesh.hex()[:8] if before is not None else ""
         if before is not None:

@@ -1,4 +1,5 @@
-"""Into the mesh of an invite, before this daemon is anything: knock, be let in, and write down what was given.
+"""Into a mesh, before this daemon is anything: knock, with an invite or without one, be let in, and write down what was
+given.
 
 What was given lies in a folder of its own until the note says which mesh this machine is in; whoever is interrupted
 before that is in the mesh he was in, and whoever is interrupted after it takes the folder's things at the next start.
@@ -10,30 +11,48 @@ Never: keeps an invite.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from odyssey.clock import Clock, Entropy
 from odyssey.daemon import given
 from odyssey.daemon.founding import Belonging
+from odyssey.entry import Entry
+from odyssey.errors import UsageError, echo
+from odyssey.exec import probe
 from odyssey.mesh.company import keep
 from odyssey.mesh.generation import Generation
 from odyssey.mesh.links.knock import knock
+from odyssey.mesh.links.pairing import Door, Person, pair
 from odyssey.mesh.links.sockets import Keys
 from odyssey.mesh.trust import invite as invites
 from odyssey.mesh.trust import standing
 from odyssey.mesh.trust.certificates import fingerprint
-from odyssey.mesh.trust.join_client import Caller, JoinClient
+from odyssey.mesh.trust.invite import Address
+from odyssey.mesh.trust.join_client import Caller, JoinClient, Joined
+from odyssey.mesh.trust.pairing import MOST_ABOUT, NUMBER_BYTES, PairClient
 from odyssey.mesh.trust.primitives import Pair
 from odyssey.mesh.trust.standing import Known, Standing
 from odyssey.paths import Home
 
 
-async def join(home: Home, node: Pair, text: str, name: str, clock: Clock, entropy: Entropy) -> Belonging:
-    invite, curve = invites.read(text), standing.own_curve(home, entropy)
+class Newcomer(NamedTuple):
+    """This machine."""
 
-    def dialogue() -> Caller:
-        return JoinClient(invite, name, node, curve.public, invite.curve)
+    home: Home
+    node: Pair
+    name: str  # it asks for
+    clock: Clock
+    entropy: Entropy
 
-    joined = await knock(invite.curve, invite.addresses, Keys(curve.public, curve.secret), dialogue, clock)
-    trust, coming = joined.trust, given.begin(home)
+    @property
+    def curve(self) -> Pair:
+        return standing.own_curve(self.home, self.entropy)
+
+
+async def join(newcomer: Newcomer, entry: Entry, person: Person) -> Belonging:
+    joined = await (_asked(newcomer, entry, person) if entry.doors else _invited(newcomer, entry))
+    home, node, name, _, _ = newcomer
+    trust, coming, curve = joined.trust, given.begin(home), newcomer.curve
     standing.save(coming, Standing(Known(trust.mesh, trust.root, joined.certificate, trust.items), node, curve))
     keep(coming.peers, joined.peers)
     return Belonging(
@@ -41,3 +60,37 @@ async def join(home: Home, node: Pair, text: str, name: str, clock: Clock, entro
         anchor=fingerprint(trust.root),
         joined=True,
     )
+
+
+async def _invited(newcomer: Newcomer, entry: Entry) -> Joined:
+    invite, curve = invites.read(entry.invite), newcomer.curve
+
+    def dialogue() -> Caller:
+        return JoinClient(invite, newcomer.name, newcomer.node, curve.public, invite.curve)
+
+    addresses = tuple(dict.fromkeys((*map(_address, entry.addresses), *invite.addresses)))
+    return await knock(invite.curve, addresses, Keys(curve.public, curve.secret), dialogue, newcomer.clock)
+
+
+async def _asked(newcomer: Newcomer, entry: Entry, person: Person) -> Joined:
+    curve, about = newcomer.curve, told()
+
+    def dialogue(server: bytes) -> PairClient:
+        number = newcomer.entropy.token(NUMBER_BYTES)
+        return PairClient(number, newcomer.name, newcomer.node, curve.public, server, about)
+
+    doors = [Door(bytes.fromhex(key), *_address(where)) for key, where in entry.doors]
+    return await pair(doors, Keys(curve.public, curve.secret), dialogue, person, newcomer.clock)
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"{echo(text)} is no address", hint="write HOST:PORT, for example --addr 192.168.1.20:7660")
+    return Address(host.strip("[]"), int(port))
+
+
+def told() -> str:
+    """What this machine says of itself to the person who lets it in."""
+    cores = probe.cpu_milli() // 1000 or 1
+    return f"{probe.system_name()[: MOST_ABOUT // 2]}, {cores} core{'s' * (cores != 1)}"

@@ -37,7 +37,8 @@ from odyssey.mesh import speaking
 from odyssey.mesh.acquainting import Acquainting
 from odyssey.mesh.acquainting import World as Meeting
 from odyssey.mesh.company import Company
-from odyssey.mesh.discovery import around
+from odyssey.mesh.discovery import around, calling
+from odyssey.mesh.discovery.adverts import VERSION, Advert, tag_of
 from odyssey.mesh.discovery.interfaces import offered
 from odyssey.mesh.identity import Identity
 from odyssey.mesh.letters import Letter, Scope
@@ -53,8 +54,8 @@ from odyssey.paths import Home
 
 JOIN_PORT: Final = 7660
 TICK_S: Final = 1.0
-_log: Final = logging.getLogger(__name__)
 _ANY: Final = ("0.0.0.0", "::")
+_log: Final = logging.getLogger(__name__)
 TELL_MS: Final = 60_000  # so often what this machine is is told again
 
 
@@ -90,6 +91,7 @@ class Lan:
         self._told: Facts | None = None
         self._tell_again_ms = 0
         self._is_out = False
+        self._calls: asyncio.DatagramTransport | None = None
 
     def _meeting(self) -> Meeting:
         return Meeting(
@@ -181,14 +183,24 @@ class Lan:
         self._wires.listen(host, port + 1, port + 2)
         assert self.reception is not None
         if self._standing.issuer is not None:
-            self._gate = Gate(self._loop, keys, self._clock, self.reception.visit, self.reception.take)
+            reception = self.reception
+            self._gate = Gate(self._loop, keys, self._clock, reception.visit, reception.take, reception.askers)
             self._gate.listen(host, port)
+            self._answering = self._loop.create_task(self._answer_calls(host, port))
         hosts = offered(around.interfaces()) if host in _ANY else (host,)
         self.addresses = tuple(companies.written(one, port) for one in hosts)
         self.company.find(self._me, self.addresses)
         self._board.start(self._wires)
         self._hear_log()
         self._tick()
+
+    async def _answer_calls(self, host: str, port: int) -> None:
+        """Whoever has this machine's address may ask which mesh is here."""
+        advert = Advert(VERSION, tag_of(self._belonging.mesh), self._standing.curve.public, port)
+        try:
+            self._calls = await calling.listen(host, advert, self._clock)
+        except OSError as error:
+            _log.warning("UDP port %d cannot be had: %s; odyssey join --addr needs an invite", port, error)
 
     def close(self) -> None:
         if self._guests is not None:
@@ -198,6 +210,8 @@ class Lan:
 
     def _shut(self) -> None:
         """Nobody talks to this machine any more."""
+        if self._calls is not None:
+            self._calls.close()
         self._board.stop()
         gate, wires, self._gate, self._wires = self._gate, self._wires, None, None
         if gate is not None:

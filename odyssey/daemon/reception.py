@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from odyssey import __version__
 from odyssey.api.ports import About, Membership
-from odyssey.api.views import InviteView
+from odyssey.api.views import Approval, AskingView, InviteView
 from odyssey.clock import Clock, Entropy
 from odyssey.commands import AdmitMember, MakeInvite, RenewMember
+from odyssey.daemon.approving import Approving
 from odyssey.daemon.founding import Belonging
 from odyssey.daemon.life import Life
 from odyssey.daemon.putting_out import PuttingOut
@@ -23,14 +24,16 @@ from odyssey.events import CommandRefused
 from odyssey.ids import NodeId, UserId
 from odyssey.mesh.company import Company
 from odyssey.mesh.letters import Accepted, Outcome
+from odyssey.mesh.links.askers import Askers
 from odyssey.mesh.links.switchboard import PeerState
 from odyssey.mesh.trust import invite as invites
 from odyssey.mesh.trust.certificates import INVITE_MS, MINE, OF_OTHERS, Grant, Terms, invite_key_hash
 from odyssey.mesh.trust.invite import Address
-from odyssey.mesh.trust.join_server import JoinServer, Porter
+from odyssey.mesh.trust.join_server import Porter
 from odyssey.mesh.trust.letters import Peer
 from odyssey.mesh.trust.signed import sealed
 from odyssey.mesh.trust.standing import Standing
+from odyssey.mesh.trust.visitors import Visitor
 
 Decided = Callable[[OdysseyError | None], None]
 
@@ -50,6 +53,8 @@ class House(NamedTuple):
 class Reception(Membership):
     def __init__(self, house: House, life: Life) -> None:
         self._house, self._life = house, life
+        self.askers = Askers()
+        self._approving = Approving(self.askers, house.clock, lambda: house.belonging.owner)
 
     def member(self, node: NodeId) -> tuple[str, UserId] | None:
         company = self._house.company
@@ -70,8 +75,8 @@ class Reception(Membership):
 
     # -- visitors ------------------------------------------------------------------------------------------------------
 
-    def visit(self, visitor: bytes) -> JoinServer:
-        return JoinServer(self._porter(), visitor)
+    def visit(self, visitor: bytes) -> Visitor:
+        return Visitor(self._porter(), visitor)
 
     def _porter(self) -> Porter:
         house, state, standing = self._house, self._life.book.state, self._house.standing()
@@ -101,6 +106,21 @@ class Reception(Membership):
             done(CutOff("the log cannot be used just now", hint="try again in a while"))
         else:
             node.replica.propose(command, lambda outcome: done(_refusal(outcome)))
+
+    # -- without an invite ---------------------------------------------------------------------------------------------
+
+    def asking(self) -> AskingView:
+        return self._approving.asking()
+
+    async def approve(self, machine: str, code: str, owner: UserId) -> Approval:
+        return await self._approving.approve(machine, code, owner)
+
+    def deny(self, machine: str) -> Approval:
+        return self._approving.deny(machine)
+
+    def notes(self) -> tuple[str, ...]:
+        """For `status`."""
+        return self._approving.notes()
 
     # -- invites -------------------------------------------------------------------------------------------------------
 

@@ -118,6 +118,12 @@ def labels(root: Path = ROOT) -> Mapping[str, str]:
     return {name: value for name, value in found.items() if value.isprintable()}
 
 
+def system_name(root: Path = ROOT) -> str:
+    """As people call it: Debian GNU/Linux 12."""
+    name = _release(root).get("PRETTY_NAME", "").partition(" (")[0]
+    return name if name and name.isprintable() else platform.system()
+
+
 def arch_name(told: str) -> str:
     """Systems call the same thing differently."""
     return _NAMES.get(told.lower(), told.lower())

@@ -93,6 +93,15 @@ class FakeMembership(Membership):
     async def invite(self, uses: int, for_ms: int, owner: UserId) -> v.InviteView:
         return v.InviteView("ody1_x", "00", self.clock.wall_ms() + for_ms, uses)
 
+    def asking(self) -> v.AskingView:
+        return v.AskingView((v.AskerView("pi5", "x", "10.0.0.5", "Debian 12, 4 cores", 1.0),))
+
+    async def approve(self, machine: str, code: str, owner: UserId) -> v.Approval:
+        return v.Approval(machine, "123456")
+
+    def deny(self, machine: str) -> v.Approval:
+        return v.Approval(machine)
+
 
 class FakeCounter:
     me = NodeId("node-000000000000000000001")

@@ -26,7 +26,7 @@ from odyssey.messages import Asked, Parts
 
 TICK_S: Final = 0.25
 MOST_TRIES: Final = 3  # machines that are asked, one after the other
-ONCE: Final = frozenset({"retry"})  # asked twice, it might happen twice
+ONCE: Final = frozenset({"retry", "approve"})  # asked twice, it might happen twice
 
 Post = Callable[[NodeId, Asked], None]
 

@@ -79,6 +79,7 @@ class Open(Said, frozen=True, tag="open"):
     node: bytes
     by_node: bytes
     name: str
+    about: str = ""  # what it is, for the person who lets it in: its system and its cores
 
 
 class Admitted(Said, frozen=True, tag="admitted"):

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from odyssey.commands import AdmitMember
-from odyssey.errors import UsageError
+from odyssey.errors import UsageError, echo
 from odyssey.ids import NodeId, UserId
 from odyssey.mesh.trust.certificates import BY_INVITE, MEMBER_MS, SERIAL_BYTES, Certificate, Grant, node_id
 from odyssey.mesh.trust.join_client import Caller, Heard, NotJoined, stranger
@@ -30,6 +30,7 @@ TRIES: Final = 3
 PATIENCE_MS: Final = 300_000
 DIGITS: Final = 6
 NUMBER_BYTES: Final = 32
+MOST_ABOUT: Final = 80  # characters
 _COMMITMENT: Final = b"odyssey-knock-v1\0"
 _CODES: Final = b"odyssey-codes-v1\0"
 _AGAIN: Final = "begin again on the machine that wants in: odyssey join"
@@ -37,6 +38,11 @@ _AGAIN: Final = "begin again on the machine that wants in: odyssey join"
 
 class WrongCode(UsageError):
     """It may be typed again."""
+
+    def __init__(self, tries: int) -> None:
+        left = f"{tries} tr{'ies' if tries > 1 else 'y'} left"
+        super().__init__(f"that is not the code ({left})", hint="type the six digits that the other machine shows")
+        self.tries = tries
 
 
 class Codes(NamedTuple):
@@ -52,6 +58,7 @@ class Asking(NamedTuple):
     node: NodeId
     name: str
     code: str  # to be typed at its side
+    about: str = ""  # printable, and short
 
 
 def commitment(number: bytes, node: bytes, name: str) -> bytes:
@@ -82,8 +89,7 @@ class _Typing:
         self.left -= 1
         if not self.left:
             return False
-        tries = f"{self.left} tr{'ies' if self.left > 1 else 'y'} left"
-        raise WrongCode(f"that is not the code ({tries})", hint="type the six digits that the other machine shows")
+        raise WrongCode(self.left)
 
 
 # -- who lets in -------------------------------------------------------------------------------------------------------
@@ -103,7 +109,8 @@ class PairServer(Visit):
         """To be told to whoever may let in: `odyssey approve`."""
         if self._open is None:
             return None
-        return Asking(node_id(self._open.node), self._open.name, self._codes.of_issuer)
+        letter = self._open
+        return Asking(node_id(letter.node), letter.name, self._codes.of_issuer, echo(letter.about, MOST_ABOUT))
 
     def _on(self, letter: AnyLetter, now: int) -> Answer:
         if isinstance(letter, Knock):
@@ -115,7 +122,8 @@ class PairServer(Visit):
     def _opened(self, letter: Open) -> Answer:
         if not same(commitment(letter.number, letter.node, letter.name), self._commitment):
             raise NotLetIn("proof", "the number is not the one that was promised", hint=_AGAIN)
-        known = self._bound(self._porter.trust.root, letter.number, letter.node, letter.name.encode())
+        said = (letter.number, letter.node, letter.name.encode(), letter.about.encode())
+        known = self._bound(self._porter.trust.root, *said)
         if not proves(Purpose.KNOCK, known, letter.node, letter.by_node):
             raise NotLetIn("proof", "the proof of having the machine's key is wrong", hint=_AGAIN)
         self._open, self._codes = letter, codes(letter.number, known)
@@ -126,8 +134,7 @@ class PairServer(Visit):
         letter = self._open
         if letter is None or not self._typing.is_right(text, self._codes.of_joiner, since_ms):
             self._open = None
-            error = NotLetIn("codes", "the codes were not typed in time, or wrong three times", hint=_AGAIN)
-            return Answer((packed(refused(error.code, error)),), ends=True)
+            return self.sent_off("codes", "the codes were not typed in time, or wrong three times")
         self._open = None
         certificate = Certificate(
             *(self._porter.trust.mesh, self._porter.key.public, b"\0" * SERIAL_BYTES, letter.node, self._visitor),
@@ -136,15 +143,21 @@ class PairServer(Visit):
         self._seal(certificate, now)
         return Answer(propose=AdmitMember(certificate.node, self._certificate, certificate.expiry, b"", owner))
 
+    def sent_off(self, code: str, why: str) -> Answer:
+        """Somebody said no, or nobody anything. No code is worth anything any more."""
+        self._open = None
+        error = NotLetIn(code, why, hint=_AGAIN)
+        return Answer((packed(refused(error.code, error)),), ends=True)
+
 
 # -- who wants in ------------------------------------------------------------------------------------------------------
 
 
 class PairClient(Caller):
-    def __init__(self, number: bytes, name: str, node: Pair, curve: bytes, server: bytes) -> None:
-        """`number` is 32 random bytes."""
+    def __init__(self, number: bytes, name: str, node: Pair, curve: bytes, server: bytes, about: str = "") -> None:
+        """`number` is 32 random bytes; `about` says to people what this machine is."""
         super().__init__(node, curve, server)
-        self._number, self._wanted = number, name
+        self._number, self._wanted, self._about = number, name, about
         self._typing, self._codes = _Typing(), Codes("", "")
         self._is_typed = self._is_admitted = False
 
@@ -152,6 +165,16 @@ class PairClient(Caller):
     def code(self) -> str:
         """To be typed at the machine that lets in; "" while there is none."""
         return self._codes.of_joiner
+
+    @property
+    def mesh_name(self) -> str:
+        """As whoever answers says; true only when the codes were typed."""
+        return self._name
+
+    @property
+    def is_admitted(self) -> bool:
+        """All that is given is here; only the code is not typed."""
+        return self._is_admitted
 
     def begin(self) -> bytes:
         return packed(Knock(commitment(self._number, self._node.public, self._wanted)))
@@ -163,9 +186,11 @@ class PairClient(Caller):
         return TrustSet(letter.mesh, letter.root)
 
     def _proof(self, letter: Chain) -> AnyLetter:
-        known = self._bound(letter, letter.root, self._number, self._node.public, self._wanted.encode())
+        said = (self._number, self._node.public, self._wanted.encode(), self._about.encode())
+        known = self._bound(letter, letter.root, *said)
         self._codes = codes(self._number, known)
-        return Open(self._number, self._node.public, proof(Purpose.KNOCK, known, self._node), self._wanted)
+        by_node = proof(Purpose.KNOCK, known, self._node)
+        return Open(self._number, self._node.public, by_node, self._wanted, self._about)
 
     def typed(self, text: str, now: int, since_ms: int) -> Heard:
         """What a person has typed here."""

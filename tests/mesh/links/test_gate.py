@@ -19,7 +19,7 @@ from odyssey.mesh.links.knock import knock
 from odyssey.mesh.links.sockets import Keys
 from odyssey.mesh.trust.invite import Address, Invite
 from odyssey.mesh.trust.join_client import Caller, JoinClient, Joined
-from odyssey.mesh.trust.join_server import JoinServer
+from odyssey.mesh.trust.visitors import Visitor
 from tests.mesh.trust.gate import Gate as Issuer
 from tests.mesh.trust.people import NOW, curve, key, node
 
@@ -41,8 +41,8 @@ class Place:
         self.gate = Gate(asyncio.get_running_loop(), keys(issuer.name), Clock(), self._visit, self._take)
         self.port = self.gate.listen(HOST, 0)
 
-    def _visit(self, visitor: bytes) -> JoinServer:
-        return JoinServer(self.issuer.porter, visitor)
+    def _visit(self, visitor: bytes) -> Visitor:
+        return Visitor(self.issuer.porter, visitor)
 
     def _take(self, command: AdmitMember | RenewMember, done: Callable[[OdysseyError | None], None]) -> None:
         self.taken.append(command)
