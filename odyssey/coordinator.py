@@ -78,8 +78,10 @@ class Coordinator:
         recovered: bool = False,
         policies: Mapping[str, Policy] = BUILT_IN,
         may_keep: Callable[[NodeId], bool] = lambda _: True,
+        noticed: Callable[[StateChanged], None] = lambda _: None,
     ) -> None:
-        """`may_keep` says whose certificate lets it keep the log: a machine's own word for it is a claim."""
+        """`may_keep` says whose certificate lets it keep the log: a machine's own word for it is a claim. `noticed` is
+        told how machines come and go, for people."""
         now = clock.monotonic_ms()
         self.term = replica.core.term
         # Who has not answered since has its time from here, but counts as live only when it does.
@@ -87,6 +89,7 @@ class Coordinator:
         self.fence = Fence(replica.scope.generation, self.term)
         self._replica, self._book, self._post, self._clock, self._policies = replica, book, post, clock, policies
         self._may_keep = may_keep
+        self._noticed = noticed
         self._grants = Grants(self.fence, replica.core.started, now, recovered)
         self._membership = Membership(now)
         self._crew = Crew(now)
@@ -446,6 +449,7 @@ class Coordinator:
         for event in events:
             if isinstance(event, StateChanged):
                 self._observe(event.node)
+                self._noticed(event)
             elif isinstance(event, Announced):
                 self._roles_ms = 0
 

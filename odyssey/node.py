@@ -23,6 +23,7 @@ from odyssey.mesh.compactor import Shelf as SnapshotShelf
 from odyssey.mesh.generation import Lineage
 from odyssey.mesh.lease import Lease
 from odyssey.mesh.letters import Letter, Scope
+from odyssey.mesh.membership import StateChanged
 from odyssey.mesh.opening import Home
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.types import Message
@@ -86,6 +87,7 @@ class World(NamedTuple):
     habits: Habits = Habits()  # of history
     watch: Callable[[Sequence[Event]], None] = lambda _: None  # is told what the newest entries have made true
     may_keep: Callable[[NodeId], bool] = lambda _: True  # the log, by its certificate
+    noticed: Callable[[StateChanged], None] = lambda _: None  # is told how machines come and go, while this one leads
 
 
 class Node:
@@ -188,7 +190,13 @@ class Node:
         elif self.coordinator is None or self.coordinator.term != core.term:
             world = self._world
             self.coordinator = Coordinator(
-                self.replica, self.book, self, world.clock, self._is_recovered, may_keep=world.may_keep
+                self.replica,
+                self.book,
+                self,
+                world.clock,
+                self._is_recovered,
+                may_keep=world.may_keep,
+                noticed=world.noticed,
             )
             self.archiving = Archiving(
                 self.replica, self.book, self.holding, self, world.timers, world.clock, world.habits

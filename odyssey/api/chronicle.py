@@ -22,6 +22,8 @@ from odyssey.api import views as v
 from odyssey.api.ports import Counter
 from odyssey.api.saying import said
 from odyssey.api.storybook import MOST, Line, Storybook
+from odyssey.ids import NodeId
+from odyssey.mesh import observing
 from odyssey.model import TaskState
 
 KEPT: Final = 5_000  # in memory
@@ -98,12 +100,19 @@ class Chronicle:
         state = self._counter.state
         for one in self._new:
             self._number += 1
-            subject, text, data = said(one.event, state)
+            subject, text, data = said(one.event, state, self._coordinator(one.event))
             kind = str(one.event.__struct_config__.tag)
-            line = Line(self._number, one.at, kind, subject, text, data, one.mark)
+            line = Line(self._number, one.at, kind, subject, text, data, one.mark, one.event.index)
             self._ring.append(line)
             self._unwritten.append(line)
         self._new.clear()
+
+    def _coordinator(self, event: e.Event) -> NodeId | None:
+        """Whose term it is, while that is known."""
+        if not isinstance(event, e.TermStarted):
+            return None
+        standing = self._counter.standing()
+        return standing.coordinator if standing.term == event.term else None
 
     def _write(self) -> None:
         self._writing = None
@@ -116,18 +125,20 @@ class Chronicle:
 
     async def events(self, request: r.Events) -> AsyncGenerator[v.EventPage, None]:
         self._settle()
-        limit = max(0, min(request.limit, MOST))
-        last = request.after or self._number
+        told, last = self._counter.state.head.index, request.after or self._number
         more = asyncio.Event()
         self._more.add(more)
         try:
-            known = await self._known(limit, request.after)
-            for page in _pages([line for line in known if line.number > request.after][-limit:] if limit else []):
+            known = await self._asked(request)
+            if request.with_position:
+                yield v.EventPage((), 0 if known else told)
+            for page in _pages(known, told):
                 yield page
                 last = page.events[-1].number
             while request.is_following:
                 self._settle()
-                for page in _pages([line for line in self._ring if line.number > last]):
+                told = self._counter.state.head.index
+                for page in _pages([line for line in self._ring if line.number > last], told):
                     last = page.events[-1].number
                     yield page
                 await more.wait()
@@ -135,10 +146,22 @@ class Chronicle:
         finally:
             self._more.discard(more)
 
-    async def _known(self, limit: int, after: int) -> list[Line]:
+    async def _asked(self, request: r.Events) -> list[Line]:
+        """What there is already."""
+        if request.since:
+            oldest = self._counter.clock.wall_ms() - request.within_ms
+            known = await self._known(MOST, 0, request.since)
+            return [line for line in known if line.index >= request.since or (not line.index and line.at >= oldest)]
+        limit = max(0, min(request.limit, MOST))
+        known = await self._known(limit, request.after)
+        return [line for line in known if line.number > request.after][-limit:] if limit else []
+
+    async def _known(self, limit: int, after: int, since: int = 0) -> list[Line]:
         """The ring, and where that is not enough, what is in the book besides."""
         ring = list(self._ring)
         if not ring or limit <= len(ring) or (after and after >= ring[0].number):
+            return ring
+        if since and any(0 < line.index < since for line in ring):
             return ring
         self._write()
         older = await asyncio.to_thread(self._book.read)
@@ -159,8 +182,13 @@ def is_told(event: e.Event) -> bool:
             return isinstance(event, TOLD)
 
 
-def _pages(lines: Sequence[Line]) -> list[v.EventPage]:
-    return [v.EventPage(tuple(line.view for line in lines[at : at + PAGE])) for at in range(0, len(lines), PAGE)]
+def _pages(lines: Sequence[Line], told: int) -> list[v.EventPage]:
+    """The last one says how far the log is told."""
+    starts = range(0, len(lines), PAGE)
+    return [
+        v.EventPage(tuple(line.view for line in lines[at : at + PAGE]), told if at + PAGE >= len(lines) else 0)
+        for at in starts
+    ]
 
 
 TOLD: Final = (
@@ -185,4 +213,5 @@ TOLD: Final = (
     e.IssuerAllowed,
     e.CommandRefused,
     e.CommandFailed,
+    *observing.EVENTS,
 )

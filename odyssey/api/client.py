@@ -26,10 +26,16 @@ from odyssey.api import views as v
 from odyssey.api.following import Marks
 from odyssey.api.operations import BY_REQUEST, Operation
 from odyssey.api.refusals import GONE, Broken, Patience, refused
+from odyssey.api.retelling import Retelling
 from odyssey.spec import Blob
 
 PATIENCE_SECONDS: Final = 20.0  # for a daemon that is restarted
+AGAIN_SECONDS: Final = 0.2  # before somebody who stopped telling is asked again
 _READ: Final = 256 << 10
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 class Connection:
@@ -191,6 +197,20 @@ class Client:
             if over is not None:
                 yield over
             return
+
+    def events(self, request: r.Events) -> Iterator[v.EventPage]:
+        """What happened; who follows goes on over restarts of the daemon, without a gap and without doubles."""
+        if not request.is_following:
+            yield from self.stream(request)
+            return
+        told = Retelling(request)
+        while True:
+            asked = self._asked(told.request(_now_ms()))  # here patience has an end
+            with suppress(Broken):
+                for page in self._parts(asked):
+                    if (news := told.news(page, _now_ms())).events:
+                        yield news
+            time.sleep(AGAIN_SECONDS)
 
     def put_blob(self, data: bytes) -> Blob:
         """The name under which a spec may speak of these bytes."""

@@ -191,6 +191,9 @@ class Events(Request[v.EventPage], frozen=True):
     limit: int = 1000
     is_following: bool = False
     after: int = 0
+    since: int = 0  # in place of the last `limit`: those of the log from this entry on
+    within_ms: int = 0  # with `since`: and what was observed so long ago or less
+    with_position: bool = False  # the first page says how far the log is told, also if it has nothing to tell
 
 
 class Status(Request[v.StatusView], frozen=True):

@@ -8,6 +8,7 @@ from odyssey import events as e
 from odyssey.api import project
 from odyssey.api import views as v
 from odyssey.ids import JobId, NodeId, job_of, show_task
+from odyssey.mesh.observing import MachineAsleep, MachineBack, MachineSilent, Observed
 from odyssey.model import JobState, Outcome
 from odyssey.resources import show_duration_rounded
 from odyssey.scheduler.state import State
@@ -24,7 +25,8 @@ _REQUEUED = {
 }
 
 
-def said(event: e.Event, state: State) -> Said:
+def said(event: e.Event, state: State, coordinator: NodeId | None = None) -> Said:
+    """`coordinator`: whose term has started, where that is known."""
     match event:
         case e.JobSubmitted(job=job, tasks=tasks):
             many = f" with {tasks} tasks" if tasks != 1 else ""
@@ -51,11 +53,13 @@ def said(event: e.Event, state: State) -> Said:
             data = {"job": job_of(task), "outcome": v.OUTCOMES[outcome], "backoff_ms": backoff_ms}
             return show_task(task), f"{show_task(task)} starts again{pause}: {why}", data
         case _:
-            return _of_the_mesh(event, state)
+            return _of_the_mesh(event, state, coordinator)
 
 
-def _of_the_mesh(event: e.Event, state: State) -> Said:
+def _of_the_mesh(event: e.Event, state: State, coordinator: NodeId | None) -> Said:
     match event:
+        case Observed():
+            return _observed(event, state)
         case e.NodeAdmitted(name=name):
             return name, f"{name} belongs to the mesh now", {"node": name}
         case e.NodeChanged(name=name, draining=draining):
@@ -63,7 +67,11 @@ def _of_the_mesh(event: e.Event, state: State) -> Said:
         case e.NodeRemoved(name=name):
             return name, f"{name} has left the mesh", {"node": name}
         case e.TermStarted(generation=generation, term=term):
-            return "mesh", "there is a new coordinator", {"generation": generation, "term": term}
+            if coordinator is None:
+                return "mesh", "there is a new coordinator", {"generation": generation, "term": term}
+            new = _machine(state, coordinator)
+            about: dict[str, str | int] = {"generation": generation, "term": term, "coordinator": new}
+            return "mesh", f"{new} is the coordinator now", about
         case e.MembersChanged(voters=voters):
             names = ", ".join(_machine(state, one) for one in voters)
             return "mesh", f"the jobs are kept by {names}", {"keepers": names}
@@ -99,19 +107,31 @@ def _of_belonging(
             return "mesh", text, {"invite": invite.hex(), "uses": uses, "by": by}
         case e.InvitesEnded(invites=invites):
             return "mesh", f"{len(invites)} invite{'s' * (len(invites) != 1)} ended", {"invites": len(invites)}
-        case e.MemberAdmitted(node=node, invite=invite):
-            how = "by an invite" if invite else "by a person's word"
-            return (
-                _machine(state, node),
-                f"{_machine(state, node)} was let in {how}",
-                {"id": node, "invite": invite.hex()},
-            )
+        case e.MemberAdmitted(node=node, invite=invite, left=left):
+            more = f", which lets in {left} more" if left else ""
+            how = f"by an invite{more}" if invite else "by a person's word"
+            about: dict[str, str | int] = {"id": node, "invite": invite.hex(), "left": left}
+            return _machine(state, node), f"{_machine(state, node)} was let in {how}", about
         case e.MemberRenewed(node=node):
             return _machine(state, node), f"{_machine(state, node)} has a new certificate", {"id": node}
         case e.Revoked(subject=subject, by=by):
             return _machine(state, subject), f"{_machine(state, subject)} was put out", {"id": subject, "by": by}
         case e.IssuerAllowed(node=node):
             return _machine(state, node), f"{_machine(state, node)} may let machines in", {"id": node}
+
+
+def _observed(event: Observed, state: State) -> Said:
+    """It is not on the log: this is how one machine sees another."""
+    name, by = _machine(state, event.node), _machine(state, event.by)
+    data: dict[str, str | int] = {"node": name, "seen_by": by}
+    match event:
+        case MachineBack(away_ms=away_ms):
+            return name, f"{name} is back after {show_duration_rounded(away_ms)}", {**data, "away_ms": away_ms}
+        case MachineAsleep():
+            return name, f"{name} is asleep", data
+        case MachineSilent():
+            return name, f"{name} is silent", data
+    return name, f"{name} is gone", data
 
 
 def _tasks(count: int) -> str:

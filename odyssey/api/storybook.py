@@ -33,10 +33,11 @@ class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
     text: str
     data: dict[str, str | int]
     mark: int  # of the entry and the event: the same again is no news
+    index: int = 0  # of the entry; 0: it was observed
 
     @property
     def view(self) -> EventView:
-        return EventView(self.at, self.kind, self.subject, self.text, self.data, self.number)
+        return EventView(self.at, self.kind, self.subject, self.text, self.data, self.number, self.index, self.mark)
 
 
 _DECODER: Final = msgspec.json.Decoder(Line)

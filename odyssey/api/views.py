@@ -520,10 +520,13 @@ class EventView(View, frozen=True):
     text: str
     data: dict[str, str | int]
     number: int = 0  # grows with every event of this daemon
+    index: int = 0  # of the log entry that made it so; 0: a machine has observed it, and others may see it differently
+    mark: int = 0  # the same event has the same one, whichever machine tells it
 
 
 class EventPage(View, frozen=True):
     events: tuple[EventView, ...]
+    index: int = 0  # so far the log is told; 0: not said
 
 
 class Picture(View, frozen=True):

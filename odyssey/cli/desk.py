@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from odyssey.api.operations import Asker
-from odyssey.api.requests import Follow, Request
-from odyssey.api.views import AnyItem, JobView, View
+from odyssey.api.requests import Events, Follow, Request
+from odyssey.api.views import AnyItem, EventPage, JobView, View
 from odyssey.cli.output import Output
 
 A = TypeVar("A", bound=View)
@@ -23,6 +23,10 @@ class Daemon(Asker, Protocol):
 
     def follow(self, request: Follow) -> Iterator[AnyItem]:
         """All that is told of a job to its end, also over a restart of the daemon."""
+        ...
+
+    def events(self, request: Events) -> Iterator[EventPage]:
+        """What happened, and if it is followed what happens, also over a restart."""
         ...
 
     def wait(self, *refs: str) -> Iterator[JobView]:

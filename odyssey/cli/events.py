@@ -23,7 +23,7 @@ from odyssey.resources import parse_count
 def events_command(desk: Desk, follow: bool, limit: str) -> None:
     """What happened: jobs, tasks, machines; oldest first."""
     asked = Events(parse_count(limit, option="--limit"), follow)
-    pages = desk.stream(asked)
+    pages = desk.daemon().events(asked)
     if desk.output.as_json and not follow:
         desk.output.json([document(event) for page in pages for event in page.events])
         return
@@ -32,10 +32,17 @@ def events_command(desk: Desk, follow: bool, limit: str) -> None:
             _told(desk, event)
 
 
+def sentence(event: EventView) -> str:
+    """Beside its subject, which it need not name again; what is not on the log says who has seen it."""
+    text = event.text.removeprefix(f"{event.subject} is ").removeprefix(f"{event.subject} ")
+    by = event.data.get("seen_by")
+    return f"{text} (as {by} sees it)" if by else text
+
+
 def _told(desk: Desk, event: EventView) -> None:
     if desk.output.as_json:
         desk.output.json(document(event))
     elif desk.output.out.is_terminal:
-        desk.output.text(f"{clock(event.at)}  {event.subject:<12}  {event.text}")
+        desk.output.text(f"{clock(event.at)}  {event.subject:<8}  {sentence(event)}")
     else:
         desk.output.table((), [(rfc3339(event.at), event.kind, event.subject, event.text)])

@@ -47,6 +47,8 @@ from odyssey.events import Event, JobSubmitted, NodeChanged
 from odyssey.exec import gpus, probe
 from odyssey.manners import Allowed, Whose
 from odyssey.mesh.archive import Retention, Ripening
+from odyssey.mesh.membership import StateChanged
+from odyssey.mesh.observing import Lookout
 from odyssey.messages import Telemetry
 from odyssey.paths import Home
 from odyssey.scheduler.transitions.machines import clean_name
@@ -133,6 +135,7 @@ class Daemon:
             allowed=lambda: self._owner.now,
             habits=_habits(self._config),
             around=self._lan.around if self._lan is not None else None,
+            noticed=partial(self._noticed, Lookout(storehouse.identity.id)),
         )
         self._life = Life(storehouse, body, self._changed)
         self._counter = DaemonCounter(
@@ -234,6 +237,14 @@ class Daemon:
             self._counter.changed(events)
         if events and self._lan is not None:
             self._lan.changed(events)
+
+    def _noticed(self, lookout: Lookout, change: StateChanged) -> None:
+        """How this machine sees another one, while it coordinates."""
+        machine, clock = self._life.book.state.nodes.get(change.node), SystemClock()
+        if machine is not None:
+            seen = lookout.see(change, machine.id, clock.monotonic_ms(), clock.wall_ms())
+            if seen is not None:
+                self._counter.changed((seen,))
 
     @property
     def _reception(self) -> Membership:

@@ -140,6 +140,10 @@ class Lan:
         return self._node is not None and self._node.coordinator is not None
 
     @property
+    def coordinator(self) -> NodeId | None:
+        return self._coordinator()
+
+    @property
     def keeps(self) -> bool:
         node = self._node
         return node is not None and any(one.node == self._me for one in node.replica.core.config.members)

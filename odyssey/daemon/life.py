@@ -33,6 +33,7 @@ from odyssey.mesh.generation import Lineage, Verify
 from odyssey.mesh.keeper import Keeper
 from odyssey.mesh.lease import Lease
 from odyssey.mesh.letters import Accepted, Outcome
+from odyssey.mesh.membership import StateChanged
 from odyssey.mesh.opening import wait_ms
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
@@ -77,6 +78,7 @@ class Body(NamedTuple):
     allowed: Callable[[], Allowed]
     habits: Habits = Habits()
     around: Around | None = None  # None: it speaks with nobody
+    noticed: Callable[[StateChanged], None] = lambda _: None  # is told how machines come and go, while this one leads
 
 
 class Life:
@@ -191,6 +193,7 @@ class Life:
             habits=body.habits,
             watch=self._applied,
             may_keep=around.may_keep if around is not None else lambda _: True,
+            noticed=body.noticed,
         )
 
     def _applied(self, events: Sequence[Event]) -> None:

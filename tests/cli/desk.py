@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from odyssey.api.requests import Follow, Request, Wait
-from odyssey.api.views import AnyItem, Counts, JobView, View
+from odyssey.api.requests import Events, Follow, Request, Wait
+from odyssey.api.views import AnyItem, Counts, EventPage, JobView, View
 from odyssey.cli.desk import Desk
 from odyssey.cli.main import Table, run
 from odyssey.cli.output import Output
@@ -54,6 +54,9 @@ class FakeAsker:
         yield from self._answer(request)
 
     def follow(self, request: Follow) -> Iterator[AnyItem]:
+        yield from self._answer(request)
+
+    def events(self, request: Events) -> Iterator[EventPage]:
         yield from self._answer(request)
 
     def wait(self, *refs: str) -> Iterator[JobView]:

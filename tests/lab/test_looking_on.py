@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from subprocess import Popen
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -36,6 +38,15 @@ def together(lab: Lab, hosts: int) -> None:
         host.run("odyssey", "join", "-", stdin=invite, limit_s=120)
     up = {host.name: "up" for host in lab.hosts[:hosts]}
     wait_for(lambda: all(told(host, "status")["machines"] == up for host in lab.hosts[:hosts]), PATIENCE_S)
+
+
+def events(host: Host) -> tuple[Popen[str], list[Any]]:
+    """What `events -f` tells there, as it comes."""
+    following, heard = host.start("odyssey", "events", "-f", "--limit", "0", "--json"), list[Any]()
+    assert following.stdout is not None
+    lines = following.stdout
+    Thread(target=lambda: heard.extend(map(json.loads, lines)), daemon=True).start()
+    return following, heard
 
 
 def is_true(view: Any) -> bool:
@@ -77,3 +88,30 @@ def test_a_machine_that_died_is_named_until_it_is_back(lab: Lab) -> None:
     lab.boot(1)
     lab[1].run("odyssey", "up", limit_s=120)
     wait_for(lambda: "3 machines, all up" in said(lab[0])[0], PATIENCE_S)
+
+
+def ended(heard: list[Any]) -> list[str]:
+    return [event["subject"] for event in heard if event["kind"] == "job-ended"]
+
+
+def test_who_follows_what_happens_misses_nothing_of_the_log_over_a_cut_and_hears_nothing_twice(lab: Lab) -> None:
+    together(lab, 3)
+    following, heard = events(lab[2])
+    lab[0].run("odyssey", "run", "--on", "h1", "--", "true", limit_s=60)
+    wait_for(lambda: ended(heard) == ["1"], PATIENCE_S)
+    lab.cut(2)
+    for _ in range(3):
+        lab[0].run("odyssey", "run", "--on", "h1", "--", "true", limit_s=60)
+    wait_for(lambda: told(lab[0], "status")["machines"]["h3"] == "gone", PATIENCE_S)
+    assert ended(heard) == ["1"]
+    lab.heal(2)
+    lab[0].run("odyssey", "run", "--on", "h1", "--", "true", limit_s=60)
+    wait_for(lambda: len(ended(heard)) >= 5, PATIENCE_S)
+    assert ended(heard) == ["1", "2", "3", "4", "5"]
+    of_log = [event["mark"] for event in heard if event["index"]]
+    assert len(of_log) == len(set(of_log))
+    wait_for(lambda: "machine-back" in [event["kind"] for event in heard], PATIENCE_S)
+    observed = [event for event in heard if event["kind"].startswith("machine-")]
+    assert [one["kind"] for one in observed] == ["machine-silent", "machine-gone", "machine-back"]
+    assert {(one["subject"], one["data"]["seen_by"], one["index"]) for one in observed} == {("h3", "h1", 0)}
+    following.kill()

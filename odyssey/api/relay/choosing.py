@@ -10,18 +10,25 @@ Never: asks this machine over the network.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from odyssey.api.door import Handler
 from odyssey.api.operations import TABLE, Operation
 from odyssey.api.relay.remembered import Remembered
+from odyssey.api.requests import Events
+from odyssey.api.retelling import Retelling
 from odyssey.api.rights import Right
-from odyssey.api.views import LEAVE, Picture, StatusView, View
+from odyssey.api.views import LEAVE, EventPage, Picture, StatusView, View
 from odyssey.errors import NotPermitted, Unreachable
+from odyssey.ids import NodeId
+
+AGAIN_S: Final = 0.3  # before somebody else is asked what happened
+LOOK_S: Final = 0.5  # so often it is looked who coordinates, while somebody follows
 
 
 class Own(NamedTuple):
@@ -54,6 +61,11 @@ class Place(Protocol):
         ...
 
     @property
+    def coordinator(self) -> NodeId | None:
+        """As far as this machine has heard."""
+        ...
+
+    @property
     def keeps(self) -> bool:
         """The log is here, as far as this machine has heard."""
         ...
@@ -83,6 +95,8 @@ class Choosing:
     def _handler(self, row: Operation) -> Handler:
         if row.right is Right.HERE:
             return self._own[row.name]
+        if row.name == "events":
+            return lambda request: self._events(row, request)
         if row.streams:
             return lambda request: self._stream(row, request)
         return lambda request: self._call(row, request)
@@ -132,6 +146,50 @@ class Choosing:
         async with aclosing(self._own[row.name](request)) as parts:  # type: ignore[type-var]
             async for part in parts:  # type: ignore[union-attr]
                 yield part
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    async def _events(self, row: Operation, request: Events) -> AsyncGenerator[View, None]:
+        """Who follows goes on with another machine when the one that was asked is gone, or coordinates no more."""
+        if not request.is_following:
+            async with aclosing(self._stream(row, request)) as parts:
+                async for part in parts:
+                    yield part
+            return
+        told = Retelling(request)
+        while True:
+            try:
+                async with aclosing(self._while_it_coordinates(row, told.request(self._now()))) as parts:
+                    async for part in parts:
+                        assert isinstance(part, EventPage)
+                        news = told.news(part, self._now())
+                        if news.events or request.with_position:
+                            yield news
+            except Unreachable:
+                if not told.has_begun:
+                    raise
+            await asyncio.sleep(AGAIN_S)
+
+    async def _while_it_coordinates(self, row: Operation, request: Events) -> AsyncGenerator[View, None]:
+        """Until another machine does."""
+        asked = self._place.coordinator
+        async with aclosing(self._stream(row, request)) as parts:
+            coming = asyncio.ensure_future(anext(parts, None))
+            try:
+                while self._place.coordinator in (None, asked):
+                    await asyncio.wait({coming}, timeout=LOOK_S)
+                    if not coming.done():
+                        continue
+                    part = coming.result()
+                    if part is None:
+                        return
+                    yield part
+                    coming = asyncio.ensure_future(anext(parts, None))
+            finally:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+
+    # -- told here -----------------------------------------------------------------------------------------------------
 
     def _known(self, row: Operation) -> View | None:
         """What can still be told of the mesh while nobody answers."""

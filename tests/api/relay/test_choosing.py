@@ -15,6 +15,7 @@ from odyssey.api.operations import TABLE
 from odyssey.api.relay.choosing import Choosing, Own
 from odyssey.api.rights import Right
 from odyssey.errors import NotPermitted, Unreachable
+from odyssey.ids import NodeId
 
 ME = Own("pi4", "id4", "worker", 7, None, "1", "/h", False, ("Paused.",), "ben")
 STATUS = v.StatusView(
@@ -26,6 +27,7 @@ STATUS = v.StatusView(
 class Place:
     def __init__(self, coordinates: bool = False, keeps: bool = False, out: str = "") -> None:
         self.coordinates, self.keeps, self.out = coordinates, keeps, out
+        self.coordinator: NodeId | None = None
 
 
 class Desk:
@@ -65,7 +67,7 @@ GONE = Unreachable("gone", hint="?")
 
 
 async def said(choosing: Choosing, op: str) -> list[str]:
-    answer = choosing.handlers[op](r.Queue())
+    answer = choosing.handlers[op](r.Events() if op == "events" else r.Queue())
     if isinstance(answer, AsyncGenerator):
         return [part.text async for part in answer if isinstance(part, v.ReasonView)]
     view = await answer
