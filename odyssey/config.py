@@ -34,6 +34,7 @@ class Setting(NamedTuple):
 
 TABLE: Final = (
     Setting("log.level", "level", "info", "how much the daemon writes into its log: debug, info, warning or error"),
+    Setting("net.listen", "place", "", "where others reach this machine, if `--listen` does not say it: HOST:PORT"),
     Setting("disk.guard", "size", "256M", "with less free space on the disk no new jobs are taken"),
     Setting("disk.ballast", "size", "32M", "room that is held back, so that a full disk can still be left in order"),
     Setting("output.limit", "size", "1G", "of each stream of a try so much is kept; the job goes on"),
@@ -64,6 +65,7 @@ KINDS: Final[Mapping[str, Callable[[str], Value]]] = {
     "size": parse_size,
     "duration": parse_duration,
     "count": _count,
+    "place": str,  # looked at by who listens there
 }
 
 

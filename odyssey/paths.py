@@ -99,6 +99,11 @@ class Home(NamedTuple):
         return self.path / "leaving"
 
     @property
+    def networks(self) -> Path:
+        """Those that its owner has called his, or on which it has met a member."""
+        return self.path / "networks"
+
+    @property
     def lease(self) -> Path:
         return self.path / "lease"
 

@@ -21,6 +21,7 @@ from odyssey.api.ports import Counter
 from odyssey.api.showing import Showing
 from odyssey.api.spool import Spool
 from odyssey.api.submit import Submitting
+from odyssey.api.surroundings import Surroundings
 from odyssey.api.terminals import Terminals
 from odyssey.api.wait import Waiting
 from odyssey.api.watch import Watching
@@ -81,6 +82,7 @@ class Desk:
             "share": machines.share,
             "pause": machines.pause,
             "resume": machines.resume,
+            "network": Surroundings(counter).network,
             "doctor": machines.doctor,
             "down": machines.down,
         }

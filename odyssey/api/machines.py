@@ -64,6 +64,8 @@ class Machines:
             tuple(map(name, standing.missing)),
             standing.is_laptop,
             sum(view.tasks for view in views if view.id == asking),
+            listen=standing.listen,
+            address=standing.address,
         )
 
     async def facts(self, request: r.TellFacts) -> v.Known:

@@ -75,6 +75,7 @@ TABLE: Final = (
     Operation("share", r.Share, v.ShareView, Right.HERE, changes=True),
     Operation("pause", r.Pause, v.ShareView, Right.HERE, changes=True),
     Operation("resume", r.Resume, v.ShareView, Right.HERE, changes=True),
+    Operation("network", r.Networks, v.NetworkList, Right.HERE, changes=True),
     Operation("doctor", r.Doctor, v.DoctorView, Right.HERE),
     Operation("down", r.Down, v.Stopping, Right.HERE, changes=True),
 )

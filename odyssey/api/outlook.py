@@ -32,6 +32,9 @@ def sentences(view: StatusView) -> Iterator[str]:
     yield from _laptop(view)
     jobs = ", ".join(f"{view.jobs[state]} {state}" for state in _JOBS if view.jobs.get(state))
     yield f"Jobs: {jobs}." if jobs else "No jobs."
+    if view.address:
+        is_here = view.address.startswith(("127.", "[::1]"))
+        yield f"{'Other homes of this machine find it' if is_here else 'Others find this machine'} at {view.address}."
     yield from view.notes
 
 

@@ -113,6 +113,28 @@ class Membership(Protocol):
     def deny(self, machine: str) -> v.Approval: ...
 
 
+class Networks(Protocol):
+    """This machine on the networks that it is on. Mistakes in words are raised as errors for people."""
+
+    @property
+    def listen(self) -> str:
+        """Where it listens, as its owner would write it; empty: on its socket only."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """At which others find it; empty: nobody can."""
+        ...
+
+    async def show(self) -> v.NetworkList: ...
+
+    async def trust(self) -> v.NetworkList:
+        """Those that it is on now are known."""
+        ...
+
+    async def forget(self, which: str) -> v.NetworkList: ...
+
+
 class Standing(NamedTuple):
     """This daemon and its mesh, as only the daemon knows them."""
 
@@ -135,6 +157,8 @@ class Standing(NamedTuple):
     voters: int = 0  # keepers that vote
     missing: tuple[NodeId, ...] = ()  # of those: not heard just now
     is_laptop: bool = False
+    listen: str = ""
+    address: str = ""
 
 
 class Counter(Protocol):
@@ -170,6 +194,9 @@ class Counter(Protocol):
 
     @property
     def membership(self) -> Membership: ...
+
+    @property
+    def networks(self) -> Networks: ...
 
     @property
     def home(self) -> Path:

@@ -344,6 +344,14 @@ class Resume(Request[v.ShareView], frozen=True):
     pass
 
 
+class Networks(Request[v.NetworkList], frozen=True):
+    """Those that this machine knows and is on. `trust`: all that it is on just now are known from now on; `forget` one:
+    by its subnet, its router or this machine's interface."""
+
+    trust: bool = False
+    forget: str = ""
+
+
 class Doctor(Request[v.DoctorView], frozen=True):
     pass
 

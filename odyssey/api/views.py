@@ -408,6 +408,18 @@ class Removed(View, frozen=True):
 LEAVE: Final = "odyssey leave, then join again with a new invite"  # of a machine that was put out
 
 
+class NetworkView(View, frozen=True):
+    subnet: str
+    router: str  # its hardware address; empty: there is none, or it has not told
+    interface: str  # of this machine; empty: it is not there just now
+    state: str  # known, new: this machine is quiet there, or away
+
+
+class NetworkList(View, frozen=True):
+    networks: tuple[NetworkView, ...]
+    address: str = ""  # at which others join and find this machine
+
+
 class StatusView(View, frozen=True):
     mesh: str
     mesh_id: str
@@ -436,6 +448,8 @@ class StatusView(View, frozen=True):
     is_laptop: bool = False  # this machine: it has a lid or a battery
     tasks_here: int = 0  # with this machine now
     out: str = ""  # this machine was put out of the mesh, in a sentence; then nothing else is known
+    listen: str = ""  # where this machine listens; empty: on its own socket only
+    address: str = ""  # at which others join and find this machine; empty: nobody can just now
 
 
 # -- why ---------------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "nodes": ("odyssey nodes",),
     "events": ("odyssey events -f", "odyssey events --limit 1000 --json"),
     "share": ("odyssey share", "odyssey share --cpus 50% --mem 8G", "odyssey share --hours 18:30-08:00 --quiet 22-08"),
+    "network": ("odyssey network", "odyssey network trust", "odyssey network forget 192.168.1.0/24"),
     "invite": ("odyssey invite", "odyssey invite --for ben --uses 24 --for-hours 2"),
     "leave": ("odyssey leave", "odyssey leave --clean --yes"),
     "join": ("odyssey join", "odyssey join - --name pi4", "odyssey join --addr 192.168.1.20:7660"),

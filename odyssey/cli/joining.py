@@ -22,6 +22,7 @@ from odyssey.api.views import StatusView
 from odyssey.cli.codes import Codes
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
+from odyssey.cli.network import looked
 from odyssey.cli.telling import as_json
 from odyssey.cli.up import checked_name
 from odyssey.entry import Entry
@@ -48,6 +49,7 @@ def invite_command(desk: Desk, owner: str, uses: str, hours: str) -> None:
         parse_count(hours, option="--for-hours", most=720) * _HOUR_MS,
         owner,
     )
+    looked(desk, trust=True)
     view = desk.ask(request)
     if desk.output.as_json:
         desk.output.json(document(view))

@@ -70,6 +70,7 @@ COMMANDS: Final = {
     "invite": Row("Machine", "joining", "let another machine into this mesh"),
     "leave": Row("Machine", "leaving", "leave the mesh; --clean removes all of Odyssey's things"),
     "approve": Row("Machine", "approving", "let in a machine that asks without an invite"),
+    "network": Row("Machine", "network", "the networks that this machine knows"),
     "status": Row("Machine", "status", "how your mesh is"),
     "nodes": Row("Machine", "nodes", "your machines (also: machines)"),
     "node": Row("Machine", "node", "one machine: what it has, gives, enforces and weighs; its labels and name"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from contextlib import suppress
 from typing import Final
 
@@ -16,9 +17,10 @@ import click
 from odyssey import starting
 from odyssey.api.outlook import sentences
 from odyssey.api.requests import Down, Rename, Status
-from odyssey.api.views import Stopping
+from odyssey.api.views import StatusView, Stopping
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
+from odyssey.cli.network import looked
 from odyssey.cli.telling import as_json, counted
 from odyssey.errors import OdysseyError, Unreachable, UsageError, echo
 from odyssey.paths import find_home, prepare
@@ -33,7 +35,10 @@ _NAME: Final = re.compile(r"[a-z0-9-]{1,32}")
 @click.option("--name", metavar="NAME", default="", help="what this machine is called (its host name)")
 @click.option("--mesh", metavar="NAME", default="", help="what the mesh is called, where it is founded")
 @click.option(
-    "--listen", metavar="HOST:PORT", default="", help="open this machine to others, who join by an invite: 0.0.0.0:7660"
+    "--listen",
+    metavar="HOST:PORT",
+    default="",
+    help="where others reach this machine (0.0.0.0:7660)",
 )
 def up_command(desk: Desk, foreground: bool, name: str, mesh: str, listen: str) -> int | None:
     """Start Odyssey on this machine; it goes on in the background until odyssey down."""
@@ -48,7 +53,9 @@ def up_command(desk: Desk, foreground: bool, name: str, mesh: str, listen: str) 
     started_now = ensure_running(home, is_embedded=False, wishes=wishes, environment=desk.environment)
     for note in started_now.notes:
         desk.output.say(note)
+    looked(desk, trust=sys.stdin.isatty())
     view = desk.ask(Status())
+    _check_listen(view, listen)
     _check_mesh(desk, mesh)
     if name and view.node != name:
         desk.ask(Rename(view.node, name))
@@ -76,6 +83,13 @@ def _check_mesh(desk: Desk, mesh: str) -> None:
     if mesh and (now := desk.ask(Status()).mesh) != mesh:
         hint = "leave out --mesh; for a second mesh on this machine set ODYSSEY_HOME to another folder"
         raise UsageError(f"this machine is in {now} already, and that keeps its name", hint=hint)
+
+
+def _check_listen(view: StatusView, listen: str) -> None:
+    """One that runs stays where it is."""
+    if listen and view.listen and listen != view.listen and not listen.endswith(":0"):
+        text = f"this machine is up already, and listens at {view.listen}"
+        raise UsageError(text, hint=f"odyssey down, then odyssey up --listen {echo(listen)}")
 
 
 @command("down", json=False)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from odyssey import __version__
-from odyssey.api.ports import About, Membership
-from odyssey.api.views import Approval, AskingView, InviteView
+from odyssey.api.ports import About, Membership, Networks
+from odyssey.api.views import Approval, AskingView, InviteView, NetworkList
 from odyssey.errors import UsageError
 from odyssey.ids import NodeId, UserId
 from odyssey.mesh.letters import Letter
@@ -51,8 +51,24 @@ class NoOthers(Membership):
         raise self._closed()
 
     def _closed(self) -> UsageError:
-        hint = "odyssey down, then odyssey up --listen 0.0.0.0:7660"
-        return UsageError("this machine is not open to others yet", hint=hint)
+        return UsageError("this machine is not open to others yet", hint="odyssey up opens it")
+
+
+class NoNetworks(Networks):
+    listen = address = ""
+
+    async def show(self) -> NetworkList:
+        raise self._refusal()
+
+    async def trust(self) -> NetworkList:
+        raise self._refusal()
+
+    async def forget(self, which: str) -> NetworkList:
+        raise self._refusal()
+
+    @staticmethod
+    def _refusal() -> UsageError:
+        return UsageError("this machine is on no network: it was started by the way", hint="odyssey up opens it")
 
 
 class NoBulk(Bulk):

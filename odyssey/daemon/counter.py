@@ -16,10 +16,11 @@ from functools import partial
 from pathlib import Path
 
 from odyssey.api import views as v
-from odyssey.api.ports import Counter, Files, Log, Manners, Membership, Outputs, Standing
+from odyssey.api.ports import Counter, Files, Log, Manners, Membership, Networks, Outputs, Standing
 from odyssey.api.rights import Asker
 from odyssey.clock import Clock
 from odyssey.commands import Command
+from odyssey.daemon.alone import NoNetworks
 from odyssey.daemon.doctor import checks
 from odyssey.daemon.life import Life
 from odyssey.daemon.work import Work
@@ -54,11 +55,12 @@ class DaemonCounter(Counter):
         leave: Callable[[bool], Awaitable[v.LeavingView]],
         is_linked: Callable[[NodeId], bool] = lambda _: False,
         is_laptop: Callable[[], bool] = lambda: False,
+        networks: Callable[[], Networks] = NoNetworks,
     ) -> None:
         self._life, self._clock, self._work, self._manners = life, clock, work, manners
         self._home, self._is_embedded, self._notes = home, is_embedded, notes
         self._down, self._look_for, self._membership = down, look_for, membership
-        self._leave = leave
+        self._leave, self._networks = leave, networks
         self._is_linked, self._is_laptop = is_linked, is_laptop
         self._heard: list[Heard] = []
         self._asking: set[asyncio.Future[bool]] = set()
@@ -107,6 +109,10 @@ class DaemonCounter(Counter):
         return self._membership()
 
     @property
+    def networks(self) -> Networks:
+        return self._networks()
+
+    @property
     def home(self) -> Path:
         return self._home
 
@@ -124,6 +130,10 @@ class DaemonCounter(Counter):
         return node.coordinator.beats() if node is not None and node.coordinator is not None else {}
 
     def standing(self) -> Standing:
+        networks = self._networks()
+        return self._standing()._replace(listen=networks.listen, address=networks.address)
+
+    def _standing(self) -> Standing:
         life, node = self._life, self._life.node
         belonging = life.belonging
         mesh, home, pid = belonging.name, str(self._home), os.getpid()

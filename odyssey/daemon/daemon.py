@@ -22,14 +22,14 @@ from odyssey import __version__
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
 from odyssey.api.labels import programs as programs_in
-from odyssey.api.ports import Membership
+from odyssey.api.ports import Membership, Networks
 from odyssey.api.relay.choosing import Own
 from odyssey.archiving import Habits
 from odyssey.clock import SystemClock, SystemEntropy
 from odyssey.commands import Facts, RenameNode
 from odyssey.config import Config
 from odyssey.daemon import health
-from odyssey.daemon.alone import NoOthers
+from odyssey.daemon.alone import NoNetworks, NoOthers
 from odyssey.daemon.counter import DaemonCounter
 from odyssey.daemon.entering import Entrance
 from odyssey.daemon.founding import Storehouse
@@ -47,6 +47,7 @@ from odyssey.events import Event, JobSubmitted, NodeChanged
 from odyssey.exec import gpus, probe
 from odyssey.manners import Allowed, Whose
 from odyssey.mesh.archive import Retention, Ripening
+from odyssey.mesh.discovery import listening
 from odyssey.mesh.membership import StateChanged
 from odyssey.mesh.observing import Lookout
 from odyssey.messages import Telemetry
@@ -69,6 +70,7 @@ class Daemon:
         self._gate: Gate | None = None
         self._lan: Lan | None = None
         self._name = ""
+        self._is_embedded = options.is_embedded
         self._ends_work = self._is_refused = False
 
     @property
@@ -144,7 +146,7 @@ class Daemon:
             self._work,
             self._owner,
             home.path,
-            options.is_embedded,
+            self._is_embedded,
             self._notes,
             self._down,
             self._look_for,
@@ -152,6 +154,7 @@ class Daemon:
             Leaving(home, self._life, self._work, self._lan).leave,
             lambda node: self._lan is not None and self._lan.is_linked(node),
             lambda: self._health.is_laptop,
+            lambda: self._networks,
         )
         keep = Keep(self._config.number("output.keep"), self._config.number("output.age"))
         self._tidying = Tidying(self._work.outputs, lambda: self._life.book.state, keep, clock, self._loop)
@@ -168,13 +171,27 @@ class Daemon:
     # -- among others --------------------------------------------------------------------------------------------------
 
     def _lan_of(self, storehouse: Storehouse, clock: SystemClock) -> Lan | None:
-        """Where somebody has said that it listens, or has let it join. Else it speaks on its socket only."""
-        belonging = storehouse.belonging
-        if self._options.is_embedded or not (belonging.listen or belonging.joined):
+        """One that was started by the way speaks on its socket only; but a machine is never closed to its mesh."""
+        belonging, options = storehouse.belonging, self._options
+        self._is_embedded = options.is_embedded and not (belonging.joined or self._has_others())
+        if self._is_embedded:
             return None
         from odyssey.daemon.lan import Lan
 
-        return Lan(self._loop, self._home, storehouse.identity, storehouse.belonging, clock, _report)
+        wished = options.listen or belonging.asked
+        plan = listening.plan(wished or self._config.text("net.listen"), belonging.listen)
+        is_new = options.join >= 0 or not belonging.listen
+        return Lan(
+            *(self._loop, self._home, storehouse.identity, belonging, clock, _report),
+            *(plan, lambda listen: storehouse.remember(listen, wished), is_new),
+        )
+
+    def _has_others(self) -> bool:
+        if not self._home.peers.exists():
+            return False
+        from odyssey.mesh.company import has_others
+
+        return has_others(self._home.peers)
 
     # -- beginning -----------------------------------------------------------------------------------------------------
 
@@ -205,7 +222,7 @@ class Daemon:
             node.replica.propose(RenameNode(me.number, wished), lambda _: None)
 
     async def _open_door(self) -> None:
-        self._gate = Gate(self._home, self._options.is_embedded)
+        self._gate = Gate(self._home, self._is_embedded)
         await self._door.listen(self._gate.listener)
 
     def _look_around(self) -> None:
@@ -251,6 +268,11 @@ class Daemon:
         reception = self._lan.reception if self._lan is not None else None
         return reception if reception is not None else NoOthers()
 
+    @property
+    def _networks(self) -> Networks:
+        shore = self._lan.shore if self._lan is not None else None
+        return shore if shore is not None else NoNetworks()
+
     def _called(self, name: str) -> None:
         """As the mesh calls this machine."""
         self._name = name
@@ -263,6 +285,7 @@ class Daemon:
             *(self._name or life.belonging.machine, life.id, standing.role, standing.pid, standing.supervisor_pid),
             *(__version__, standing.home, standing.is_embedded, standing.notes, life.belonging.owner),
             standing.is_laptop,
+            *(standing.listen, standing.address),
         )
 
     def _note_programs(self, events: Sequence[Event]) -> None:
@@ -315,6 +338,8 @@ class Daemon:
             found.append(f"Nothing runs here: {self._owner.now.pause}.")
         if self._lan is not None and self._lan.reception is not None:
             found += self._lan.reception.notes()
+        if self._lan is not None and self._lan.shore is not None:
+            found += self._lan.shore.notes()
         return tuple(found)
 
     # -- ends ----------------------------------------------------------------------------------------------------------
@@ -353,7 +378,7 @@ class Daemon:
         elif is_orderly:
             self._work.leave()
         if self._lan is not None:
-            self._lan.close()
+            await self._lan.close()
         await self._life.end()
         _log.info("ended")
 

@@ -19,10 +19,12 @@ from odyssey.config import Config
 from odyssey.daemon import founding, given, parting
 from odyssey.daemon.founding import Belonging, Storehouse
 from odyssey.daemon.options import Options
-from odyssey.errors import UsageError, echo
+from odyssey.errors import UsageError
 from odyssey.ids import UserId
 from odyssey.mesh import identity
+from odyssey.mesh.discovery import listening
 from odyssey.mesh.identity import Identity
+from odyssey.mesh.places import probe
 from odyssey.mesh.store import Settings
 from odyssey.paths import Home, machine_id
 from odyssey.scheduler.transitions.machines import clean_name
@@ -48,9 +50,6 @@ class Entrance:
             founding.set_old_mesh_aside(self._home, belonging.left)
             for path in (self._home.issuer, self._home.root):  # of a mesh in which nobody else was
                 path.unlink(missing_ok=True)
-        if self._options.listen not in ("", belonging.listen):
-            belonging = replace(belonging, listen=self._options.listen)
-            founding.save(self._home, belonging)
         settings = Settings(config.number("disk.guard"), config.number("disk.ballast"))
         return Storehouse(self._home, key, belonging, self._entropy, settings)
 
@@ -88,11 +87,11 @@ class Entrance:
             belonging = await join(newcomer, typist.entry(), typist)
         finally:
             os.close(self._options.join)
-        listen = self._options.listen or (before.listen if before is not None else "")
+        listen, asked = (before.listen, before.asked) if before is not None else ("", "")
         left = before.mesh.hex()[:8] if before is not None else ""
         if before is not None:
             founding.note(self._home.old / left, before)
-        belonging = replace(belonging, host=self._here, listen=listen, left=left)
+        belonging = replace(belonging, host=self._here, listen=listen, asked=asked, left=left)
         founding.save(self._home, belonging)
         given.take(self._home, belonging)
         return belonging
@@ -100,12 +99,11 @@ class Entrance:
     # -- what was asked for --------------------------------------------------------------------------------------------
 
     def _check_listen(self) -> None:
+        """Before anything is joined: a port that its owner asks for now can be had."""
         if self._options.listen:
-            from odyssey.mesh import company
-
-            if company.read(self._options.listen) is None:
-                text = f"{echo(self._options.listen)} is no address to listen on"
-                raise UsageError(text, hint="write --listen 0.0.0.0:7660, or an address of this machine and a port")
+            spot = listening.read(self._options.listen)
+            for port in range(spot.port, spot.port + listening.PORTS) if spot.port else ():
+                probe(spot.host, port)
 
     def _check_mesh(self, before: Belonging | None) -> None:
         if before is not None and self._options.mesh not in ("", before.name):

@@ -56,7 +56,8 @@ class Belonging(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     host: bytes = b""  # the machine this home was made on
     joined: bool = False  # others began this mesh
     left: str = ""  # the mesh it was in before
-    listen: str = ""  # where it listens, once that was said or found
+    listen: str = ""  # where it listens, once that was found
+    asked: str = ""  # where its owner wants it to listen
 
 
 class Lost(CallersError):
@@ -214,6 +215,13 @@ class Storehouse:
             self._sqlite.create(founds=not self.belonging.joined).close()
         self.belonging = msgspec.structs.replace(self.belonging, has_store=True)
         save(self.home, self.belonging)
+
+    def remember(self, listen: str, asked: str) -> None:
+        """Where it listens now, for the next time."""
+        belonging = msgspec.structs.replace(self.belonging, listen=listen, asked=asked)
+        if belonging != self.belonging:
+            save(self.home, belonging)
+            self.belonging = belonging
 
     def move(self, move: Move, lineage: Lineage) -> None:
         """The store goes over to another generation; nobody uses it just now."""

@@ -26,9 +26,12 @@ from odyssey.api.rights import Asker
 from odyssey.clock import Clock, SystemEntropy
 from odyssey.commands import Facts
 from odyssey.daemon import outcast
+from odyssey.daemon.answering import Answering
+from odyssey.daemon.doors import Doors
 from odyssey.daemon.founding import Belonging
 from odyssey.daemon.life import Around, Life
 from odyssey.daemon.reception import House, Reception
+from odyssey.daemon.shore import Beach, Shore
 from odyssey.errors import NotPermitted, OdysseyError
 from odyssey.events import Event, IssuerAllowed, MemberAdmitted, MemberRenewed, Revoked
 from odyssey.ids import NodeId
@@ -37,12 +40,13 @@ from odyssey.mesh import speaking
 from odyssey.mesh.acquainting import Acquainting
 from odyssey.mesh.acquainting import World as Meeting
 from odyssey.mesh.company import Company
-from odyssey.mesh.discovery import around, calling
-from odyssey.mesh.discovery.adverts import VERSION, Advert, tag_of
-from odyssey.mesh.discovery.interfaces import offered
+from odyssey.mesh.discovery.adverts import tag_of
+from odyssey.mesh.discovery.listening import Plan
+from odyssey.mesh.discovery.sightings import Found
 from odyssey.mesh.identity import Identity
 from odyssey.mesh.letters import Letter, Scope
 from odyssey.mesh.links.gate import Gate
+from odyssey.mesh.links.ports import Refusal
 from odyssey.mesh.links.sockets import Keys
 from odyssey.mesh.links.switchboard import Switchboard, Versions, World
 from odyssey.mesh.links.wires import ZmqWires
@@ -52,9 +56,7 @@ from odyssey.messages import Acquainted, Asked, AskKeeper, Going, HereIAm, Membe
 from odyssey.node import Node
 from odyssey.paths import Home
 
-JOIN_PORT: Final = 7660
 TICK_S: Final = 1.0
-_ANY: Final = ("0.0.0.0", "::")
 _log: Final = logging.getLogger(__name__)
 TELL_MS: Final = 60_000  # so often what this machine is is told again
 
@@ -68,7 +70,13 @@ class Lan:
         belonging: Belonging,
         clock: Clock,
         report: Callable[[BaseException], None],
+        plan: Plan,
+        remember: Callable[[str], None],
+        is_new: bool,
     ) -> None:
+        """`plan`: where to listen; `remember` is told where that is; `is_new`: this machine was opened, or joined, just
+        now."""
+        self._plan, self._remember, self._is_new = plan, remember, is_new
         self._loop, self._home, self._me, self._belonging = loop, home, identity.id, belonging
         self._clock, self._report = clock, report
         self._standing = load(home, identity.key, belonging.anchor)
@@ -85,13 +93,14 @@ class Lan:
         self._wires: ZmqWires | None = None
         self._gate: Gate | None = None
         self.reception: Reception | None = None  # once this daemon is put together
+        self.shore: Shore | None = None
         self.addresses: tuple[str, ...] = ()
         self._telling: asyncio.Task[None] | None = None
         self._is_leaving = False
         self._told: Facts | None = None
         self._tell_again_ms = 0
         self._is_out = False
-        self._calls: asyncio.DatagramTransport | None = None
+        self._answering: Answering | None = None
 
     def _meeting(self) -> Meeting:
         return Meeting(
@@ -175,38 +184,44 @@ class Lan:
     # -- the sockets ---------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """The join port and the two behind it. Raises PortTaken. Who was put out of the mesh opens nothing."""
+        """The join port and the two behind it. Raises CannotListen. Who was put out of the mesh opens nothing."""
         if self.out:
             self._notice_out()
             self._called(self._belonging.machine)
             return
-        host, _, number = (self._belonging.listen or f"0.0.0.0:{JOIN_PORT}").rpartition(":")
-        port = int(number)
         keys = Keys(self._standing.curve.public, self._standing.curve.secret)
         self._wires = ZmqWires(self._loop, keys, self._clock, self._board)
-        self._wires.listen(host, port + 1, port + 2)
         assert self.reception is not None
         if self._standing.issuer is not None:
             reception = self.reception
             self._gate = Gate(self._loop, keys, self._clock, reception.visit, reception.take, reception.askers)
-            self._gate.listen(host, port)
-            self._answering = self._loop.create_task(self._answer_calls(host, port))
-        hosts = offered(around.interfaces()) if host in _ANY else (host,)
-        self.addresses = tuple(companies.written(one, port) for one in hosts)
-        self.company.find(self._me, self.addresses)
+            self._answering = Answering(self._clock)
+        doors = Doors(self._plan, self._wires, self._gate)
+        beach = Beach(tag_of(self._belonging.mesh), keys.public, self._is_new, self._remember, self._moved, self._saw)
+        self.shore = Shore(self._home, SystemEntropy(), self._plan, doors, beach, self._answering)
+        self.shore.open()
         self._board.start(self._wires)
         self._hear_log()
         self._tick()
 
-    async def _answer_calls(self, host: str, port: int) -> None:
-        """Whoever has this machine's address may ask which mesh is here."""
-        advert = Advert(VERSION, tag_of(self._belonging.mesh), self._standing.curve.public, port)
-        try:
-            self._calls = await calling.listen(host, advert, self._clock)
-        except OSError as error:
-            _log.warning("UDP port %d cannot be had: %s; odyssey join --addr needs an invite", port, error)
+    def _moved(self, addresses: Sequence[str]) -> None:
+        self.addresses = tuple(addresses)
+        self.company.find(self._me, self.addresses)
 
-    def close(self) -> None:
+    def _saw(self, found: Sequence[Found]) -> None:
+        """Members among those that are seen on the LAN may be reached there."""
+        tag, seen = tag_of(self._belonging.mesh), dict[NodeId, tuple[str, ...]]()
+        for one in found:
+            node = self.company.who(one.advert.key) if one.advert.tag == tag else None
+            if node is not None and not isinstance(node, Refusal) and node != self._me:
+                ways = (companies.written(address, one.advert.port) for address in one.addresses)
+                seen[node] = (*seen.get(node, ()), *ways)
+        for node in self.company.see(seen):
+            self._board.look_again(node)
+
+    async def close(self) -> None:
+        if self.shore is not None:
+            await self.shore.close()
         if self._guests is not None:
             self._guests.close()
         self._shut()
@@ -214,8 +229,10 @@ class Lan:
 
     def _shut(self) -> None:
         """Nobody talks to this machine any more."""
-        if self._calls is not None:
-            self._calls.close()
+        if self._answering is not None:
+            self._answering.close()
+        if self.shore is not None:
+            self.shore.stop()
         self._board.stop()
         gate, wires, self._gate, self._wires = self._gate, self._wires, None, None
         if gate is not None:
@@ -228,6 +245,8 @@ class Lan:
             self._guests.tick()
         self._acquainting.tick()
         self._keep_peers()
+        if self.shore is not None:
+            self.shore.meet(_address(peer.address) for peer in self._board.peers().values() if peer.up)
         self._timer = self._loop.call_later(TICK_S, self._tick)
         if self._life is not None:
             self._life.age_ms()
@@ -357,3 +376,10 @@ class Lan:
 
 def _note_offence(node: NodeId, why: str) -> None:
     _log.warning("machine %s broke the rules and is sent away for a while: %s", node, why)
+
+
+def _address(text: str) -> str:
+    """Of a line: `tcp://10.0.0.1:7661`, or where its other end is."""
+    host = text.removeprefix("tcp://")
+    host = host.rpartition(":")[0] if text.startswith("tcp://") else host
+    return host.strip("[]").removeprefix("::ffff:")

@@ -10,7 +10,7 @@ Never: decides who becomes a member: that is the issuers' and the log's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import takewhile
 from pathlib import Path
@@ -55,6 +55,7 @@ class Company:
         self._told: dict[NodeId, int] = {}  # the number of the newest change of each, in their order
         self.revision = 0
         self._is_unsaved = False
+        self._seen: Mapping[NodeId, tuple[str, ...]] = {}  # on the LAN
         self._learn((standing.known.certificate,))
         self.meet(_read(path))
         self._is_unsaved = False
@@ -89,7 +90,8 @@ class Company:
         entry = self.roster.entry(peer)
         if entry is None:
             return None
-        return Where(entry.certificate.curve, tuple(way for text in self._ways.get(peer, ()) if (way := read(text))))
+        told = dict.fromkeys((*self._ways.get(peer, ()), *self._seen.get(peer, ())[:MOST_WAYS]))
+        return Where(entry.certificate.curve, tuple(way for text in told if (way := read(text))))
 
     def peer(self, node: NodeId) -> Peer | None:
         entry = self.roster.entry(node)
@@ -121,6 +123,12 @@ class Company:
         self._ways[node] = ways
         self._note(node)
         return True
+
+    def see(self, seen: Mapping[NodeId, tuple[str, ...]]) -> Sequence[NodeId]:
+        """Where machines were seen on the LAN just now: ways to try besides. Those of whom that is new."""
+        new = [node for node, ways in seen.items() if self._seen.get(node) != ways]
+        self._seen = seen
+        return new
 
     def hear(self, certificates: Iterable[bytes], statements: Iterable[bytes]) -> None:
         """What is said, by the log or by anybody: of members, and of issuers and who was put out."""
@@ -170,6 +178,11 @@ def _read(path: Path) -> Sequence[Peer]:
 
 
 # -- addresses ---------------------------------------------------------------------------------------------------------
+
+
+def has_others(path: Path) -> bool:
+    """As far as the file tells: this machine is not alone in its mesh."""
+    return len(_read(path)) > 1
 
 
 def written(host: str, port: int) -> str:

@@ -17,9 +17,10 @@ from odyssey.api import labels
 from odyssey.api import views as v
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
-from odyssey.api.ports import About, Membership, Outputs, Standing
+from odyssey.api.ports import About, Membership, Networks, Outputs, Standing
 from odyssey.api.rights import Asker
 from odyssey.commands import Command, EndBackoff, Facts, GiveUpTasks, UpdateNode
+from odyssey.daemon.alone import NoNetworks
 from odyssey.events import Event
 from odyssey.exec.outputs import Extent
 from odyssey.ids import AttemptId, JobId, NodeId, NodeNumber, TaskId, UserId, task_id
@@ -185,6 +186,10 @@ class FakeCounter:
 
     def beats(self) -> Mapping[NodeNumber, tuple[Beat, int]]:
         return {}
+
+    @property
+    def networks(self) -> Networks:
+        return NoNetworks()
 
     def standing(self) -> Standing:
         return Standing(

@@ -43,6 +43,7 @@ REQUESTS: dict[str, r.Request[Any]] = {
     "end_invites": r.EndInvites(("00",)),
     "asking": r.Asking(),
     "approve": r.Approve("pi5", "123456"),
+    "network": r.Networks(),
     "submit": r.Submit(bytes(16), (a_spec(user=""),)),
     "dry_run": r.DryRun(a_spec(user="")),
     "blob_put": r.PutBlob(bytes(32), 1, 0, b""),

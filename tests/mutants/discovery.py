@@ -57,9 +57,23 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     find(
         "trust is forgotten",
         "wandering",
-        "            await asyncio.to_thread(write_whole, self._file, networks.written(self._known))\n",
+        "        await asyncio.to_thread(write_whole, self._file, networks.written(known))\n",
         "",
         "networks.py::test_on_a_strange_network_nothing_is_said_until_its_owner_says_so_and_that_is_remembered",
+    ),
+    find(
+        "it listens on strange networks too",
+        "listening",
+        "for one in (*stance.open_on, *far)",
+        "for one in (*stance.open_on, *stance.quiet_on, *far)",
+        "listening.py::test_it_listens_on_networks_that_it_knows_on_tunnels_and_at_its_own_door",
+    ),
+    find(
+        "a port that was asked for is one of several",
+        "listening",
+        "return Plan(wish.host, (wish.port,), is_fixed=True)",
+        "return Plan(wish.host, (wish.port,), is_fixed=False)",
+        "listening.py::test_what_its_owner_asks_for_is_the_only_one",
     ),
     find(
         "a bridge of containers is a LAN",

@@ -71,6 +71,7 @@ class Place:
             **{name: value for name, value in os.environ.items() if not name.startswith(("ODYSSEY_", "XDG_"))},
             "ODYSSEY_HOME": str(directory),
             "ODYSSEY_DISK_BALLAST": "1M",
+            "ODYSSEY_NET_LISTEN": "127.0.0.1:0",  # nothing of a test listens where others are
             "PYTHONPATH": str(ROOT),
         }
 

@@ -45,6 +45,8 @@ class Own(NamedTuple):
     notes: tuple[str, ...]
     owner: str
     is_laptop: bool = False
+    listen: str = ""
+    address: str = ""
 
 
 def outside(sentence: str) -> NotPermitted:

@@ -54,15 +54,30 @@ class Wandering:
             await self.look()
             await asyncio.sleep(step_s)
 
-    async def trust(self) -> tuple[Network, ...]:
-        """The networks of now are known from now on: their owner said so, or a member was met there."""
-        found = tuple(net for one in self.stance.quiet_on if (net := networks.network_of(one)) is not None)
+    @property
+    def known(self) -> tuple[Network, ...]:
+        return self._known
+
+    async def trust(self, on: Callable[[Interface], bool] = lambda _: True) -> tuple[Network, ...]:
+        """The networks of now are known from now on: their owner said so, or a member was met there. `on`: only those
+        of these interfaces."""
+        quiet = [one for one in self.stance.quiet_on if on(one)]
+        found = tuple(net for one in quiet if (net := networks.network_of(one)) is not None)
+        known = self._known
         for network in found:
-            self._known = networks.with_known(self._known, network)
+            known = networks.with_known(known, network)
         if found:
-            await asyncio.to_thread(write_whole, self._file, networks.written(self._known))
-            await self._take_stance()
+            await self._remember(known)
         return found
+
+    async def forget(self, network: Network) -> None:
+        """It is strange from now on."""
+        await self._remember(networks.without(self._known, network))
+
+    async def _remember(self, known: tuple[Network, ...]) -> None:
+        await asyncio.to_thread(write_whole, self._file, networks.written(known))
+        self._known = known
+        await self._take_stance()
 
     async def _take_stance(self) -> None:
         self.stance = networks.posture(self._seen, frozenset(self._known))

@@ -89,7 +89,7 @@ class Gate:
         self.turned = 0  # away
 
     def listen(self, host: str, port: int) -> int:
-        """The port it has. Raises PortTaken."""
+        """The port it has at this address. Raises CannotListen."""
         socket = listening(self._ctx, Lane.CONTROL, self._keys, LONGEST)
         watch = monitor(self._ctx, socket, EVENTS)
         try:
@@ -98,8 +98,14 @@ class Gate:
             watch.close()
             socket.close()
             raise
-        self._halls.append(Hall(self._loop, socket, watch, Lane.CONTROL, self._clock, self))
+        self._halls.append(Hall(self._loop, socket, watch, Lane.CONTROL, self._clock, self, host))
         return taken
+
+    def leave(self, host: str) -> None:
+        """No more at this address."""
+        for hall in [hall for hall in self._halls if hall.host == host]:
+            self._halls.remove(hall)
+            hall.leave()
 
     def close(self) -> None:
         self._timer.cancel()

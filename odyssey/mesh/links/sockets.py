@@ -20,6 +20,7 @@ import zmq
 from odyssey.errors import Fault, OdysseyError, Remedy
 from odyssey.mesh.links.frames import HEAD_BYTES, LETTER_BYTES, PIECE_BYTES
 from odyssey.mesh.links.ports import Lane
+from odyssey.mesh.places import refused
 
 DOMAIN: Final = b"odyssey"
 OLDEST: Final = (4, 3, 5)
@@ -37,11 +38,6 @@ MOST_BYTES: Final = {Lane.CONTROL: LETTER_BYTES + SEALED, Lane.BULK: max(PIECE_B
 class Unfit(OdysseyError):
     """This machine cannot keep its links safe."""
 
-    fault = Fault.MACHINE
-    remedy = Remedy.FIX
-
-
-class PortTaken(OdysseyError):
     fault = Fault.MACHINE
     remedy = Remedy.FIX
 
@@ -137,14 +133,13 @@ def endpoint(host: str, port: int | str) -> str:
 
 
 def bound(made: zmq.Socket[bytes], host: str, port: int) -> int:
-    """The port it listens on; 0 takes one that is free."""
+    """The port it listens on; 0 takes one that is free. Raises CannotListen."""
     if ":" in host:
         made.setsockopt(zmq.IPV6, 1)
     try:
         made.bind(endpoint(host, port or "*"))
     except zmq.ZMQError as error:
-        text = f"cannot listen on {host}, port {port}: {error.strerror}"
-        raise PortTaken(text, hint="another program may have it: odyssey up --listen HOST:PORT") from error
+        raise refused(host, port, error.errno) from error
     name = made.getsockopt(zmq.LAST_ENDPOINT)
     assert isinstance(name, bytes)
     return int(name.rstrip(b"\0").rpartition(b":")[2])

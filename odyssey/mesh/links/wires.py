@@ -37,6 +37,7 @@ from odyssey.mesh.links.sockets import (
     send_now,
 )
 from odyssey.mesh.links.zap import Zap
+from odyssey.mesh.places import CannotListen
 
 TICK_S: Final = 0.5
 LAST_WORD_MS: Final = 100
@@ -75,9 +76,19 @@ class ZmqWires(Wires):
         self._timer = loop.call_later(TICK_S, self._tick)
 
     def listen(self, host: str, control: int = 0, bulk: int = 0) -> Ports:
-        """Raises PortTaken."""
-        ports = [self._open(lane, host, port) for lane, port in ((Lane.CONTROL, control), (Lane.BULK, bulk))]
-        return Ports(*ports)
+        """At this address too. Raises CannotListen, and then listens there on neither port."""
+        first = self._open(Lane.CONTROL, host, control)
+        try:
+            return Ports(first, self._open(Lane.BULK, host, bulk))
+        except CannotListen:
+            self._halls.pop().close()
+            raise
+
+    def leave(self, host: str) -> None:
+        """No more at this address; who came by it is cut off."""
+        for hall in [hall for hall in self._halls if hall.host == host]:
+            self._halls.remove(hall)
+            hall.leave()
 
     def _open(self, lane: Lane, host: str, port: int) -> int:
         socket = listening(self._ctx, lane, self._keys)
@@ -88,7 +99,7 @@ class ZmqWires(Wires):
             watch.close()
             socket.close()
             raise
-        self._halls.append(Hall(self._loop, socket, watch, lane, self._clock, self._switch))
+        self._halls.append(Hall(self._loop, socket, watch, lane, self._clock, self._switch, host))
         return taken
 
     def dial(self, key: bytes, host: str, port: int, lane: Lane) -> _Dialled:
@@ -240,7 +251,9 @@ class Hall:
         lane: Lane,
         clock: Clock,
         switch: Switch,
+        host: str,
     ) -> None:
+        self.host = host
         self._loop, self._socket, self._monitor, self._lane, self._switch = loop, socket, monitor, lane, switch
         self._lines: dict[bytes, _Came] = {}
         self._by_file: dict[int, _Came] = {}
@@ -316,6 +329,14 @@ class Hall:
     def end(self, line: _Came) -> None:
         """Its route stays known until it is gone, so that nothing on it begins a new line."""
         self._loop.call_later(LAST_WORD_MS / 1000, self.doorman.ender(line.file))
+
+    def leave(self) -> None:
+        """As `close`, and whoever was on a line of it is gone."""
+        lines = [line for line in self._lines.values() if not line.over]
+        self.close()
+        for line in lines:
+            line.over = True
+            self._switch.gone(line, "this machine listens there no more")
 
     def close(self) -> None:
         self._ear.close()

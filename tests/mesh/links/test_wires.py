@@ -22,8 +22,9 @@ from odyssey.mesh.links.channel import PUT_OUT
 from odyssey.mesh.links.frames import LETTER_BYTES, Hello, Parcel
 from odyssey.mesh.links.letters import packed
 from odyssey.mesh.links.ports import Path, Refusal
-from odyssey.mesh.links.sockets import PortTaken, Unfit, check_fit
+from odyssey.mesh.links.sockets import Unfit, check_fit
 from odyssey.mesh.links.wires import Ports
+from odyssey.mesh.places import PortTaken
 from tests.mesh.links.rig import HOST, Machine, Rig, Stranger, curve, new_keys
 from tests.mesh.links.town import beat, member, node, numbers, work
 
