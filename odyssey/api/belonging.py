@@ -6,6 +6,11 @@ Never: puts out the machine that answers: that would be the end of its answer.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
 from odyssey.api import requests as r
 from odyssey.api import rights
 from odyssey.api import views as v
@@ -13,13 +18,17 @@ from odyssey.api.committing import Committing
 from odyssey.api.ports import Counter
 from odyssey.api.showing import Showing
 from odyssey.commands import EndInvites, RemoveNode
-from odyssey.errors import UsageError, echo
+from odyssey.errors import OdysseyError, UsageError, echo
+from odyssey.ids import UserId
 from odyssey.model import Invite, Node
+
+HEARD_S: Final = 2.0  # who says goodbye hears the answer before its link is cut
 
 
 class Belonging:
     def __init__(self, counter: Counter, committing: Committing, showing: Showing) -> None:
         self._counter, self._committing, self._showing = counter, committing, showing
+        self._going_on = set[asyncio.Future[None]]()
 
     # -- machines ------------------------------------------------------------------------------------------------------
 
@@ -27,11 +36,11 @@ class Belonging:
         node = self._showing.meant(request.name)
         self._showing.check(node)
         if node.id == self._counter.me:
-            hint = "on it: odyssey leave; or put it out from another machine, once that one coordinates"
-            raise UsageError(f"{node.name} coordinates the mesh just now and cannot be put out", hint=hint)
+            hint = "on it: odyssey leave; or let another machine put it out: odyssey node allow NAME invite"
+            raise UsageError(f"{node.name} would put out itself", hint=hint)
         tasks = len(self._counter.state.held.get(node.number, ()))
-        await self._gone(node)
-        return v.Removed(node.name, tasks=tasks)
+        await self._counter.membership.put_out(node.id, rights.asker(self._counter).user)
+        return v.Removed(node.name, is_shut_out=True, tasks=tasks)
 
     async def goodbye(self, _: r.Goodbye) -> v.Known:
         asker = rights.asker(self._counter)
@@ -41,11 +50,21 @@ class Belonging:
             return v.Known("")  # it was said before
         if node.id == self._counter.me:
             raise UsageError("the machine that coordinates cannot leave", hint="odyssey leave")
-        await self._gone(node)
+        await self._committing.carry_out(RemoveNode(node.number))
+        self._soon(self._shut_out(node, asker.user))
         return v.Known(node.name)
 
-    async def _gone(self, node: Node) -> None:
-        await self._committing.carry_out(RemoveNode(node.number))
+    async def _shut_out(self, node: Node, by: UserId) -> None:
+        """Its keys are gone by its own word; that they are worth nothing any more is known to all from here on. A
+        machine that may not say so leaves it to the end of the certificate."""
+        await asyncio.sleep(HEARD_S)
+        with suppress(OdysseyError):
+            await self._counter.membership.put_out(node.id, by)
+
+    def _soon(self, going_on: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(going_on)
+        self._going_on.add(task)
+        task.add_done_callback(self._going_on.discard)
 
     async def leave(self, request: r.Leave) -> v.LeavingView:
         return await self._counter.leave(request.is_trial)

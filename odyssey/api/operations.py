@@ -80,5 +80,7 @@ TABLE: Final = (
     Operation("down", r.Down, v.Stopping, Right.HERE, changes=True),
 )
 
+ISSUED: Final = frozenset({"invite", "remove"})  # what only a machine can do that lets others in
+
 BY_NAME: Final = {one.name: one for one in TABLE}
 BY_REQUEST: Final = {one.request: one for one in TABLE}

@@ -14,6 +14,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "odyssey history",
         "odyssey history --name fit --limit 100",
         "odyssey history --filter 'exit>0 age<1d'",
+        "odyssey history --old",
     ),
     "show": ("odyssey show 42", "odyssey show last", "odyssey show --dag thesis"),
     "logs": ("odyssey logs last", "odyssey logs -f 42", "odyssey logs 42/7 --stderr --tail 20"),

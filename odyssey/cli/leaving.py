@@ -149,7 +149,7 @@ def _say_goodbye(desk: Desk, left: _Left) -> None:
     desk.output.text(f"{view.machine} has left {view.mesh}.")
     if view.others and not view.is_told:
         remedy = f"odyssey node remove {view.machine}"
-        desk.output.text(f"Nobody of it could be reached: the others list it until somebody types {remedy}.")
+        desk.output.text(f"Nobody of it could be reached. If the others list it still, type there: {remedy}")
 
 
 def _say_clean(desk: Desk, home: Home, view: LeavingView | None) -> None:

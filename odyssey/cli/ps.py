@@ -81,6 +81,7 @@ def ps_command(
 @click.option("--name", metavar="NAME", default="", help="only jobs of this name")
 @filter_options
 @click.option("--limit", metavar="N", default="20", help="at most so many, the newest (20)")
+@click.option("--old", is_flag=True, help="of the meshes that this machine has left")
 def history_command(
     desk: Desk,
     state: str | None,
@@ -90,10 +91,19 @@ def history_command(
     node: str | None,
     tag: tuple[str, ...],
     limit: str,
+    old: bool,
 ) -> None:
     """Jobs that have ended, newest first, also those of long ago."""
-    states, narrow = _states(state), narrowed(desk, words, user, node, tag)
-    most = parse_count(limit, option="--limit", least=1)
+    states, most = _states(state), parse_count(limit, option="--limit", least=1)
+    narrow = narrowed(desk, words, user, node, tag)
+    if old:
+        from odyssey.cli.old import show_old
+
+        def fits(job: JobView) -> bool:
+            return narrow.fits(job) and name in ("", job.name) and (not states or job.state in states)
+
+        show_old(desk, fits, most, COLUMNS, row)
+        return
     _shown(desk, *fetched(lambda count, below: desk.ask(History(count, below, name, states)), most, narrow))
 
 

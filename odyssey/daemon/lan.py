@@ -32,7 +32,7 @@ from odyssey.daemon.founding import Belonging
 from odyssey.daemon.life import Around, Life
 from odyssey.daemon.reception import House, Reception
 from odyssey.daemon.shore import Beach, Shore
-from odyssey.errors import NotPermitted, OdysseyError
+from odyssey.errors import NotPermitted, OdysseyError, Unreachable
 from odyssey.events import Event, IssuerAllowed, MemberAdmitted, MemberRenewed, Revoked
 from odyssey.ids import NodeId
 from odyssey.mesh import company as companies
@@ -87,7 +87,9 @@ class Lan:
         self._board = Switchboard(identity.id, world, Versions(program=__version__))
         self._acquainting = Acquainting(self.company, clock.boottime_ms(), self._meeting())
         self._scope = Scope(belonging.mesh.hex(), 0)
-        self._passing = Passing(clock.boottime_ms(), self._post, self._keepers, clock.monotonic_ms, loop)
+        self._passing = Passing(
+            *(clock.boottime_ms(), self._post, self._keepers, clock.monotonic_ms, loop), issuers=self._issuers_up
+        )
         self._guests: Guests | None = None
         self._life: Life | None = None
         self._wires: ZmqWires | None = None
@@ -320,6 +322,21 @@ class Lan:
     def issuers(self) -> set[NodeId]:
         """Who lets machines in."""
         return {one.node for one in self.company.roster.trust.issuers(self._clock.wall_ms())}
+
+    @property
+    def issues(self) -> bool:
+        return self._standing.issuing(self._clock.wall_ms()) is not None
+
+    def _issuers_up(self) -> Sequence[NodeId]:
+        """Of those the ones that can be asked just now. Raises where there are none, with whom to go to."""
+        issuers = self.issuers() - {self._me}
+        if found := [node for node in self._up() if node in issuers]:
+            return found
+        named = [entry.certificate.name for node in issuers if (entry := self.company.roster.entry(node)) is not None]
+        if not named:
+            hint = "only the root key of the mesh names another one; it is on the machine that began it"
+            raise Unreachable("no machine of this mesh lets others in any more", hint=hint)
+        raise Unreachable(f"{' or '.join(sorted(named))} lets machines in, and cannot be reached", hint="type it there")
 
     async def say_goodbye(self) -> None:
         """To whoever coordinates. From now on it is not told any more that this machine is there."""

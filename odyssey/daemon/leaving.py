@@ -57,11 +57,14 @@ class Leaving:
         """True: the others know."""
         try:
             await self._life.clear_out(CLEAR_S, Going.LEAVE)
-            await self._hand_over(lan)
+            if not lan.out:
+                await self._hand_over(lan)
         except OdysseyError:
             self._life.stay()
             raise
         parting.begin(self._home)
+        if lan.out:
+            return True
         try:
             await asyncio.wait_for(lan.say_goodbye(), GOODBYE_S)
         except (OdysseyError, TimeoutError):
@@ -96,6 +99,8 @@ class Leaving:
             return Company(0)
         known = {one.id for one in life.book.state.nodes.values() if not one.removed}
         others = (known if self._lan.keeps else {*self._lan.company.others()}) - {me}
+        if self._lan.out:
+            return Company(len(others))
         issuers = self._lan.issuers()
         return Company(len(others), self._votes and self._voters() == {me}, issuers == {me})
 

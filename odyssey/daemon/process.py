@@ -35,11 +35,14 @@ _log: Final = logging.getLogger(__name__)
 
 def run(words: Sequence[str]) -> int:
     options = read(words)
+    home = Home(options.home)
+    if _is_unwanted(options, home):
+        return 0
     if options.ready >= 0:
         os.set_inheritable(options.ready, False)
     os.umask(0o077)
     try:
-        return _serve(options, Home(options.home))
+        return _serve(options, home)
     except OdysseyError as error:
         _tell_why(options, error)
         return error.exit_status
@@ -53,6 +56,8 @@ def _serve(options: Options, home: Home) -> int:
         _leave_terminal(home)
     lock = HomeLock(home.daemon_lock)
     try:
+        if _is_unwanted(options, home):
+            return 0
         settings = config.read(home.config, os.environ)
         logs.begin(home.log, settings.text("log.level"), options.foreground)
         _be_modest()
@@ -67,6 +72,12 @@ def _serve(options: Options, home: Home) -> int:
         raise
     finally:
         lock.release()
+
+
+def _is_unwanted(options: Options, home: Home) -> bool:
+    """Nobody waits for this one: the hands started it again, for a home that has gone meanwhile or is in no mesh any
+    more."""
+    return options.ready < 0 and not options.foreground and not home.mesh.exists()
 
 
 def _ready(options: Options, daemon: Daemon) -> None:

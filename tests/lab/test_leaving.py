@@ -58,3 +58,44 @@ def test_a_machine_that_leaves_is_not_listed_and_its_task_goes_on_elsewhere(lab:
     assert (refused.status, refused.err.splitlines()[0]) == (2, "error: this machine is in no mesh")
     leaver.run("odyssey", "join", "-", stdin=told(lab[0], "invite")["invite"], limit_s=120)
     wait_for(lambda: states(lab[0]) == {"h1": "up", "h2": "up", "h3": "up"}, 30)
+
+
+def test_a_machine_that_is_put_out_hears_it_and_can_leave_and_join_anew(lab: Lab) -> None:
+    refused = lab[0].run("odyssey", "node", "remove", "h3", check=False)
+    assert refused.status == 2
+    assert "hint: odyssey node remove h3 --yes" in refused.err
+    lab[0].run("odyssey", "node", "remove", "h3", "--yes", limit_s=120)
+    assert states(lab[0]) == {"h1": "up", "h2": "up"}
+    wait_for(lambda: "This machine was removed from root's mesh" in lab[2].run("odyssey", "status").out, 30)
+    assert lab[2].run("odyssey", "leave", limit_s=120).out.startswith("h3 has left root's mesh.\nRemoved:")
+    lab[2].run("odyssey", "join", "-", stdin=told(lab[0], "invite")["invite"], limit_s=120)
+    wait_for(lambda: states(lab[0]) == {"h1": "up", "h2": "up", "h3": "up"}, 30)
+
+
+def test_a_machine_that_is_gone_is_put_out_and_can_leave_when_it_is_back(lab: Lab) -> None:
+    lab[2].kill()
+    wait_for(lambda: states(lab[0])["h3"] == "gone", 30)
+    lab[0].run("odyssey", "node", "remove", "h3", "--yes", limit_s=120)
+    assert states(lab[0]) == {"h1": "up", "h2": "up"}
+    lab.boot(2)
+    assert lab[2].run("odyssey", "leave", limit_s=120).out.startswith("h3 has left root's mesh.\n")
+    assert lab[2].run("odyssey", "history", "--old", "--json").out
+    lab[2].run("odyssey", "join", "-", stdin=told(lab[0], "invite")["invite"], limit_s=120)
+    wait_for(lambda: states(lab[0]) == {"h1": "up", "h2": "up", "h3": "up"}, 30)
+
+
+def test_who_alone_keeps_the_jobs_or_lets_machines_in_cannot_leave(lab: Lab) -> None:
+    refused = lab[0].run("odyssey", "leave", check=False)
+    assert refused.status == 2
+    assert "error: h1 is the only machine that " in refused.err
+    assert states(lab[0]) == {"h1": "up", "h2": "up", "h3": "up"}
+
+
+def test_a_machine_that_reaches_nobody_leaves_all_the_same(lab: Lab) -> None:
+    lab.cut(2)
+    out = lab[2].run("odyssey", "leave", limit_s=120).out
+    assert "Nobody of it could be reached. If the others list it still, type there: odyssey node remove h3" in out
+    lab.heal(2)
+    assert "h3" in states(lab[0])
+    lab[0].run("odyssey", "node", "remove", "h3", "--yes", limit_s=120)
+    assert states(lab[0]) == {"h1": "up", "h2": "up"}

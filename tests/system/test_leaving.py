@@ -49,10 +49,18 @@ def test_a_clean_leave_works_where_no_daemon_can_begin_any_more(place: Place) ->
 
 def test_one_that_is_alone_starts_anew_after_it_has_left(place: Place) -> None:
     typed(place, "run", "--", "echo", "hi")
+    typed(place, "run", "--detach", "--", "sleep", "1000")
+    typed(place, "cancel", "2")
     before = json.loads(typed(place, "status", "--json").stdout)
+    wait_for(lambda: json.loads(typed(place, "status", "--json").stdout)["jobs"]["running"] == 0)
     assert typed(place, "leave").stdout.splitlines()[:2] == [
         f"{before['node']} has left {before['mesh']}.",
         "Removed: this machine's keys and its certificate.",
+    ]
+    old = json.loads(typed(place, "history", "--old", "--json").stdout)
+    assert [(one["id"], one["state"], one["command"], one["node"], one["mesh"]) for one in old] == [
+        (2, "cancelled", "sleep 1000", before["node"], before["mesh"]),
+        (1, "done", "echo hi", before["node"], before["mesh"]),
     ]
     typed(place, "run", "--", "echo", "hi")
     after = json.loads(typed(place, "status", "--json").stdout)

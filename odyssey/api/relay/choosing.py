@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from odyssey.api.door import Handler
-from odyssey.api.operations import TABLE, Operation
+from odyssey.api.operations import ISSUED, TABLE, Operation
 from odyssey.api.relay.remembered import Remembered
 from odyssey.api.requests import Events
 from odyssey.api.retelling import Retelling
@@ -73,6 +73,11 @@ class Place(Protocol):
         ...
 
     @property
+    def issues(self) -> bool:
+        """It may let machines in, and put them out."""
+        ...
+
+    @property
     def out(self) -> str:
         """That this machine was put out of its mesh, as a sentence; empty while it was not."""
         ...
@@ -106,6 +111,9 @@ class Choosing:
     async def _call(self, row: Operation, request: Any) -> View:
         if self._place.out:
             return self._told_outside(await self._own[row.name](self._check_outside(row, request)))  # type: ignore[misc]
+        if row.name in ISSUED:
+            handlers = self._own if self._place.issues else self._passed
+            return self._told_here(await handlers[row.name](request))  # type: ignore[misc]
         if not self._place.coordinates:
             try:
                 view: View = await self._passed[row.name](request)  # type: ignore[misc]

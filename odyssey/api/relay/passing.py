@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from odyssey import wire
 from odyssey.api import frames
 from odyssey.api.door import Handler
-from odyssey.api.operations import TABLE, Operation
+from odyssey.api.operations import ISSUED, TABLE, Operation
 from odyssey.api.relay.questions import Questions
 from odyssey.api.rights import Right
 from odyssey.api.views import View
@@ -36,7 +36,7 @@ class Timers(Protocol):
 
 
 class Passing:
-    """`keepers` are machines that keep the log, the best one to ask first."""
+    """`keepers` are machines that keep the log, `issuers` those that let machines in; the best one to ask first."""
 
     def __init__(
         self,
@@ -45,8 +45,10 @@ class Passing:
         keepers: Callable[[], Sequence[NodeId]],
         now: Callable[[], int],
         timers: Timers,
+        issuers: Callable[[], Sequence[NodeId]] = tuple,
     ) -> None:
         self._questions, self._post, self._keepers, self._now = Questions(run), post, keepers, now
+        self._issuers = issuers
         self._timers, self._is_ticking = timers, False
         self.handlers: dict[str, Handler] = {
             row.name: self._handler(row) for row in TABLE if row.right is not Right.HERE
@@ -91,7 +93,7 @@ class Passing:
 
     async def _asked(self, row: Operation, request: Any) -> AsyncGenerator[bytes, None]:
         body = wire.encode(request)
-        keepers = self._keepers()[: 1 if row.name in ONCE else MOST_TRIES]
+        keepers = (self._issuers() if row.name in ISSUED else self._keepers())[: 1 if row.name in ONCE else MOST_TRIES]
         if not keepers:
             hint = "see who is missing: odyssey nodes; what runs goes on"
             raise Unreachable("no machine that keeps this mesh's jobs can be reached", hint=hint)

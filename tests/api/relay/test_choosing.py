@@ -11,7 +11,7 @@ import pytest
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.door import Handler
-from odyssey.api.operations import TABLE
+from odyssey.api.operations import ISSUED, TABLE
 from odyssey.api.relay.choosing import Choosing, Own
 from odyssey.api.rights import Right
 from odyssey.errors import NotPermitted, Unreachable
@@ -28,6 +28,7 @@ class Place:
     def __init__(self, coordinates: bool = False, keeps: bool = False, out: str = "") -> None:
         self.coordinates, self.keeps, self.out = coordinates, keeps, out
         self.coordinator: NodeId | None = None
+        self.issues = coordinates
 
 
 class Desk:
@@ -79,7 +80,7 @@ def choose(place: Place, own: Desk, passed: Desk) -> Choosing:
     return Choosing(place, own.handlers, passed.handlers, lambda: ME)
 
 
-OPS = [row.name for row in TABLE if row.name not in ("status", "watch")]
+OPS = [row.name for row in TABLE if row.name not in ("status", "watch", *ISSUED)]
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -103,6 +104,13 @@ def test_the_coordinator_is_asked_else_who_keeps_the_log(op: str, place: Place, 
             asyncio.run(said(choosing, op))
     else:
         assert asyncio.run(said(choosing, op)) == [who]
+
+
+@pytest.mark.parametrize("op", sorted(ISSUED))
+@pytest.mark.parametrize("place", [Place(coordinates=True, keeps=True), Place(keeps=True), Place()])
+def test_what_only_an_issuer_can_is_done_by_one_whoever_coordinates(op: str, place: Place) -> None:
+    for place.issues, who in ((True, "own"), (False, "other")):
+        assert asyncio.run(said(choose(place, Desk("own"), Desk("other")), op)) == [who]
 
 
 @pytest.mark.parametrize("op", ["queue", "events"])
