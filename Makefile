@@ -8,6 +8,7 @@ PYTHON ?= python3
 ARGS ?=
 SEEDS ?= 20
 N ?= 3
+MINUTES ?= 10
 FROM ?= 0
 CUTS ?= 2
 REPLAY ?=
@@ -20,13 +21,14 @@ READY := .venv/.ready
 # Hosts in a box want to be root: of this machine, or of a user namespace of their own.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v unshare),unshare -Urnm))
 
-.PHONY: help .venv run test test-lab lab sim power mutants check format bench lock clean
+.PHONY: help .venv run test test-lab lab lab-scale sim power mutants check format bench lock clean
 
 help:
 	@echo 'make run      set everything up and run a job on this machine (make run JOB="python3 -V")'
 	@echo 'make test     run all tests, in parallel'
 	@echo 'make power    cut the power of a real daemon at many moments; needs strace (make power CUTS=4 FROM=17)'
 	@echo 'make lab      some hosts in a box, with a shell on the first (make lab N=3); Linux'
+	@echo 'make lab-scale N=50 MINUTES=10: many machines in one mesh for a while; ends by itself, with 0 when all stayed up'
 	@echo 'make test-lab the tests with real daemons in hosts in a box, one after the other'
 	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote, ARGS="--sample 25")'
 	@echo 'make sim      whole nodes on virtual time, with faults (make sim SEEDS=200 FROM=17, make sim REPLAY=...)'
@@ -53,6 +55,9 @@ test-lab: $(READY)
 
 lab: $(READY)
 	@$(AS_ROOT) .venv/bin/python -m tests.lab $(N)
+
+lab-scale: $(READY)
+	@$(AS_ROOT) .venv/bin/python -m tests.lab.scale $(if $(filter file,$(origin N)),50,$(N)) $(MINUTES)
 
 sim: $(READY)
 	.venv/bin/python -m tests.sim $(if $(REPLAY),--replay '$(REPLAY)',--seeds $(SEEDS) --from $(FROM)) $(ARGS)

@@ -92,7 +92,7 @@ class Machine:
         return [one for one in self.host.processes() if one != self.host.process]
 
     def daemons(self) -> list[int]:
-        return [one for one in self.processes() if b"odyssey.daemon" in words_of(one)]
+        return [one for one in self.processes() if b"\0-m\0odyssey.daemon\0" in words_of(one)]
 
     def traffic(self) -> tuple[int, int]:
         """Bytes that its cable has brought and taken."""
