@@ -142,6 +142,10 @@ class Agent:
             return None
         return self._served_by, self._clock.monotonic_ms() - self._served_ms
 
+    def likely(self) -> tuple[NodeId, ...]:
+        """Who coordinates, as far as this machine believes, then those who kept the log when it last heard of them."""
+        return (*(() if self._coordinator is None else (self._coordinator,)), *self._known)
+
     def follow(self, coordinator: NodeId) -> None:
         """This machine has learnt who it is."""
         if coordinator != self._coordinator:

@@ -642,6 +642,15 @@ def test_who_knows_nobody_asks_another_one_each_time() -> None:
     assert set(desk.asked_whom) == {C1, C2, C3}
 
 
+def test_it_tells_who_is_likely_to_coordinate() -> None:
+    desk = Desk(C1)
+    assert desk.agent.likely() == (C1,)  # a guess
+    desk.agent.receive(C1, Elsewhere(C2))
+    assert desk.agent.likely()[0] == C2
+    desk.duty(sender=C2, keepers=(C2, C3))
+    assert desk.agent.likely() == (C2, C2, C3)
+
+
 def test_whom_it_asked_may_send_it_elsewhere() -> None:
     desk = Desk(C1)
     desk.wait(BEAT_MS)

@@ -100,7 +100,7 @@ class Lan:
         self._telling: asyncio.Task[None] | None = None
         self._is_leaving = False
         self._told: Facts | None = None
-        self._tell_again_ms = 0
+        self._tell_again_ms = self._turn = 0
         self._is_out = False
         self._answering: Answering | None = None
 
@@ -362,15 +362,19 @@ class Lan:
         self._board.send(to, Letter(self._scope, message))
 
     def _keepers(self) -> Sequence[NodeId]:
-        """Whom to ask: who coordinates, then the others that are there."""
-        first = self._coordinator()
-        rest = [node for node in (*self._up(), *self.company.others()) if node not in (first, self._me)]
-        return ([first] if first not in (None, self._me) else []) + list(dict.fromkeys(rest))
+        """Whom to ask: who coordinates, those who are likely to know, then the others, each time from another one on."""
+        first, likely = self._coordinator(), self._node.agent.likely() if self._node is not None else ()
+        rest = (*_from(self._turn, self._up()), *_from(self._turn, self.company.others()))
+        self._turn += 1
+        ordered = (*(() if first is None else (first,)), *likely, *rest)
+        return [node for node in dict.fromkeys(ordered) if node != self._me]
 
     def _welcome(self, node: NodeId) -> None:
         entry = self.company.roster.entry(node)
         if entry is None or not self.company.may(node, Grant.SUBMIT):
             raise NotPermitted("this machine may not ask that", hint="its certificate does not say so: odyssey nodes")
+        if not (self.keeps or self._standing.issuing(self._clock.wall_ms())):
+            raise Unreachable("that machine does not keep the jobs of this mesh", hint="try again in a while")
         rights.welcome(Asker(entry.certificate.owner, node, entry.certificate.may(Grant.ADMIN)))
 
     # -- letting in ----------------------------------------------------------------------------------------------------
@@ -389,6 +393,12 @@ class Lan:
 
     def _up(self) -> Sequence[NodeId]:
         return [node for node, peer in self._board.peers().items() if peer.up]
+
+
+def _from(place: int, nodes: Sequence[NodeId]) -> Sequence[NodeId]:
+    """All of them, as a ring."""
+    at = place % len(nodes) if nodes else 0
+    return (*nodes[at:], *nodes[:at])
 
 
 def _note_offence(node: NodeId, why: str) -> None:
