@@ -362,7 +362,7 @@ class Lan:
         self._board.send(to, Letter(self._scope, message))
 
     def _keepers(self) -> Sequence[NodeId]:
-        """Whom to ask: who coordinates, those who are likely to know, then the others, each time from another one on."""
+        """Whom to ask: who coordinates, those who are likely to know, then the others, each time from another on."""
         first, likely = self._coordinator(), self._node.agent.likely() if self._node is not None else ()
         rest = (*_from(self._turn, self._up()), *_from(self._turn, self.company.others()))
         self._turn += 1
