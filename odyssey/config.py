@@ -20,6 +20,9 @@ from odyssey.resources import parse_count, parse_duration, parse_size
 PREFIX: Final = "ODYSSEY_"
 
 
+PLACES: Final = "/boot/firmware/odyssey.invite:/boot/odyssey.invite:/etc/odyssey/invite"
+
+
 class BadConfig(UsageError):
     """A setting that cannot be used."""
 
@@ -44,6 +47,7 @@ TABLE: Final = (
     Setting("history.age", "duration", "365d", "history is kept so long"),
     Setting("jobs.fresh", "count", "10000", "so many ended jobs stay at hand before they become history"),
     Setting("jobs.age", "duration", "1h", "ended jobs stay at hand so long"),
+    Setting("join.places", "paths", PLACES, "a machine in no mesh joins by an invite that lies there, and deletes it"),
 )
 _BY_NAME: Final = {one.name: one for one in TABLE}
 _LEVELS: Final = ("debug", "info", "warning", "error")
@@ -60,12 +64,20 @@ def _count(text: str) -> int:
     return parse_count(text, least=1)
 
 
+def _paths(text: str) -> str:
+    for part in filter(None, text.split(":")):
+        if not part.startswith("/"):
+            raise QuantityError(f"{echo(part)} does not begin at /", hint="write whole paths, with : between them")
+    return text
+
+
 KINDS: Final[Mapping[str, Callable[[str], Value]]] = {
     "level": _level,
     "size": parse_size,
     "duration": parse_duration,
     "count": _count,
     "place": str,  # looked at by who listens there
+    "paths": _paths,
 }
 
 
@@ -82,6 +94,9 @@ class Config:
 
     def text(self, name: str) -> str:
         return str(self._values[name])
+
+    def paths(self, name: str) -> tuple[Path, ...]:
+        return tuple(map(Path, filter(None, self.text(name).split(":"))))
 
 
 def read(path: Path, environment: Mapping[str, str], flags: Mapping[str, str] | None = None) -> Config:

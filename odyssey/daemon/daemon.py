@@ -110,7 +110,8 @@ class Daemon:
 
     async def _put_together(self) -> None:
         clock = SystemClock()
-        storehouse = await Entrance(self._options, self._home, clock, SystemEntropy()).enter(self._config)
+        self._entrance = Entrance(self._options, self._home, clock, SystemEntropy())
+        storehouse = await self._entrance.enter(self._config)
         self._lan = self._lan_of(storehouse, clock)
         home, options, system = self._home, self._options, real_system()
         self._work = Work(self._loop, home, clock, self._config, options, self._on_ended)
@@ -336,6 +337,7 @@ class Daemon:
             found.append(f"Nothing can be started: {self._work.trouble}.")
         if self._owner.now.pause:
             found.append(f"Nothing runs here: {self._owner.now.pause}.")
+        found += self._entrance.notes
         if self._lan is not None and self._lan.reception is not None:
             found += self._lan.reception.notes()
         if self._lan is not None and self._lan.shore is not None:

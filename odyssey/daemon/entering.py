@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import pwd
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -18,7 +19,9 @@ from odyssey.clock import Clock, Entropy
 from odyssey.config import Config
 from odyssey.daemon import founding, given, parting
 from odyssey.daemon.founding import Belonging, Storehouse
+from odyssey.daemon.headless import Invited, holds
 from odyssey.daemon.options import Options
+from odyssey.entry import Entry
 from odyssey.errors import UsageError
 from odyssey.ids import UserId
 from odyssey.mesh import identity
@@ -29,6 +32,9 @@ from odyssey.mesh.store import Settings
 from odyssey.paths import Home, machine_id
 from odyssey.scheduler.transitions.machines import clean_name
 
+if TYPE_CHECKING:
+    from odyssey.mesh.links.pairing import Person
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -36,6 +42,7 @@ class Entrance:
     def __init__(self, options: Options, home: Home, clock: Clock, entropy: Entropy) -> None:
         self._options, self._home, self._clock, self._entropy = options, home, clock, entropy
         self._here = founding.host(machine_id())
+        self.notes: tuple[str, ...] = ()  # sentences about how it came in, for `status`
 
     async def enter(self, config: Config) -> Storehouse:
         self._check_listen()
@@ -45,13 +52,37 @@ class Entrance:
         given.take(self._home, before)
         key = identity.load_or_make(self._home.key, self._entropy)
         self._check_mesh(before)
-        belonging = await self._join(key, before) if self._options.join >= 0 else self._own(key, before)
+        settings = Settings(config.number("disk.guard"), config.number("disk.ballast"))
+        belonging = await self._belonging(key, before, config, settings)
         if belonging.joined and not belonging.has_store and belonging.left:
             founding.set_old_mesh_aside(self._home, belonging.left)
             for path in (self._home.issuer, self._home.root):  # of a mesh in which nobody else was
                 path.unlink(missing_ok=True)
-        settings = Settings(config.number("disk.guard"), config.number("disk.ballast"))
         return Storehouse(self._home, key, belonging, self._entropy, settings)
+
+    async def _belonging(
+        self, key: Identity, before: Belonging | None, config: Config, settings: Settings
+    ) -> Belonging:
+        if self._options.join >= 0:
+            return await self._join(key, before)
+        if not self._options.is_embedded:
+            invited = Invited(self._home, config.paths("join.places"), self._clock)
+            enter = partial(self._enter, key, before)
+            found = await invited.join(before, lambda one: self._holds(key, one, settings), enter)
+            self.notes = invited.notes
+            if found is not None:
+                return found
+        return self._own(key, before)
+
+    def _holds(self, key: Identity, before: Belonging, settings: Settings) -> str:
+        """Why this machine stays in the mesh it began, as its store says."""
+        if not before.has_store:
+            return ""
+        opened = Storehouse(self._home, key, before, self._entropy, settings).open()
+        try:
+            return holds(opened.book.state, key.id)
+        finally:
+            opened.store.close()
 
     def _known(self) -> Belonging | None:
         belonging = founding.load(self._home)
@@ -76,17 +107,26 @@ class Entrance:
 
     async def _join(self, key: Identity, before: Belonging | None) -> Belonging:
         """Into another mesh; with what, and what a person types, comes through a pipe."""
-        from odyssey.daemon.joining import Newcomer, join
         from odyssey.daemon.typed import Typist
 
         os.set_inheritable(self._options.join, False)
-        name = clean_name(self._options.machine or os.uname().nodename)
-        newcomer = Newcomer(self._home, key.key, name, self._clock, self._entropy)
-        typist = Typist(name, self._options.join, self._options.ready)
+        typist = Typist(self._name, self._options.join, self._options.ready)
         try:
-            belonging = await join(newcomer, typist.entry(), typist)
+            return await self._enter(key, before, typist.entry(), typist)
         finally:
             os.close(self._options.join)
+
+    @property
+    def _name(self) -> str:
+        return clean_name(self._options.machine or os.uname().nodename)
+
+    async def _enter(
+        self, key: Identity, before: Belonging | None, entry: Entry, person: Person | None = None
+    ) -> Belonging:
+        from odyssey.daemon.joining import Newcomer, join
+
+        newcomer = Newcomer(self._home, key.key, self._name, self._clock, self._entropy)
+        belonging = await join(newcomer, entry, person, before)
         listen, asked = (before.listen, before.asked) if before is not None else ("", "")
         left = before.mesh.hex()[:8] if before is not None else ""
         if before is not None:

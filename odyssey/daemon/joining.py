@@ -49,8 +49,14 @@ class Newcomer(NamedTuple):
         return standing.own_curve(self.home, self.entropy)
 
 
-async def join(newcomer: Newcomer, entry: Entry, person: Person) -> Belonging:
-    joined = await (_asked(newcomer, entry, person) if entry.doors else _invited(newcomer, entry))
+async def join(
+    newcomer: Newcomer, entry: Entry, person: Person | None = None, before: Belonging | None = None
+) -> Belonging:
+    """`person` is needed where codes are typed. `before` is the mesh it is in."""
+    if entry.doors and person is not None:
+        joined = await _asked(newcomer, entry, person)
+    else:
+        joined = await _invited(newcomer, entry, before.anchor if before is not None else b"")
     home, node, name, _, _ = newcomer
     trust, coming, curve = joined.trust, given.begin(home), newcomer.curve
     standing.save(coming, Standing(Known(trust.mesh, trust.root, joined.certificate, trust.items), node, curve))
@@ -62,8 +68,10 @@ async def join(newcomer: Newcomer, entry: Entry, person: Person) -> Belonging:
     )
 
 
-async def _invited(newcomer: Newcomer, entry: Entry) -> Joined:
+async def _invited(newcomer: Newcomer, entry: Entry, own: bytes) -> Joined:
     invite, curve = invites.read(entry.invite), newcomer.curve
+    if invite.root == own:
+        raise UsageError("this invite is of the mesh that this machine is in", hint="use it on the other machine")
 
     def dialogue() -> Caller:
         return JoinClient(invite, newcomer.name, newcomer.node, curve.public, invite.curve)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from odyssey import __version__
 from odyssey.api.ports import About, Membership
 from odyssey.api.views import Approval, AskingView, InviteView
 from odyssey.clock import Clock, Entropy
-from odyssey.commands import AdmitMember, MakeInvite, RenewMember
+from odyssey.commands import LEVELS, AdmitMember, MakeInvite, RenewMember
 from odyssey.daemon.approving import Approving
 from odyssey.daemon.founding import Belonging
 from odyssey.daemon.life import Life
@@ -35,6 +35,8 @@ from odyssey.mesh.trust.signed import sealed
 from odyssey.mesh.trust.standing import Standing
 from odyssey.mesh.trust.visitors import Visitor
 
+SWITCHED_ON_S: Final = 5.0
+_STEP_S: Final = 0.02
 Decided = Callable[[OdysseyError | None], None]
 
 
@@ -136,8 +138,16 @@ class Reception(Membership):
             *(standing.known.mesh, standing.issuer.public, made.id, invite_key_hash(made.key().public), uses, owner),
             *(int(grants), now, until),
         )
+        await self._is_on()
         await self._taken(MakeInvite(made.id, sealed(record, standing.issuer), uses, until, owner))
         return InviteView(invites.written(made), made.id.hex(), until, uses)
+
+    async def _is_on(self) -> None:
+        """In a mesh that has only just begun this is switched on a moment later."""
+        for _ in range(round(SWITCHED_ON_S / _STEP_S)):
+            if self._life.book.state.head.level >= LEVELS[MakeInvite]:
+                return
+            await asyncio.sleep(_STEP_S)
 
     async def _taken(self, command: MakeInvite) -> None:
         decided: asyncio.Future[OdysseyError | None] = asyncio.get_running_loop().create_future()

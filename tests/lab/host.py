@@ -144,6 +144,11 @@ class Host:
         behind = ["env", "-i", "-C", str(self.folder / "home"), *environment]
         write_door(self.door, lines, self.process, INSIDE, behind)
 
+    @property
+    def card(self) -> Path:
+        """Where an invite for this machine may lie."""
+        return self.folder / "home" / "boot" / "odyssey.invite"
+
     def _environment(self) -> dict[str, str]:
         return {
             "HOME": str(self.folder / "home"),
@@ -156,6 +161,7 @@ class Host:
             "PYTHONPATH": f"{ROOT / 'tests/lab/clocks'}:{ROOT}",
             "PYTHONLABCLOCK": str(self.folder / "clock"),
             "ODYSSEY_DISK_BALLAST": "1M",
+            "ODYSSEY_JOIN_PLACES": str(self.card),
         }
 
     def run(self, *words: str, limit_s: float = LIMIT_S, stdin: str = "", check: bool = True) -> Done:

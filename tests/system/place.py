@@ -72,6 +72,7 @@ class Place:
             "ODYSSEY_HOME": str(directory),
             "ODYSSEY_DISK_BALLAST": "1M",
             "ODYSSEY_NET_LISTEN": "127.0.0.1:0",  # nothing of a test listens where others are
+            "ODYSSEY_JOIN_PLACES": "",
             "PYTHONPATH": str(ROOT),
         }
 

@@ -41,6 +41,10 @@ class NotJoined(NotPermitted):
     """Why this machine did not get in."""
 
 
+class WrongClock(NotJoined):
+    """It may be right in a while: machines without a battery learn the time from the network."""
+
+
 class Joined(NamedTuple):
     certificate: bytes
     mine: Certificate
@@ -200,4 +204,4 @@ def _check_clock(theirs: int, mine: int) -> None:
     much = f"{hours // 24} days and {hours % 24} hours" if hours >= 48 else f"{hours} hours"
     side = "behind" if mine < theirs else "ahead of"
     text = f"this machine's clock is {much} {side} the clock of the machine that lets in"
-    raise NotJoined(text, hint="set the clock that is wrong (timedatectl set-ntp true), then join again")
+    raise WrongClock(text, hint="set the clock that is wrong (timedatectl set-ntp true), then join again")
