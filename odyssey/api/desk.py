@@ -7,6 +7,7 @@ Never: knows how answers travel.
 from collections.abc import Mapping
 
 from odyssey.api.belonging import Belonging
+from odyssey.api.bringing import Bringing
 from odyssey.api.chronicle import Chronicle
 from odyssey.api.committing import Committing
 from odyssey.api.door import Handler
@@ -40,6 +41,7 @@ class Desk:
         belonging = Belonging(counter, committing, showing)
         jobs = Jobs(counter, self.ledger, past, committing, reasons)
         self.blobs = self._spool.blobs
+        self.errands = Bringing(counter, self._spool).handlers  # what other machines ask on behalf of jobs
         handlers: Mapping[str, Handler] = {
             "status": machines.status,
             "facts": machines.facts,

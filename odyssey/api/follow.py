@@ -8,17 +8,19 @@ Never: holds output in memory beyond one piece.
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 from odyssey.api import project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
+from odyssey.api.fetching import Fetching
 from odyssey.api.ledger import Ledger, Listener
 from odyssey.api.names import resolve
 from odyssey.api.past import Found, Past
 from odyssey.api.ports import Counter
 from odyssey.api.teller import Teller
-from odyssey.ids import AttemptId
+from odyssey.ids import AttemptId, NodeId, NodeNumber
 from odyssey.model import Job
 
 SOON_SECONDS: Final = 0.02  # until the next look for bytes that are on their way
@@ -33,8 +35,10 @@ class Following:
 
     async def follow(self, request: r.Follow) -> AsyncGenerator[v.Told, None]:
         meant = resolve(request.ref, self._counter.state, rights.asker(self._counter).user)
-        teller = Teller(meant.job, meant.task, request, self._counter.outputs)
         listener = self._ledger.listen(meant.job)
+        fetching = Fetching(self._counter, listener.stir)
+        elsewhere = partial(other, self._counter)
+        teller = Teller(meant.job, meant.task, request, self._counter.outputs, fetching.outputs, elsewhere)
         is_live = not (request.is_grouped or request.without_output)
         deaf = self._watch(teller, listener) if is_live else None
         try:
@@ -48,6 +52,7 @@ class Following:
         finally:
             if deaf is not None:
                 deaf()
+            fetching.close()
             self._ledger.leave(listener)
 
     def _watch(self, teller: Teller, listener: Listener) -> Callable[[], None]:
@@ -87,7 +92,7 @@ class Following:
             if job.ended_index and not teller.has_more and not teller.look_again:
                 yield v.Told((*items, v.Over(self._ledger.view(job))))
                 return
-            items += progress.items(job, now, self._progress)
+            items += progress.items(job, now, partial(self._progress, teller))
             if items and not is_news(items) and may_wait:
                 may_wait = False
                 await listener.wait(SOON_SECONDS)
@@ -106,11 +111,19 @@ class Following:
         dirty, listener.dirty = listener.dirty, {}
         teller.look_at(dirty)
 
-    def _progress(self, job: Job) -> v.Progress:
-        told = self._ledger.observed()
+    def _progress(self, teller: Teller, job: Job) -> v.Progress:
+        told, state = self._ledger.observed(), self._counter.state
         now = project.going(told).get(job.id)
         running = now.running if now is not None else 0
-        return v.Progress(project.counts(job, running), running, project.spread(self._counter.state, job.id))
+        there = teller.silent()
+        silent = tuple(sorted(node.name for node in state.nodes.values() if node.id in there)) if there else ()
+        return v.Progress(project.counts(job, running), running, project.spread(state, job.id), silent)
+
+
+def other(counter: Counter, number: NodeNumber) -> NodeId | None:
+    """The machine with that number; None: it is this one, or there is none any more."""
+    node = counter.state.nodes.get(number)
+    return node.id if node is not None and node.id != counter.me else None
 
 
 def patience(teller: Teller) -> float:

@@ -1,21 +1,26 @@
-"""What there is of a job's output, its ends, and where it is: asked once, answered from what this machine holds.
+"""What there is of a job's output, its ends, and where it is: asked once, answered from what the machines hold where it
+ran.
 
-Promises: bytes as they were written, task by task; the last lines of a stream are found without reading all of it.
+Promises: bytes as they were written, task by task; the last lines of a stream are found without reading all of it. What
+a machine has that does not answer is named at the end, as an error.
 Never: waits for more to come.
 """
 
-from collections.abc import AsyncGenerator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from typing import Final
 
+from odyssey.api import errands as q
 from odyssey.api import project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
+from odyssey.api.afar import Afar, sizes_of
+from odyssey.api.bringing import size_of, tail_start
 from odyssey.api.names import Meant, resolve
 from odyssey.api.past import Found, Past
 from odyssey.api.ports import Counter, Outputs
 from odyssey.errors import UsageError
-from odyssey.exec.outputs import Extent
-from odyssey.ids import AttemptId, NodeNumber, task_id
+from odyssey.ids import AttemptId, NodeId, NodeNumber, TaskId, task_id
 from odyssey.model import ENDED, Task, TaskState
 from odyssey.scheduler.runs import outside
 
@@ -34,49 +39,75 @@ class Logs:
             raise UsageError(f"there is no stream {request.stream[:20]!r}", hint="use stdout or stderr")
         meant, found = await self._found(request.ref)
         rights.check(self._counter, found.job, rights.Right.READ)
-        for index, number, attempt, node in list(_attempts(found, meant, request)):
+        asked = list(_attempts(found, meant, request))
+        distant = Afar(
+            self._counter, [(attempt, there) for _, _, attempt, node in asked if (there := self._other(node))]
+        )
+        for index, number, attempt, node in asked:
             yield v.Told((v.Began(index, attempt, number, found.records.name(node)),))
+            if self._other(node) is not None:
+                async for item in distant.items(index, attempt, streams, request.tail):
+                    yield v.Told((item,))
+                continue
             for stream in streams:
                 for items in _stream(self._counter.outputs, index, attempt, stream, request.tail):
                     yield v.Told(items)
+        distant.check(self._counter.state, found.job.id)
+
+    def _other(self, number: NodeNumber) -> NodeId | None:
+        """None: it is this machine, or none any more."""
+        node = self._counter.state.nodes.get(number)
+        return node.id if node is not None and node.id != self._counter.me else None
 
     async def where(self, request: r.Where) -> v.WhereView:
         meant, found = await self._found(request.ref)
         limit = max(1, min(request.limit, MOST_AT_ONCE))
         start, stop = (request.start, found.job.spec.count) if meant.task is None else (meant.task, meant.task + 1)
         end = min(stop, start + limit)
-        told = project.observed(self._counter.state, None, self._counter.here(), {}, 0)
-        views = tuple(self._task(found, index, told) for index in range(max(0, start), end))
+        counter = self._counter
+        told = project.observed(counter.state, None, counter.here(), counter.seen(), 0)
+        indices = range(max(0, start), end)
+        sizes = await self._sizes(found, indices)
+        views = tuple(_where(found, index, told, sizes) for index in indices)
         return v.WhereView(found.job.id, views, end if end < stop else None)
 
     async def _found(self, ref: str) -> tuple[Meant, Found]:
         meant = resolve(ref, self._counter.state, rights.asker(self._counter).user)
         return meant, await self._past.find(meant.job)
 
-    def _task(self, found: Found, index: int, told: project.Observed) -> v.TaskWhere:
-        task = found.records.tasks.get(task_id(found.job.id, index))
-        if task is None:
-            state = project.state_in(found.job, index)
-            return v.TaskWhere(index, state.name.lower(), None, None, None, None, state in ENDED)
-        tries = tries_of(task)
-        if not tries:
-            return v.TaskWhere(index, task.state.name.lower(), None, None, None, None, task.state in ENDED)
-        attempt, node = tries[-1]
-        out, err = (self._counter.outputs.extent(attempt, stream) for stream in (v.STDOUT, v.STDERR))
-        state_name = (
-            "running" if attempt in told.bodies and task.state is TaskState.ASSIGNED else task.state.name.lower()
-        )
-        return v.TaskWhere(
-            index,
-            state_name,
-            found.records.name(node),
-            attempt,
-            out.size if out is not None else None,
-            err.size if err is not None else None,
-            all(one is not None and one.is_complete for one in (out, err)),
-            sum(one.cut_bytes for one in (out, err) if one is not None),
-            self._counter.files.kept(task.id, attempt),
-        )
+    async def _sizes(self, found: Found, indices: Iterable[int]) -> Mapping[AttemptId, q.Size]:
+        """Of the last tries of these tasks; those on a machine that does not answer are left out."""
+        sizes: dict[AttemptId, q.Size] = {}
+        there: dict[NodeId, list[tuple[TaskId, AttemptId]]] = {}
+        for index in indices:
+            task = found.records.tasks.get(task_id(found.job.id, index))
+            if task is None or not (tries := tries_of(task)):
+                continue
+            attempt, number = tries[-1]
+            if (node := self._other(number)) is None:
+                sizes[attempt] = size_of(self._counter, task.id, attempt)
+            else:
+                there.setdefault(node, []).append((task.id, attempt))
+        told = await asyncio.gather(*(sizes_of(self._counter, node, those) for node, those in there.items()))
+        return sizes | {attempt: size for those in told for attempt, size in those.items()}
+
+
+def _where(found: Found, index: int, told: project.Observed, sizes: Mapping[AttemptId, q.Size]) -> v.TaskWhere:
+    task = found.records.tasks.get(task_id(found.job.id, index))
+    if task is None:
+        state = project.state_in(found.job, index)
+        return v.TaskWhere(index, state.name.lower(), None, None, None, None, state in ENDED)
+    tries, state_name = tries_of(task), task.state.name.lower()
+    if not tries:
+        return v.TaskWhere(index, state_name, None, None, None, None, task.state in ENDED)
+    attempt, node = tries[-1]
+    if attempt in told.bodies and task.state is TaskState.ASSIGNED:
+        state_name = "running"
+    size = sizes.get(attempt, q.Size())
+    return v.TaskWhere(
+        *(index, state_name, found.records.name(node), attempt, size.stdout, size.stderr, size.is_complete, size.cut),
+        size.files,
+    )
 
 
 def tries_of(task: Task) -> list[tuple[AttemptId, NodeNumber]]:
@@ -116,24 +147,3 @@ def _stream(
         at += len(data)
     if extent.cut_bytes:
         yield (v.Cut(index, attempt, stream, extent.cut_bytes),)
-
-
-def tail_start(outputs: Outputs, attempt: AttemptId, stream: int, extent: Extent, lines: int) -> int:
-    """Where the last so many lines begin; a last line without an end is one too."""
-    if lines == 0:
-        return extent.size
-    end, wanted = extent.size, lines
-    if end and outputs.read(attempt, stream, end - 1, 1) == b"\n":
-        wanted += 1
-    while end:
-        start = max(0, end - PIECE)
-        data = outputs.read(attempt, stream, start, end - start)
-        count = data.count(b"\n")
-        if count >= wanted:
-            at = len(data)
-            for _ in range(wanted):
-                at = data.rindex(b"\n", 0, at)
-            return start + at + 1
-        wanted -= count
-        end = start
-    return 0

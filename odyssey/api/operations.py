@@ -53,7 +53,7 @@ TABLE: Final = (
     Operation("dry_run", r.DryRun, v.DryRunView, Right.SEE),
     Operation("blob_put", r.PutBlob, v.HowFar, Right.SEE, changes=True),
     Operation("stdin_put", r.PutStdin, v.HowFar, Right.SEE, changes=True),
-    Operation("type", r.Type, v.Typed, Right.HERE, changes=True),
+    Operation("type", r.Type, v.Typed, Right.CHANGE, changes=True),
     Operation("jobs", r.Jobs, v.JobPage, Right.SEE),
     Operation("job", r.Job, v.JobDetail, Right.SEE),
     Operation("dag", r.Dag, v.DagView, Right.SEE),

@@ -6,9 +6,10 @@ Never: blocks. What has to be read from a disk in more than a few milliseconds c
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from odyssey.api import views as v
+from odyssey.api.errands import Errand
 from odyssey.api.rights import Asker
 from odyssey.clock import Clock
 from odyssey.commands import Command
@@ -19,6 +20,8 @@ from odyssey.mesh.letters import Outcome
 from odyssey.messages import Beat, Here
 from odyssey.scheduler.snapshot import Seen
 from odyssey.scheduler.state import State
+
+A = TypeVar("A")
 
 
 class Outputs(Protocol):
@@ -135,6 +138,18 @@ class Networks(Protocol):
     async def forget(self, which: str) -> v.NetworkList: ...
 
 
+class Others(Protocol):
+    """The other machines of the mesh, asked on behalf of jobs."""
+
+    async def ask(self, node: NodeId, errand: Errand[A]) -> A:
+        """Raises Unreachable when it does not answer."""
+        ...
+
+    def who_keeps(self) -> Sequence[NodeId]:
+        """Machines that may hold what jobs need before they start, the best one to ask first."""
+        ...
+
+
 class Standing(NamedTuple):
     """This daemon and its mesh, as only the daemon knows them."""
 
@@ -197,6 +212,9 @@ class Counter(Protocol):
 
     @property
     def networks(self) -> Networks: ...
+
+    @property
+    def others(self) -> Others: ...
 
     @property
     def home(self) -> Path:

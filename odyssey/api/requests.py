@@ -66,7 +66,7 @@ class Type(Request[v.Typed], frozen=True):
     """What somebody types at the terminal of a job, while this attempt of it runs: bytes at an offset of all that this
     writer (a number of its own, drawn anew for each sitting) has typed. The same may be said again. With rows and
     columns the terminal has that size from now on; without bytes it says only that. The first writer has the terminal
-    to itself until its connections are gone, or somebody `takes` it."""
+    to itself until its connections are gone, or `is_over` is said for it, or somebody `takes` it."""
 
     ref: str
     attempt: int
@@ -76,6 +76,7 @@ class Type(Request[v.Typed], frozen=True):
     rows: int = 0
     columns: int = 0
     takes: bool = False
+    is_over: bool = False  # this writer has gone
 
 
 class Jobs(Request[v.JobPage], frozen=True):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from odyssey import events as e
+from odyssey.api import errands as q
 from odyssey.api import frames
 from odyssey.api import requests as r
 from odyssey.api import views as v
@@ -24,7 +25,7 @@ from odyssey.api.door import visit
 from odyssey.api.ports import Counter
 from odyssey.errors import InvalidSpec, OdysseyError, UsageError
 from odyssey.lasting import Folders, sync_names
-from odyssey.mesh.blobs import KEEP_FREE, Blobs, appending
+from odyssey.mesh.blobs import DIGEST_BYTES, KEEP_FREE, Blobs, appending
 from odyssey.mesh.sidefiles import refused
 from odyssey.mesh.store import DiskFull
 from odyssey.model import JobState
@@ -51,6 +52,7 @@ class Spool:
         self._timers: set[asyncio.TimerHandle] = set()
         self._writers: dict[bytes, Visit] = {}  # of standard inputs that have no end yet
         self._ending: set[asyncio.Task[None]] = set()
+        self._waiting: dict[bytes, set[asyncio.Event]] = {}  # machines that read a standard input as it comes
         self._is_closed = False
         self._unsubscribe = counter.subscribe(self._heard)
         self._later(SWEEP_SECONDS, self._sweep)
@@ -80,7 +82,7 @@ class Spool:
         size, is_complete = await self._in_thread(
             lambda: self._stdin.put(request.name, request.offset, request.data, request.is_end)
         )
-        self._counter.stdin_grew(request.name, size, is_complete)
+        self._grew(request.name, size, is_complete)
         self._note_writer(request.name, None if is_complete else visit())
         return v.HowFar(size, is_complete)
 
@@ -108,7 +110,39 @@ class Spool:
     async def _end(self, name: bytes) -> None:
         with suppress(OdysseyError):  # the disk is full: the job's time limit, or a person, ends it
             size, is_complete = await self._in_thread(lambda: self._stdin.end(name))
-            self._counter.stdin_grew(name, size, is_complete)
+            self._grew(name, size, is_complete)
+
+    def _grew(self, name: bytes, size: int, is_complete: bool) -> None:
+        self._counter.stdin_grew(name, size, is_complete)
+        for waiting in self._waiting.pop(name, ()):
+            waiting.set()
+
+    # -- for other machines --------------------------------------------------------------------------------------------
+
+    async def blob_of(self, request: q.AskBlob) -> q.Chunk:
+        if len(request.digest) != DIGEST_BYTES:
+            raise UsageError("there is no such file", hint="upgrade the program that asks")
+        return await self._in_thread(lambda: _chunk(self.blobs.path(request.digest), request.offset, True))
+
+    async def stdin_of(self, request: q.AskStdin) -> q.Chunk:
+        """From where it is asked, or the end of it; both may be long in coming."""
+        if len(request.name) != NAME_BYTES:
+            raise UsageError("there is no such standard input", hint="upgrade the program that asks")
+        waiting = asyncio.Event()
+        self._waiting.setdefault(request.name, set()).add(waiting)
+        try:
+            found = await self._in_thread(lambda: self._stdin.chunk(request.name, request.offset))
+            if found.is_known and not found.data and not found.is_complete and request.wait_ms > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(request.wait_ms, q.LONGEST_MS) / 1000):
+                        await waiting.wait()
+                found = await self._in_thread(lambda: self._stdin.chunk(request.name, request.offset))
+            return found
+        finally:
+            left = self._waiting.get(request.name, set())
+            left.discard(waiting)
+            if not left:
+                self._waiting.pop(request.name, None)
 
     def _end_orphans(self) -> None:
         """Those whose writers were here before the daemon began, and have not come back."""
@@ -194,6 +228,11 @@ class Stdin:
         if room.f_bavail * room.f_frsize - new < self._keep_free:
             raise DiskFull(f"the disk of {self._folder} is nearly full", hint="free some space there", path=path)
 
+    def chunk(self, name: bytes, offset: int) -> q.Chunk:
+        path = self._path(name)
+        is_whole = path.with_name(path.name + END).exists()  # looked at before what is there
+        return _chunk(path, offset, is_whole)
+
     def end(self, name: bytes) -> tuple[int, bool]:
         """As much as is here is all."""
         path = self._path(name)
@@ -208,11 +247,24 @@ class Stdin:
         named = {name.hex() for name in keep}
         for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
             with suppress(FileNotFoundError):
-                if path.name.removesuffix(END) not in named and path.stat().st_mtime < before:
+                if path.name.partition(".")[0] not in named and path.stat().st_mtime < before:
                     path.unlink()
 
     def _path(self, name: bytes) -> Path:
         return self._folder / name.hex()
+
+
+def _chunk(path: Path, offset: int, is_whole: bool) -> q.Chunk:
+    """`is_whole`: no more will come."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            data = os.pread(file.fileno(), frames.CHUNK, offset) if 0 <= offset < size else b""
+    except FileNotFoundError:
+        return q.Chunk(is_known=False)
+    except OSError as error:
+        raise refused(path, error) from error
+    return q.Chunk(data, size, is_whole)
 
 
 def _check_piece(offset: int, data: bytes) -> None:

@@ -241,6 +241,7 @@ class Ended(Item, frozen=True, tag="ended"):
     exit_status: int = 0
     unread: int | None = None  # bytes of its standard input that it did not read, where that is known
     array_index: int = 0
+    missing: str | None = None  # the rest of its output is on this machine, which is not there
 
 
 class Progress(Item, frozen=True, tag="progress"):
@@ -249,6 +250,7 @@ class Progress(Item, frozen=True, tag="progress"):
     tasks: Counts
     running: int | None = None  # as machines have told
     nodes: tuple[tuple[str, int], ...] = ()  # tasks with each machine now
+    silent: tuple[str, ...] = ()  # machines that have output for whoever follows, and do not answer just now
 
 
 class Over(Item, frozen=True, tag="over"):

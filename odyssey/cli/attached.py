@@ -30,6 +30,7 @@ from odyssey.api.views import (
     Progress,
 )
 from odyssey.cli import progress
+from odyssey.cli.away import Away
 from odyssey.cli.desk import Desk
 from odyssey.cli.ending import OUR_FAULT, exit_status, last_words, not_run, nowhere, where_it_is
 from odyssey.cli.feed import Feed
@@ -89,6 +90,7 @@ class Attached:
         self._first_ended: int | None = None
         self._last_end: Ended | None = None
         self._progress: Progress | None = None
+        self._away = Away()
         self._over: JobView | None = None
 
     def stay(self) -> int:
@@ -112,6 +114,8 @@ class Attached:
 
     def _show(self, item: AnyItem) -> None:
         is_taken = self._listener is not None and self._listener.hear(item)
+        for sentence in self._away.hear(item):
+            self._tell(sentence)
         match item:
             case Began():
                 self._is_started = True
@@ -136,6 +140,9 @@ class Attached:
                     self._first_ended = progress.ended(item.tasks)
             case Over():
                 self._over = item.job
+
+    def _tell(self, text: str) -> None:
+        self._output.say(text)
 
     def _starts_again(self, moved: Moved) -> str:
         """What is its own fault, or its machine's; of the latter, the first time, also what would keep it from that."""
@@ -249,7 +256,17 @@ class Attached:
         """The job may go on without it."""
         self._output.clear()
         assert self._last_end is not None
-        return self._last_end.exit_status if self._stop_status is None else self._stop_status
+        if self._stop_status is not None:
+            return self._stop_status
+        return self._unless_missing(self._last_end.exit_status)
+
+    def _unless_missing(self, status: int) -> int:
+        """What succeeded has not, for whoever reads its output, if that is not all here."""
+        error = self._away.error(self._ref)
+        if error is None:
+            return status
+        self._output.error(error)
+        return status or OUR_FAULT
 
     def _tell_what_is_missing(self, job: JobView) -> None:
         end = self._last_end
@@ -278,7 +295,7 @@ class Attached:
             took = job.ended_at - job.started_at if job.ended_at and job.started_at else None
             self._output.tap(progress.closing(f"job {job.id} {job.name}".rstrip(), job.state, took, job.node))
         status = exit_status(job)
-        return status if self._listener is None else self._listener.status(status)
+        return self._unless_missing(status if self._listener is None else self._listener.status(status))
 
     def _say_how_it_ended(self, job: JobView) -> None:
         for sentence in last_words(job, self._last_end):

@@ -12,6 +12,7 @@ import click
 
 from odyssey.api.requests import Follow, Logs
 from odyssey.api.views import STDERR, STDOUT, AnyItem, Cut, Ended, Output
+from odyssey.cli.away import Away
 from odyssey.cli.command import command, ref_argument
 from odyssey.cli.desk import Desk
 from odyssey.errors import UsageError
@@ -34,7 +35,8 @@ def logs_command(
     streams = {STDOUT, STDERR} if only_stdout == only_stderr else {STDOUT if only_stdout else STDERR}
     name = {frozenset({STDOUT}): "stdout", frozenset({STDERR}): "stderr"}.get(frozenset(streams), "")
     lines = -1 if tail is None else parse_count(tail, option="--tail")
-    _written(desk, _items(desk, Follow(ref) if follow else Logs(ref, name, lines, all_tries=all_tries)), streams)
+    request = Follow(ref) if follow else Logs(ref, name, lines, all_tries=all_tries)
+    _written(desk, ref, _items(desk, request), streams)
 
 
 def _items(desk: Desk, request: Follow | Logs) -> Iterator[AnyItem]:
@@ -48,10 +50,15 @@ def _items(desk: Desk, request: Follow | Logs) -> Iterator[AnyItem]:
         yield from part.items
 
 
-def _written(desk: Desk, items: Iterable[AnyItem], streams: set[int]) -> None:
+def _written(desk: Desk, ref: str, items: Iterable[AnyItem], streams: set[int]) -> None:
+    away = Away()
     for item in items:
+        for sentence in away.hear(item):
+            desk.output.say(sentence)
         if isinstance(item, Output) and item.stream in streams:
             (desk.output.stdout if item.stream == STDOUT else desk.output.stderr)(item.data)
         elif isinstance(item, Cut) and item.stream in streams:
             name = "stdout" if item.stream == STDOUT else "stderr"
             desk.output.say(f"{show_size_rounded(item.missing)} of {name} are not kept: it was too long")
+    if (error := away.error(ref)) is not None:
+        raise error

@@ -135,6 +135,12 @@ class Sitting(Attached):
             self._is_resized = self._is_continued = False
         return super()._obey()
 
+    def _tell(self, text: str) -> None:
+        if self._typist is None:
+            super()._tell(text)
+        else:
+            self._say_between(text)
+
     def _say_between(self, text: str) -> None:
         self._terminal.leave()
         self._output.say(text)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from odyssey import __version__
-from odyssey.api.ports import About, Membership, Networks
+from odyssey.api.errands import A, Errand
+from odyssey.api.ports import About, Membership, Networks, Others
 from odyssey.api.views import Approval, AskingView, InviteView, NetworkList
-from odyssey.errors import UsageError
+from odyssey.errors import Unreachable, UsageError
 from odyssey.ids import NodeId, UserId
 from odyssey.mesh.letters import Letter
 from odyssey.mesh.raft.types import Member
@@ -69,6 +70,14 @@ class NoNetworks(Networks):
     @staticmethod
     def _refusal() -> UsageError:
         return UsageError("this machine is on no network: it was started by the way", hint="odyssey up opens it")
+
+
+class NobodyElse(Others):
+    async def ask(self, node: NodeId, errand: Errand[A]) -> A:
+        raise Unreachable("this machine is alone in its mesh", hint="see: odyssey nodes")
+
+    def who_keeps(self) -> Sequence[NodeId]:
+        return ()
 
 
 class NoBulk(Bulk):

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from odyssey.api import views as v
-from odyssey.api.ports import Counter, Files, Log, Manners, Membership, Networks, Outputs, Standing
+from odyssey.api.ports import Counter, Files, Log, Manners, Membership, Networks, Others, Outputs, Standing
 from odyssey.api.rights import Asker
 from odyssey.clock import Clock
 from odyssey.commands import Command
@@ -53,6 +53,8 @@ class DaemonCounter(Counter):
         look_for: Callable[[frozenset[str]], frozenset[str]],
         membership: Callable[[], Membership],
         leave: Callable[[bool], Awaitable[v.LeavingView]],
+        others: Callable[[], Others],
+        is_admin: Callable[[], bool],
         is_linked: Callable[[NodeId], bool] = lambda _: False,
         is_laptop: Callable[[], bool] = lambda: False,
         networks: Callable[[], Networks] = NoNetworks,
@@ -62,6 +64,7 @@ class DaemonCounter(Counter):
         self._down, self._look_for, self._membership = down, look_for, membership
         self._leave, self._networks = leave, networks
         self._is_linked, self._is_laptop = is_linked, is_laptop
+        self._others, self._is_admin = others, is_admin
         self._heard: list[Heard] = []
         self._asking: set[asyncio.Future[bool]] = set()
         self._log = LogOfNow(life)
@@ -78,7 +81,8 @@ class DaemonCounter(Counter):
 
     @property
     def host(self) -> Asker:
-        return Asker(self._life.belonging.owner, self._life.id, is_admin=True)  # who is alone has founded it
+        """Whose machine this is, and what its certificate says: a machine that was let in rules no mesh."""
+        return Asker(self._life.belonging.owner, self._life.id, self._is_admin())
 
     @property
     def state(self) -> State:
@@ -111,6 +115,10 @@ class DaemonCounter(Counter):
     @property
     def networks(self) -> Networks:
         return self._networks()
+
+    @property
+    def others(self) -> Others:
+        return self._others()
 
     @property
     def home(self) -> Path:

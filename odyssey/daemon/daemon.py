@@ -22,14 +22,14 @@ from odyssey import __version__
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
 from odyssey.api.labels import programs as programs_in
-from odyssey.api.ports import Membership, Networks
+from odyssey.api.ports import Membership, Networks, Others
 from odyssey.api.relay.choosing import Own
 from odyssey.archiving import Habits
 from odyssey.clock import SystemClock, SystemEntropy
 from odyssey.commands import Facts, RenameNode
 from odyssey.config import Config
 from odyssey.daemon import health
-from odyssey.daemon.alone import NoNetworks, NoOthers
+from odyssey.daemon.alone import NobodyElse, NoNetworks, NoOthers
 from odyssey.daemon.counter import DaemonCounter
 from odyssey.daemon.entering import Entrance
 from odyssey.daemon.founding import Storehouse
@@ -114,7 +114,9 @@ class Daemon:
         storehouse = await self._entrance.enter(self._config)
         self._lan = self._lan_of(storehouse, clock)
         home, options, system = self._home, self._options, real_system()
-        self._work = Work(self._loop, home, clock, self._config, options, self._on_ended)
+        self._work = Work(
+            *(self._loop, home, clock, self._config, options, self._on_ended, lambda: self._others, self._on_input),
+        )
         self._programs = Programs(lambda: self._work.path, clock)
         self._facts = probe.facts(home.path, gpus.found(gpus.tool(os.fsdecode(self._work.path))))
         self._health = Health(system, clock, os.cpu_count() or 1)
@@ -153,6 +155,8 @@ class Daemon:
             self._look_for,
             lambda: self._reception,
             Leaving(home, self._life, self._work, self._lan).leave,
+            lambda: self._others,
+            lambda: self._lan is None or self._lan.may_rule,  # who is alone has founded it
             lambda node: self._lan is not None and self._lan.is_linked(node),
             lambda: self._health.is_laptop,
             lambda: self._networks,
@@ -166,7 +170,8 @@ class Daemon:
         self._desk = Desk(self._counter)
         handlers = self._desk.handlers
         if self._lan is not None:
-            handlers = self._lan.enter(self._life, handlers, self._own, self._facts_now, self._called)
+            self._lan.enter(self._life, self._own, self._facts_now, self._called)
+            handlers = self._lan.serve_others(handlers, self._desk.errands)
         self._door = Door(handlers, _report)
 
     # -- among others --------------------------------------------------------------------------------------------------
@@ -274,6 +279,10 @@ class Daemon:
         shore = self._lan.shore if self._lan is not None else None
         return shore if shore is not None else NoNetworks()
 
+    @property
+    def _others(self) -> Others:
+        return self._lan.others if self._lan is not None else NobodyElse()
+
     def _called(self, name: str) -> None:
         """As the mesh calls this machine."""
         self._name = name
@@ -300,6 +309,12 @@ class Daemon:
         node = self._life.node
         if node is not None:
             node.agent.ended(has_freed)
+
+    def _on_input(self) -> None:
+        """What something waits for to be started is here."""
+        node = self._life.node
+        if node is not None:
+            node.agent.tick()
 
     def _on_allowed(self, _: Allowed) -> None:
         self._life.follow_owner()
@@ -379,6 +394,7 @@ class Daemon:
             await self._work.end()
         elif is_orderly:
             self._work.leave()
+        self._work.close()
         if self._lan is not None:
             await self._lan.close()
         await self._life.end()

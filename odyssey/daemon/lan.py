@@ -16,8 +16,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from odyssey import __version__
+from odyssey.api import errands as q
 from odyssey.api import rights
 from odyssey.api.door import Handler
+from odyssey.api.ports import Others
 from odyssey.api.relay.choosing import Choosing, Own
 from odyssey.api.relay.guests import Guests
 from odyssey.api.relay.passing import Passing
@@ -129,16 +131,29 @@ class Lan:
     def enter(
         self,
         life: Life,
-        handlers: Mapping[str, Handler],
         own: Callable[[], Own],
         facts: Callable[[], Facts],
         called: Callable[[str], None],
-    ) -> Mapping[str, Handler]:
-        """What this daemon's door and other machines are answered by from now on."""
-        self._life, self._facts, self._called = life, facts, called
+    ) -> None:
+        self._life, self._own, self._facts, self._called = life, own, facts, called
         self.reception = Reception(self._house, life)
-        self._guests = Guests(handlers, self._post, self._clock.monotonic_ms, self._welcome, self._report)
-        return Choosing(self, handlers, self._passing.handlers, own, self._clock.monotonic_ms).handlers
+
+    def serve_others(self, handlers: Mapping[str, Handler], errands: Mapping[str, q.Handler]) -> Mapping[str, Handler]:
+        """What this daemon's door and other machines are answered by from now on."""
+        self._guests = Guests(
+            *(handlers, self._post, self._clock.monotonic_ms, self._welcome, self._report),
+            *(errands, self._is_one),
+        )
+        return Choosing(self, handlers, self._passing.handlers, self._own, self._clock.monotonic_ms).handlers
+
+    @property
+    def others(self) -> Others:
+        return self._passing
+
+    @property
+    def may_rule(self) -> bool:
+        """Whoever sits here, by this machine's own certificate."""
+        return self.company.may(self._me, Grant.ADMIN)
 
     # -- this machine's place ------------------------------------------------------------------------------------------
 
@@ -376,6 +391,9 @@ class Lan:
         if not (self.keeps or self._standing.issuing(self._clock.wall_ms())):
             raise Unreachable("that machine does not keep the jobs of this mesh", hint="try again in a while")
         rights.welcome(Asker(entry.certificate.owner, node, entry.certificate.may(Grant.ADMIN)))
+
+    def _is_one(self, node: NodeId, who: q.Who) -> bool:
+        return self.company.may(node, Grant.VOTE if who is q.Who.KEEPER else Grant.WORKER)
 
     # -- letting in ----------------------------------------------------------------------------------------------------
 

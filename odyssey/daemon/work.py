@@ -15,8 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from odyssey.api.ports import Others
 from odyssey.clock import Clock
 from odyssey.config import Config
+from odyssey.daemon.inputs import Absent, Inputs
 from odyssey.daemon.options import Options
 from odyssey.daemon.shellpath import login_path
 from odyssey.errors import OdysseyError
@@ -27,6 +29,7 @@ from odyssey.exec.outputs import Outputs
 from odyssey.ids import AttemptId
 from odyssey.mesh.blobs import Blobs, Words
 from odyssey.messages import Here, Listed
+from odyssey.model import Outcome
 from odyssey.paths import LONGEST_SOCKET, Home, socket_path, write_whole
 from odyssey.spec import JobSpec
 from odyssey.starting import command, handed_on
@@ -45,7 +48,10 @@ class Work:
         config: Config,
         options: Options,
         on_end: Callable[[bool], None],
+        others: Callable[[], Others],
+        on_input: Callable[[], None],
     ) -> None:
+        """`on_input`: what an attempt waited for is here."""
         self._loop, self._on_end = loop, on_end
         self.trouble = ""
         own = home.path / "hands"
@@ -70,6 +76,7 @@ class Work:
             self.outputs.wrote,
         )  # fmt: skip
         self._words = Words(Blobs(home.blobs))
+        self.inputs = Inputs(home.blobs, places.spool, others, self.hands.here, on_input, self.hands.stdin_grew)
         self._home, self._machine = home, ""
         self.path = owners_path(home, os.environ.get("PATH", os.defpath), may_change=options.is_owners_word)
         self.call("")
@@ -101,8 +108,12 @@ class Work:
             self.call(self._machine)
         return path is not None
 
-    def _launch(self, one: Listed, spec: JobSpec) -> Launch | Trouble:
-        return self._launcher(one, spec)
+    def _launch(self, one: Listed, spec: JobSpec) -> Launch | Trouble | None:
+        """None: what it needs is on its way here."""
+        try:
+            return None if self.inputs.lacks(one, spec) else self._launcher(one, spec)
+        except Absent as error:
+            return Trouble(Outcome.NOT_HERE, error.message)
 
     # -- beginning and end ---------------------------------------------------------------------------------------------
 
@@ -111,10 +122,14 @@ class Work:
         opened = asyncio.Event()
         self.hands.open(opened.set)
         await opened.wait()
+        self.inputs.begin()
 
     def leave(self) -> None:
         """What runs goes on."""
         self.hands.leave()
+
+    def close(self) -> None:
+        self.inputs.close()
 
     async def end(self) -> None:
         """Nothing runs any more, and the supervisor is gone."""

@@ -121,7 +121,7 @@ class SupervisorHands:
         loop: asyncio.AbstractEventLoop,
         places: Places,
         clock: Clock,
-        launcher: Callable[[Listed, JobSpec], Launch | Trouble],
+        launcher: Callable[[Listed, JobSpec], Launch | Trouble | None],
         on_end: Callable[[bool], None],
         on_trouble: Callable[[OdysseyError], None],
         again: tuple[bytes, ...] = (),
@@ -187,6 +187,8 @@ class SupervisorHands:
         if self._socket is None or self._telling is not None or now >= (self._until_ms or 0):
             return
         launch = self._without_terminals if self._lacks_terminals(spec) else self._launcher(one, spec)
+        if launch is None:  # what it needs is on its way: it is asked for again
+            return
         if isinstance(launch, Trouble):
             self._send(frames.Refuse(one.attempt, one.task, launch.outcome, launch.why.encode()))
             return
@@ -495,6 +497,7 @@ class SupervisorHands:
         where[attempt] = _One(task, True, 0, report=report)
         if self._telling is None:
             self._ended_now[attempt] = task
+            self._on_wrote(attempt)  # that there will be no more is news too
             follower = self._all.get(AttemptId(ended.follower)) if ended.follower else None
             self._unsure[attempt] = _Unsure(report, has_freed=follower is None)
             if follower is not None:

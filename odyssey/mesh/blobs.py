@@ -42,11 +42,11 @@ class Blobs:
         self._folders = Folders(folder.parent)
 
     def has(self, digest: bytes) -> bool:
-        return self._path(digest).exists()
+        return self.path(digest).exists()
 
     def read(self, digest: bytes) -> bytes | None:
         """None: it is not here. One that is damaged is removed, so that it can be put again."""
-        path = self._path(digest)
+        path = self.path(digest)
         try:
             data = path.read_bytes()
         except FileNotFoundError:
@@ -65,7 +65,7 @@ class Blobs:
         before it is missing."""
         if len(digest) != DIGEST_BYTES or not 0 <= size <= MOST_BYTES:
             raise InvalidSpec(f"a file of {size} bytes cannot be kept", hint=f"at most {MOST_BYTES >> 20}M in one file")
-        path = self._path(digest)
+        path = self.path(digest)
         part = path.with_name(path.name + _PART)
         try:
             self._folders.make(path.parent)
@@ -125,7 +125,8 @@ class Blobs:
             for folder in sorted(self._folder.iterdir()):
                 yield from sorted(folder.iterdir())
 
-    def _path(self, digest: bytes) -> Path:
+    def path(self, digest: bytes) -> Path:
+        """Where it is, if it is here."""
         name = digest.hex()
         return self._folder / name[:2] / name
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from odyssey.api import labels
+from odyssey.api import errands, labels
 from odyssey.api import views as v
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
@@ -21,6 +21,7 @@ from odyssey.api.ports import About, Membership, Networks, Outputs, Standing
 from odyssey.api.rights import Asker
 from odyssey.commands import Command, EndBackoff, Facts, GiveUpTasks, UpdateNode
 from odyssey.daemon.alone import NoNetworks
+from odyssey.errors import Unreachable
 from odyssey.events import Event
 from odyssey.exec.outputs import Extent
 from odyssey.ids import AttemptId, JobId, NodeId, NodeNumber, TaskId, UserId, task_id
@@ -104,6 +105,28 @@ class FakeMembership(Membership):
         return v.Approval(machine)
 
 
+class FakeOthers:
+    """Other machines are other desks: what they are asked is answered there, unless they are silent."""
+
+    def __init__(self) -> None:
+        self.errands: dict[NodeId, Mapping[str, errands.Handler]] = {}
+        self.silent: set[NodeId] = set()
+        self.asked: list[tuple[NodeId, errands.Errand[Any]]] = []
+
+    async def ask(self, node: NodeId, errand: errands.Errand[Any]) -> Any:
+        self.asked.append((node, errand))
+        answer = None
+        if node in self.errands and node not in self.silent:
+            answer = await self.errands[node][errands.BY_REQUEST[type(errand)].name](errand)
+        await asyncio.sleep(0)
+        if answer is None or node in self.silent:  # the answer may be lost too
+            raise Unreachable("the machine that was asked does not answer", hint="try again")
+        return answer
+
+    def who_keeps(self) -> Sequence[NodeId]:
+        return sorted(self.errands)
+
+
 class FakeCounter:
     me = NodeId("node-000000000000000000001")
     host = Asker(UserId("anna"), me, is_admin=True)
@@ -117,6 +140,7 @@ class FakeCounter:
         self.outputs = FakeOutputs()
         self.files = FakeFiles()
         self.membership = FakeMembership(self.clock)
+        self.others = FakeOthers()
         self.running: dict[AttemptId, Here] = {}
         self.heard: list[Callable[[Sequence[Event]], None]] = []
         self.outcomes: list[Outcome] = []  # of the next proposals, instead of being applied

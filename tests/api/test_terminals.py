@@ -14,7 +14,7 @@ from odyssey.api.client import Client
 from odyssey.api.following import Marks
 from odyssey.api.rights import Asker
 from odyssey.api.terminals import MOST
-from odyssey.errors import NotPermitted, OdysseyError, UsageError
+from odyssey.errors import NotPermitted, UsageError
 from odyssey.ids import UserId
 from tests.api.counter import FakeCounter, blocking, opened
 
@@ -70,6 +70,7 @@ def test_where_no_terminal_is_it_is_not_ready(tmp_path: Path) -> None:
 def test_an_attempt_of_another_job_is_not_typed_to(tmp_path: Path) -> None:
     async def walk(counter: FakeCounter, attempt: int, client: Callable[[], Client]) -> None:
         counter.submit()
+        counter.assign(2)
         other = await blocking(lambda: client().call(r.Type("2", attempt, 5, 0, b"x")))
         assert other == v.Typed(0, is_ready=False)
         assert typed_in(counter) == b""
@@ -83,18 +84,6 @@ def test_only_whose_job_it_is_types_there(tmp_path: Path) -> None:
         with pytest.raises(NotPermitted):
             await typed(client(), attempt, 5, 0, b"x")
         assert typed_in(counter) == b""
-
-    walked(tmp_path, walk)
-
-
-def test_a_terminal_on_another_machine_is_said_to_be_there(tmp_path: Path) -> None:
-    async def walk(counter: FakeCounter, attempt: int, client: Callable[[], Client]) -> None:
-        counter.mesh.machine("nova")
-        counter.submit()
-        (there,) = counter.assign(2, node=2)
-        with pytest.raises(OdysseyError) as refused:
-            await blocking(lambda: client().call(r.Type("2", there, 5, 0, b"x")))
-        assert refused.value.message == "job 2 runs on nova, and its terminal is there"
 
     walked(tmp_path, walk)
 

@@ -78,8 +78,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mutant(
         "who may not ask ends the daemon",
         "api/relay/guests.py",
-        "        try:\n            self._welcome(name[0])\n",
-        "        self._welcome(name[0])\n        try:\n",
+        "        try:\n            async for part in self._made(name[0], ask):\n",
+        "        self._welcome(name[0])\n        try:\n            async for part in self._made(name[0], ask):\n",
         ASKING + "who_may_not_ask_is_told_so",
     ),
 )

@@ -116,8 +116,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "keys for one job go to another",
         "api/terminals.py",
-        "here is not None and here.task == task_id(number, 0)",
-        "here is not None",
+        "            if one.id == attempt and node is not None:\n",
+        "            if node is not None:\n",
         (COUNTER + "an_attempt_of_another_job_is_not_typed_to",),
     ),
     Mutant(

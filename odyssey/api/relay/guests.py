@@ -14,6 +14,7 @@ from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 from odyssey import wire
+from odyssey.api import errands as q
 from odyssey.api import frames
 from odyssey.api.door import Handler, refusal
 from odyssey.api.operations import BY_NAME
@@ -78,8 +79,13 @@ class _Machine:
             del self.past[number]
 
 
+def _nobody(_node: NodeId, _who: q.Who) -> bool:
+    return False
+
+
 class Guests:
-    """`report` is told of bugs; `welcome` sets the scene for one machine's question: whose it is."""
+    """`report` is told of bugs; `welcome` sets the scene for one machine's question: whose it is. `errands` are what
+    machines ask on behalf of jobs, and `is_one` says who may."""
 
     def __init__(
         self,
@@ -88,8 +94,11 @@ class Guests:
         now: Callable[[], int],
         welcome: Callable[[NodeId], None],
         report: Callable[[BaseException], None],
+        errands: Mapping[str, q.Handler] | None = None,
+        is_one: Callable[[NodeId, q.Who], bool] = _nobody,
     ) -> None:
         self._handlers, self._post, self._now = handlers, post, now
+        self._errands, self._is_one = errands or {}, is_one
         self._welcome, self._report = welcome, report
         self._machines: dict[NodeId, _Machine] = {}
 
@@ -160,10 +169,9 @@ class Guests:
     async def _answer(self, name: _Name, guest: _Guest, ask: AskKeeper) -> None:
         error: OdysseyError | None = None
         try:
-            self._welcome(name[0])
-            async for part in self._made(ask):
+            async for part in self._made(name[0], ask):
                 guest.outbox.add(part)
-                if BY_NAME[ask.op].streams:  # else it goes out together with its end
+                if ask.op in BY_NAME and BY_NAME[ask.op].streams:  # else it goes out together with its end
                     self._flush(name, guest)
                     guest.make_room()
                     await guest.room.wait()
@@ -175,7 +183,11 @@ class Guests:
             error = OdysseyError(text, hint="see the log of the machine that was asked, and report it")
         self._end(name, guest, error)
 
-    async def _made(self, ask: AskKeeper) -> Any:
+    async def _made(self, node: NodeId, ask: AskKeeper) -> Any:
+        if ask.op in q.BY_NAME and ask.op in self._errands:
+            yield await self._errand(node, ask)
+            return
+        self._welcome(node)
         row, handler = BY_NAME.get(ask.op), self._handlers.get(ask.op)
         if row is None or handler is None:
             hint = "the machines of this mesh have different versions of Odyssey: upgrade the older ones"
@@ -189,6 +201,14 @@ class Guests:
         async with aclosing(handler(request)) as parts:  # type: ignore[type-var]
             async for part in parts:  # type: ignore[union-attr]
                 yield wire.encode(part)
+
+    async def _errand(self, node: NodeId, ask: AskKeeper) -> bytes:
+        row = q.BY_NAME[ask.op]
+        if not self._is_one(node, row.who):
+            hint = "its certificate does not say so: odyssey nodes"
+            raise NotPermitted("that machine may not ask this", hint=hint)
+        request = wire.decode(ask.body, row.request, frames.BODY)
+        return wire.encode(await self._errands[ask.op](request))
 
     def _end(self, name: _Name, guest: _Guest, error: OdysseyError | None) -> None:
         guest.is_over, guest.refusal = True, None if error is None else _told(error)

@@ -16,10 +16,13 @@ from typing import Any, Final, Protocol
 from odyssey import wire
 from odyssey.api import frames
 from odyssey.api.door import Handler
-from odyssey.api.operations import ISSUED, TABLE, Operation
+from odyssey.api.errands import BY_REQUEST, A, Errand
+from odyssey.api.operations import BY_NAME, ISSUED, TABLE, Operation
 from odyssey.api.relay.questions import Questions
+from odyssey.api.relay.typists import Typists
+from odyssey.api.requests import Type
 from odyssey.api.rights import Right
-from odyssey.api.views import View
+from odyssey.api.views import Typed, View
 from odyssey.errors import OdysseyError, Unreachable
 from odyssey.ids import NodeId
 from odyssey.messages import Asked, Parts
@@ -53,6 +56,7 @@ class Passing:
         self.handlers: dict[str, Handler] = {
             row.name: self._handler(row) for row in TABLE if row.right is not Right.HERE
         }
+        self.handlers["type"] = Typists(self._type).type
 
     def _handler(self, row: Operation) -> Handler:
         if row.streams:
@@ -86,6 +90,11 @@ class Passing:
                 return wire.decode(part, row.answer, frames.BODY)
         raise OdysseyError("the machine that was asked gave no answer", hint="see its log")
 
+    async def _type(self, request: Type) -> Typed:
+        typed = await self._call(BY_NAME["type"], request)
+        assert isinstance(typed, Typed)
+        return typed
+
     async def _stream(self, row: Operation, request: Any) -> AsyncGenerator[View, None]:
         async with aclosing(self._asked(row, request)) as parts:
             async for part in parts:
@@ -108,6 +117,18 @@ class Passing:
             except Unreachable:
                 if has_begun or not tries_left:
                     raise
+
+    async def ask(self, node: NodeId, errand: Errand[A]) -> A:
+        """Of that machine, on behalf of a job."""
+        row = BY_REQUEST[type(errand)]
+        async with aclosing(self._answer(node, row.name, wire.encode(errand))) as parts:
+            async for part in parts:
+                answer: A = wire.decode(part, row.answer, frames.BODY)
+                return answer
+        raise Unreachable("the machine that was asked gave no answer", hint="see its log")
+
+    def who_keeps(self) -> Sequence[NodeId]:
+        return self._keepers()[:MOST_TRIES]
 
     async def _answer(self, keeper: NodeId, op: str, body: bytes) -> AsyncGenerator[bytes, None]:
         answer = _Answer()

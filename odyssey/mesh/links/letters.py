@@ -19,12 +19,12 @@ from odyssey.mesh.links.frames import LETTER_BYTES, Ack, AnyFrame, Parcel
 from odyssey.mesh.links.outbox import Inbox, Outbox
 from odyssey.mesh.links.ports import Line, Timers
 from odyssey.mesh.raft.types import Append, Heartbeat, HeartbeatReply, TakeOver, VoteReply, VoteRequest
-from odyssey.messages import Beat, Duty, Elsewhere, HandIn, JobsAre
+from odyssey.messages import AskKeeper, Beat, Duty, Elsewhere, HandIn, JobsAre, Parts
 
 # Said again soon by whoever said it, and worth nothing when it comes late.
 FRESH: Final = (Beat, Duty, Elsewhere, Heartbeat, HeartbeatReply, VoteRequest, VoteReply, TakeOver)
-# May hold a log entry, or as much as one.
-LARGE: Final = (Append, Forward, Beat, Duty, JobsAre, HandIn)
+# May hold a log entry, or as much as one: what is asked and answered may be as large as at a machine's own door.
+LARGE: Final = (Append, Forward, Beat, Duty, JobsAre, HandIn, AskKeeper, Parts)
 LIMITS: Final = wire.ENTRY._replace(bytes=LETTER_BYTES)
 
 
