@@ -21,7 +21,7 @@ READY := .venv/.ready
 # Hosts in a box want to be root: of this machine, or of a user namespace of their own.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v unshare),unshare -Urnm))
 
-.PHONY: help .venv run test test-lab lab lab-scale sim power mutants check format bench lock clean
+.PHONY: help .venv run test test-lab test-versions lab lab-scale sim power mutants check format bench lock clean
 
 help:
 	@echo 'make run      set everything up and run a job on this machine (make run JOB="python3 -V")'
@@ -30,6 +30,7 @@ help:
 	@echo 'make lab      some hosts in a box, with a shell on the first (make lab N=3); Linux'
 	@echo 'make lab-scale N=50 MINUTES=10: many machines in one mesh for a while; ends by itself, with 0 when all stayed up'
 	@echo 'make test-lab the tests with real daemons in hosts in a box, one after the other'
+	@echo 'make test-versions  this version and the one of the commit before in one mesh, and one after the other on one home'
 	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote, ARGS="--sample 25")'
 	@echo 'make sim      whole nodes on virtual time, with faults (make sim SEEDS=200 FROM=17, make sim REPLAY=...)'
 	@echo 'make check    format, lint, types, who imports whom, the source obeys the map'
@@ -51,7 +52,10 @@ test: $(READY)
 	.venv/bin/python -m pytest -n auto $(ARGS)
 
 test-lab: $(READY)
-	$(AS_ROOT) .venv/bin/python -m pytest -m lab tests/lab $(ARGS)
+	$(AS_ROOT) .venv/bin/python -m pytest -m lab tests/lab --ignore tests/lab/test_versions.py $(ARGS)
+
+test-versions: $(READY)
+	$(AS_ROOT) .venv/bin/python -m pytest -m lab tests/lab/test_versions.py $(ARGS)
 
 lab: $(READY)
 	@$(AS_ROOT) .venv/bin/python -m tests.lab $(N)

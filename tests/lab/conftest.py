@@ -10,12 +10,14 @@ from typing import Final
 import pytest
 
 from tests.lab.able import why_not
+from tests.lab.wheels import PREVIOUS
 
 COULD_NOT: Final = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lab-must-run", action="store_true", help="where there can be no lab, its tests fail")
+    parser.addoption("--version-before", default=PREVIOUS, help="the commit that tests of two versions take as the old")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -52,6 +52,7 @@ class Host:
         """`first` is the lab's first process; `groups` are control groups of this host."""
         self.number, self.name, self.folder = number, name, folder
         self.subnet = 0
+        self._odyssey = ROOT  # where its users' Odyssey is
         self._first, self._groups = first, groups
         self._holder: subprocess.Popen[bytes] | None = None
         self.process = 0  # the first one of this host, as it is numbered outside
@@ -137,6 +138,12 @@ class Host:
         """A program that people may call, too: without words it is a shell in the host."""
         return self.folder / "enter"
 
+    def install(self, odyssey: Path) -> None:
+        """Another Odyssey, unpacked there: what is started from now on is that one."""
+        self._odyssey = odyssey
+        if self.is_on:
+            self._open_door(self._groups)
+
     def _open_door(self, groups: Iterable[Path]) -> None:
         environment = [f"{name}={value}" for name, value in self._environment().items()]
         lines = [f"echo $$ > {quote(str(group / 'cgroup.procs'))}" for group in groups]
@@ -158,7 +165,7 @@ class Host:
             "LANG": "C.UTF-8",
             "TERM": os.environ.get("TERM", "dumb"),
             "PS1": f"{self.name}:\\w\\$ ",
-            "PYTHONPATH": f"{ROOT / 'tests/lab/clocks'}:{ROOT}",
+            "PYTHONPATH": f"{ROOT / 'tests/lab/clocks'}:{self._odyssey}",
             "PYTHONLABCLOCK": str(self.folder / "clock"),
             "ODYSSEY_DISK_BALLAST": "1M",
             "ODYSSEY_JOIN_PLACES": str(self.card),
