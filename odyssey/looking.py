@@ -10,13 +10,25 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from typing import Final
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from odyssey.entry import Entry
 from odyssey.errors import Unreachable, UsageError, echo
 from odyssey.mesh.company import written
 
+if TYPE_CHECKING:
+    from odyssey.mesh.discovery.interfaces import Interface
+    from odyssey.mesh.discovery.knocking import Known
+    from odyssey.mesh.discovery.sightings import Found
+
 PORT: Final = 7660
 LOOK_S: Final = 2.0
+MOMENT_S: Final = 0.8  # before a mesh is begun
+REST_S: Final = 0.2
+SETTLE_S: Final = 0.3
+PATIENCE_S: Final = 2.0
+MOST_KNOCKED: Final = 8
 MOST_ADDRESSES: Final = 4  # of one name
 INVITE: Final = "with an invite it goes from anywhere: odyssey invite, on a machine of the mesh"
 
@@ -73,18 +85,7 @@ async def _called(addresses: Sequence[str]) -> Doors:
 
 
 async def _seen() -> Doors:
-    from odyssey.clock import SystemEntropy
-    from odyssey.mesh.discovery import around
-    from odyssey.mesh.discovery.interfaces import lans
-    from odyssey.mesh.discovery.mdns import Mdns
-    from odyssey.mesh.discovery.neighbours import look
-
-    mdns = Mdns(SystemEntropy())
-    try:
-        await mdns.be_on(lans(await around.settled()))
-        found = await look(mdns, seconds=LOOK_S)
-    finally:
-        await mdns.close()
+    found = (await _look(LOOK_S)).found
     if not found:
         raise Unreachable(f"no mesh is seen on this network (looked for {LOOK_S:g} s)", hint=INVITE)
     return _one_mesh(
@@ -94,6 +95,94 @@ async def _seen() -> Doors:
             for host in one.addresses
         ]
     )
+
+
+# -- what is there -----------------------------------------------------------------------------------------------------
+
+
+class Seen(NamedTuple):
+    lan: tuple[Interface, ...]
+    found: tuple[Found, ...] = ()
+
+
+class Nearby(NamedTuple):
+    """A mesh that is seen on the LAN. Its name is told to nobody who does not belong to it."""
+
+    tag: str
+    machines: int
+    on: tuple[str, ...]  # interfaces of this machine
+
+
+async def _look(seconds: float, rest_s: float = 0.0) -> Seen:
+    """`rest_s`: when somebody was seen, the others are waited for so long."""
+    from odyssey.clock import SystemEntropy
+    from odyssey.mesh.discovery import around
+    from odyssey.mesh.discovery.interfaces import lans
+    from odyssey.mesh.discovery.mdns import Mdns
+    from odyssey.mesh.discovery.neighbours import NotHeard, look
+
+    lan, mdns = lans(await around.settled(SETTLE_S)), Mdns(SystemEntropy())
+    if not lan:
+        return Seen(())
+    try:
+        await mdns.be_on(lan)
+        if await look(mdns, seconds=seconds):
+            await asyncio.sleep(rest_s)
+        return Seen(lan, mdns.found())
+    except NotHeard:
+        return Seen(lan)
+    finally:
+        await mdns.close()
+
+
+def meshes() -> tuple[Nearby, ...]:
+    """Which are here, after a moment; the largest first."""
+    seen = asyncio.run(_look(MOMENT_S, REST_S))
+    tags = {one.advert.tag for one in seen.found}
+    found = (nearby(seen.lan, tag, [one for one in seen.found if one.advert.tag == tag]) for tag in tags)
+    return tuple(sorted(found, key=lambda one: (-one.machines, one.tag)))
+
+
+def nearby(lan: Sequence[Interface], tag: str, found: Sequence[Found]) -> Nearby:
+    ips = [ip_address(text.partition("%")[0]) for one in found for text in one.addresses]
+    on = [one.name for one in lan if any(ip in mine.network for ip in ips for mine in one.addresses)]
+    return Nearby(tag, len({one.advert.key for one in found}), tuple(on))
+
+
+def elsewhere(entry: Entry) -> Entry | None:
+    """The machine of an invite is at other addresses by now, and seen there."""
+    from odyssey.mesh.trust import invite as invites
+
+    if not entry.invite:
+        return None
+    invite = invites.read(entry.invite)
+    known = {*entry.addresses, *(written(*one) for one in invite.addresses)}
+    seen = asyncio.run(_look(MOMENT_S)).found
+    found = [written(host, one.advert.port) for one in seen if one.advert.key == invite.curve for host in one.addresses]
+    new = tuple(one for one in found if one not in known)
+    return entry._replace(addresses=new) if new else None
+
+
+def nobody(entry: Entry) -> tuple[str, ...]:
+    """Why nobody answers, as far as that can be observed; each line with what helps."""
+    from odyssey.mesh.discovery.knocking import Known
+    from odyssey.mesh.trust import invite as invites
+
+    places = [Known("", *one) for one in invites.read(entry.invite).addresses] if entry.invite else []
+    typed = [one.rpartition(":") for one in entry.addresses]
+    places += [Known("", host.strip("[]"), int(port)) for host, _, port in typed]
+    return asyncio.run(_nobody(places[:MOST_KNOCKED]))
+
+
+async def _nobody(places: Sequence[Known]) -> tuple[str, ...]:
+    from odyssey.mesh.discovery import around
+    from odyssey.mesh.discovery.interfaces import lans
+    from odyssey.mesh.discovery.knocking import observe
+    from odyssey.mesh.discovery.networks import Posture
+    from odyssey.mesh.discovery.nobody import text
+
+    stance = Posture(lans(await around.settled(SETTLE_S)))
+    return tuple(text(await observe(stance, places, PORT, LOOK_S, PATIENCE_S)).splitlines())
 
 
 def _one_mesh(found: Sequence[tuple[str, str, str]]) -> Doors:

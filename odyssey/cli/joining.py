@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +28,8 @@ from odyssey.cli.network import looked
 from odyssey.cli.telling import as_json
 from odyssey.cli.up import checked_name
 from odyssey.entry import Entry
-from odyssey.errors import OdysseyError, UsageError, echo
-from odyssey.paths import find_home
+from odyssey.errors import OdysseyError, Unreachable, UsageError, echo
+from odyssey.paths import Home, find_home
 from odyssey.resources import parse_count, show_duration_rounded
 from odyssey.starting import Wishes, ensure_running, running, wait_until_gone
 
@@ -69,23 +71,58 @@ def join_command(desk: Desk, invite: str, addr: tuple[str, ...], name: str, list
     """Get this machine into a mesh. Asks for the invite; - reads it from stdin, and it may be a file. Without one this
     machine asks to be let in, and shows a code for odyssey approve. Its own mesh stays readable here, and is left when
     nothing in it is unfinished."""
+    enter(desk, Wishes(machine=checked_name(name), listen=listen), invite, addr)
+
+
+def enter(desk: Desk, wishes: Wishes, invite: str = "", addr: tuple[str, ...] = ()) -> None:
+    """Into a mesh, as `odyssey join`."""
     home = find_home(desk.environment)
-    wishes = Wishes(machine=checked_name(name), listen=listen)
-    entry = _entry(desk, invite, addr)
+    with _saying_why(desk, Entry()):
+        entry = _entry(desk, invite, addr)
     _leave_own_mesh(desk)
-    talk = Codes(desk.output)
-    try:
-        ensure_running(home, is_embedded=False, wishes=wishes, environment=desk.environment, entry=entry, talk=talk)
-    except (OdysseyError, KeyboardInterrupt):
-        if home.mesh.exists():  # as it was
-            ensure_running(home, is_embedded=False, environment=desk.environment)
-        raise
+    with _saying_why(desk, entry):
+        _enter(desk, home, wishes, entry)
     view = _when_up(desk)
     if as_json(desk, view):
         return
     desk.output.text(f"{view.node} is in {view.mesh} now.")
     for line in sentences(view):
         desk.output.text(line)
+
+
+def _enter(desk: Desk, home: Home, wishes: Wishes, entry: Entry) -> None:
+    """By the addresses that are known, or where that machine is seen by then."""
+    talk = Codes(desk.output)
+
+    def once(entry: Entry) -> None:
+        ensure_running(home, is_embedded=False, wishes=wishes, environment=desk.environment, entry=entry, talk=talk)
+
+    try:
+        try:
+            once(entry)
+        except Unreachable:
+            from odyssey import looking
+
+            if (again := looking.elsewhere(entry)) is None:
+                raise
+            once(again)
+    except (OdysseyError, KeyboardInterrupt):
+        if home.mesh.exists():  # as it was
+            ensure_running(home, is_embedded=False, environment=desk.environment)
+        raise
+
+
+@contextmanager
+def _saying_why(desk: Desk, entry: Entry) -> Iterator[None]:
+    """Where nobody answers: what was observed."""
+    try:
+        yield
+    except Unreachable:
+        from odyssey import looking
+
+        for line in looking.nobody(entry):
+            desk.output.say(line)
+        raise
 
 
 def _when_up(desk: Desk) -> StatusView:

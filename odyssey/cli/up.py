@@ -18,6 +18,7 @@ from odyssey import starting
 from odyssey.api.outlook import sentences
 from odyssey.api.requests import Down, Rename, Status
 from odyssey.api.views import StatusView, Stopping
+from odyssey.cli.around import meshes, told, would_join
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
 from odyssey.cli.network import looked
@@ -40,7 +41,8 @@ _NAME: Final = re.compile(r"[a-z0-9-]{1,32}")
     default="",
     help="where others reach this machine (0.0.0.0:7660)",
 )
-def up_command(desk: Desk, foreground: bool, name: str, mesh: str, listen: str) -> int | None:
+@click.option("--new", is_flag=True, help="begin a mesh without looking for one that is here")
+def up_command(desk: Desk, foreground: bool, name: str, mesh: str, listen: str, new: bool) -> int | None:
     """Start Odyssey on this machine; it goes on in the background until odyssey down."""
     home = find_home(desk.environment)
     wishes = Wishes(machine=checked_name(name), mesh=mesh, listen=listen)
@@ -50,9 +52,17 @@ def up_command(desk: Desk, foreground: bool, name: str, mesh: str, listen: str) 
         prepare(home)
         words = [*starting.command(home, False, wishes), "--foreground"]
         os.execve(words[0], words, starting.handed_on(desk.environment))
+    found = () if new or mesh else meshes(desk, home, listen)
+    if would_join(desk, found):
+        from odyssey.cli.joining import enter
+
+        enter(desk, wishes)
+        return None
     started_now = ensure_running(home, is_embedded=False, wishes=wishes, environment=desk.environment)
     for note in started_now.notes:
         desk.output.say(note)
+    if found:
+        desk.output.say(f"this machine has begun a mesh of its own; there {told(found)}: odyssey join")
     looked(desk, trust=sys.stdin.isatty())
     view = desk.ask(Status())
     _check_listen(view, listen)

@@ -119,9 +119,11 @@ class Choosing:
                 view: View = await self._passed[row.name](request)  # type: ignore[misc]
             except Unreachable:
                 if not self._place.keeps:
-                    if (known := self._known(row)) is None:
+                    if (known := self._known(row)) is not None:
+                        return known
+                    if row.name != "status":
                         raise
-                    return known
+                    return self._told_here(await self._own["status"](request))  # type: ignore[misc]
             else:
                 self._remembered.note(view, self._now())
                 return self._told_here(view)

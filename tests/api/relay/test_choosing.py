@@ -164,3 +164,15 @@ def test_its_status_says_it_too() -> None:
     view = asyncio.run(status())
     assert isinstance(view, v.StatusView)
     assert (view.out, view.node) == ("This machine was removed.", ME.node)
+
+
+def test_a_machine_that_reaches_nobody_since_it_began_still_says_how_it_is_itself() -> None:
+    choosing = choose(Place(), Desk("own"), Desk("passed", before=GONE))
+
+    async def status() -> v.View:
+        view: v.View = await choosing.handlers["status"](r.Status())  # type: ignore[misc]
+        return view
+
+    view = asyncio.run(status())
+    assert isinstance(view, v.StatusView)
+    assert (view.node, view.home, view.notes) == (ME.node, ME.home, ME.notes)

@@ -79,6 +79,6 @@ def test_who_keeps_no_log_and_reaches_nobody_tells_what_it_heard_before() -> Non
 
 def test_who_has_heard_nothing_says_that_nobody_can_be_reached() -> None:
     choosing = choose(Place(), Desk("own"), Desk("other", before=GONE))
-    for op in ("status", "nodes", "jobs"):
+    for op in ("nodes", "jobs"):
         with pytest.raises(Unreachable):
             asyncio.run(choosing.handlers[op](r.Status()))  # type: ignore[arg-type]
