@@ -11,6 +11,7 @@ from odyssey.api.bringing import Bringing
 from odyssey.api.chronicle import Chronicle
 from odyssey.api.committing import Committing
 from odyssey.api.door import Handler
+from odyssey.api.errands import Handler as Errands
 from odyssey.api.follow import Following
 from odyssey.api.fresh import fresh
 from odyssey.api.jobs import Jobs
@@ -41,7 +42,8 @@ class Desk:
         belonging = Belonging(counter, committing, showing)
         jobs = Jobs(counter, self.ledger, past, committing, reasons)
         self.blobs = self._spool.blobs
-        self.errands = Bringing(counter, self._spool).handlers  # what other machines ask on behalf of jobs
+        errands: Mapping[str, Errands] = {**Bringing(counter, self._spool).handlers, "examine": machines.examine}
+        self.errands = errands  # what other machines ask
         handlers: Mapping[str, Handler] = {
             "status": machines.status,
             "facts": machines.facts,

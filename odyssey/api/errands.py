@@ -1,5 +1,5 @@
 """What machines ask each other on behalf of a job, so that it does not matter where it runs: bytes that an attempt has
-written, keys for its terminal, what it needs before it starts.
+written, keys for its terminal, what it needs before it starts. And how the way to another machine is.
 
 Persons ask the mesh (`operations`); these are asked of one machine by another. A table of its own, because the right
 is another one: it belongs to the machine that asks, by its certificate.
@@ -134,6 +134,29 @@ class AskStdin(Errand[Chunk], frozen=True):
     wait_ms: int = 0
 
 
+# -- how it is from there ----------------------------------------------------------------------------------------------
+
+
+class Examined(Record, frozen=True):
+    wall_ms: int  # its clock, looked at last
+    ways: tuple[v.WayView, ...] = ()  # that it tried
+    gives: tuple[str, ...] = ()
+    limits: tuple[v.Check, ...] = ()
+    own_labels: dict[str, str] = {}
+    version: str = ""
+    padding: bytes = b""
+
+
+class Examine(Errand[Examined], frozen=True):
+    """How are you, and can you connect to that member? Only addresses that are known of it are tried. `machine` is whom
+    it is for: who is asked for another machine asks that one, once."""
+
+    machine: str = ""
+    back_to: str = ""
+    padding: bytes = b""
+    wants: int = 0  # so many bytes of padding in the answer
+
+
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
@@ -157,6 +180,7 @@ TABLE: Final = (
     Row("keys-for", Keys, v.Typed, Who.KEEPER),
     Row("blob-of", AskBlob, Chunk, Who.WORKER),
     Row("stdin-of", AskStdin, Chunk, Who.WORKER),
+    Row("examine", Examine, Examined, Who.WORKER),
 )
 
 BY_NAME: Final = {row.name: row for row in TABLE}

@@ -5,12 +5,16 @@ Never: asks another machine.
 """
 
 import asyncio
+from typing import Final
+
+import msgspec
 
 from odyssey import __version__
 from odyssey.api import project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
+from odyssey.api.errands import Examine, Examined
 from odyssey.api.ledger import Ledger
 from odyssey.api.ports import About, Counter, Standing
 from odyssey.commands import AdmitNode, Facts, SetPolicy, UpdateNode
@@ -21,6 +25,8 @@ from odyssey.messages import Beat, NodeState
 from odyssey.model import Node
 from odyssey.scheduler.policies import BUILT_IN
 from odyssey.scheduler.snapshot import Seen
+
+MOST_PADDING: Final = 32 << 10  # an answer has to fit into a letter
 
 
 class Machines:
@@ -117,10 +123,34 @@ class Machines:
     async def resume(self, _: r.Resume) -> v.ShareView:
         return self._counter.manners.resume()
 
-    async def doctor(self, _: r.Doctor) -> v.DoctorView:
+    async def doctor(self, request: r.Doctor) -> v.DoctorView:
+        examining, me = self._counter.examining, self._machine(self._counter.me)
+        if request.name and (me is None or me.name != request.name):
+            found = await examining.doctor(request.name)
+            if found:
+                return v.DoctorView(found)
+        here = await self._checks(afresh=True)
+        return v.DoctorView(here if request.name else (*here, *await examining.doctor("")))
+
+    async def _checks(self, afresh: bool = False) -> tuple[v.Check, ...]:
         answered: asyncio.Future[v.DoctorView] = asyncio.get_running_loop().create_future()
-        self._counter.doctor(lambda view: None if answered.done() else answered.set_result(view), afresh=True)
-        return await answered
+        self._counter.doctor(lambda view: None if answered.done() else answered.set_result(view), afresh=afresh)
+        return (await answered).checks
+
+    async def examine(self, request: Examine) -> Examined:
+        counter = self._counter
+        if request.machine not in ("", counter.me):
+            return await counter.others.ask(NodeId(request.machine), msgspec.structs.replace(request, machine=""))
+        ways = await counter.examining.knock(NodeId(request.back_to)) if request.back_to else ()
+        return Examined(
+            counter.clock.wall_ms(),
+            ways,
+            counter.manners.share({}).lines,
+            tuple(check for check in await self._checks() if check.is_limit),
+            dict(counter.manners.label(())),
+            __version__,
+            bytes(min(max(0, request.wants), MOST_PADDING)),
+        )
 
     async def policy(self, request: r.Policy) -> v.PolicyView:
         state = self._counter.state

@@ -87,6 +87,18 @@ class About(NamedTuple):
     version: str | None = None  # of its Odyssey
 
 
+class Examining(Protocol):
+    """The other machines, from this one's place on the network."""
+
+    async def knock(self, node: NodeId) -> tuple[v.WayView, ...]:
+        """Tries to connect to each address that is known of this member. Bounded; raises where too much is asked."""
+        ...
+
+    async def doctor(self, name: str) -> tuple[v.Check, ...]:
+        """All of another machine, nothing of this one; without a name a line for each of the others."""
+        ...
+
+
 class Membership(Protocol):
     """Who belongs to the mesh, and who comes into it."""
 
@@ -215,6 +227,9 @@ class Counter(Protocol):
 
     @property
     def others(self) -> Others: ...
+
+    @property
+    def examining(self) -> Examining: ...
 
     @property
     def home(self) -> Path:

@@ -354,7 +354,9 @@ class Networks(Request[v.NetworkList], frozen=True):
 
 
 class Doctor(Request[v.DoctorView], frozen=True):
-    pass
+    """Of this machine, with a line for each other one; or of another one as seen from here, by its name."""
+
+    name: str = ""
 
 
 class Down(Request[v.Stopping], frozen=True):

@@ -325,7 +325,7 @@ class NodeDetail(View, frozen=True):
     gpu_memory_bytes: int
     speed: float  # beside the reference machine
     weight: WeightView
-    gives: tuple[str, ...] | None = None  # its owner's rules, in sentences; None: only the machine itself knows
+    gives: tuple[str, ...] | None = None  # its owner's rules, in sentences; None: it could not be asked
     limits: tuple["Check", ...] | None = None  # what it can enforce; likewise
     own_labels: dict[str, str] | None = None  # those of its owner's; likewise
     runs: tuple["HeldView", ...] = ()  # what it has now
@@ -592,6 +592,20 @@ class Check(View, frozen=True):
     text: str
     hint: str | None = None
     is_limit: bool = False  # of what jobs may do here
+    is_warning: bool = False  # it works, and not as it should
+
+    @property
+    def is_broken(self) -> bool:
+        return self.is_fine is False and not (self.is_limit or self.is_warning)
+
+
+class WayView(View, frozen=True):
+    """A connection that was tried."""
+
+    address: str
+    port: int
+    lane: str  # control, bulk
+    answer: str  # open, closed (it says that nobody listens), silent, blocked (by the system here), nothing
 
 
 class DoctorView(View, frozen=True):

@@ -42,7 +42,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "pause": ("odyssey pause", "odyssey pause 2h"),
     "resume": ("odyssey resume",),
     "policy": ("odyssey policy", "odyssey policy use pack", "odyssey policy set speed=80"),
-    "doctor": ("odyssey doctor",),
+    "doctor": ("odyssey doctor", "odyssey doctor nova"),
     "submit": ("odyssey submit fit.sh", "odyssey submit --cpus 4 fit.sh data.csv"),
     "flow": ("odyssey flow thesis.toml", "odyssey flow --dry-run thesis.toml"),
 }  # run, map, node and completion show theirs among what they say of themselves

@@ -79,7 +79,7 @@ COMMANDS: Final = {
     "pause": Row("Machine", "sharing", "give nothing for a while"),
     "resume": Row("Machine", "sharing", "give again"),
     "policy": Row("Machine", "policy", "how the best machine is found"),
-    "doctor": Row("Machine", "doctor", "what this machine can do, and what would help"),
+    "doctor": Row("Machine", "doctor", "how this machine is and reaches the others, and what would help"),
     "completion": Row("Machine", "completion", "the script that completes words in your shell"),
 }
 ALIASES: Final = {"why": "explain", "machines": "nodes"}

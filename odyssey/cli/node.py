@@ -1,6 +1,6 @@
 """`odyssey node`: one machine, shown and changed.
 
-Promises: what only the machine itself knows is shown there only; a change is done when this returns.
+Promises: what only the machine itself knows is shown where it can be asked; a change is done when this returns.
 Never: shows a number that nobody has told.
 """
 

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from odyssey import __version__
 from odyssey.api.errands import A, Errand
-from odyssey.api.ports import About, Membership, Networks, Others
-from odyssey.api.views import Approval, AskingView, InviteView, NetworkList
-from odyssey.errors import Unreachable, UsageError
+from odyssey.api.ports import About, Examining, Membership, Networks, Others
+from odyssey.api.views import Approval, AskingView, Check, InviteView, NetworkList, WayView
+from odyssey.errors import Unreachable, UsageError, echo
 from odyssey.ids import NodeId, UserId
 from odyssey.mesh.letters import Letter
 from odyssey.mesh.raft.types import Member
@@ -77,6 +77,16 @@ class NobodyElse(Others):
         raise Unreachable("this machine is alone in its mesh", hint="see: odyssey nodes")
 
     def who_keeps(self) -> Sequence[NodeId]:
+        return ()
+
+
+class NoExamining(Examining):
+    async def knock(self, node: NodeId) -> tuple[WayView, ...]:
+        return ()
+
+    async def doctor(self, name: str) -> tuple[Check, ...]:
+        if name:
+            raise UsageError(f"there is no machine {echo(name)}", hint="see: odyssey nodes")
         return ()
 
 

@@ -14,13 +14,15 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from odyssey import checkup
 from odyssey.api import views as v
-from odyssey.api.ports import Counter, Files, Log, Manners, Membership, Networks, Others, Outputs, Standing
+from odyssey.api.ports import Counter, Examining, Files, Log, Manners, Membership, Networks, Others, Outputs, Standing
 from odyssey.api.rights import Asker
 from odyssey.clock import Clock
 from odyssey.commands import Command
-from odyssey.daemon.alone import NoNetworks
+from odyssey.daemon.alone import NoExamining, NoNetworks
 from odyssey.daemon.doctor import checks
 from odyssey.daemon.life import Life
 from odyssey.daemon.work import Work
@@ -33,6 +35,7 @@ from odyssey.mesh.roles import LIVE_MS, quorum
 from odyssey.mesh.store import Store, StoreError
 from odyssey.messages import Beat, Here
 from odyssey.node import Node
+from odyssey.paths import Home
 from odyssey.scheduler.snapshot import Seen
 from odyssey.scheduler.state import State
 
@@ -58,15 +61,16 @@ class DaemonCounter(Counter):
         is_linked: Callable[[NodeId], bool] = lambda _: False,
         is_laptop: Callable[[], bool] = lambda: False,
         networks: Callable[[], Networks] = NoNetworks,
+        examining: Callable[[], Examining] = NoExamining,
     ) -> None:
         self._life, self._clock, self._work, self._manners = life, clock, work, manners
         self._home, self._is_embedded, self._notes = home, is_embedded, notes
         self._down, self._look_for, self._membership = down, look_for, membership
         self._leave, self._networks = leave, networks
-        self._is_linked, self._is_laptop = is_linked, is_laptop
+        self._is_linked, self._is_laptop, self._examining = is_linked, is_laptop, examining
         self._others, self._is_admin = others, is_admin
         self._heard: list[Heard] = []
-        self._asking: set[asyncio.Future[bool]] = set()
+        self._asking: set[asyncio.Future[Any]] = set()
         self._log = LogOfNow(life)
 
     def changed(self, events: Sequence[Event]) -> None:
@@ -119,6 +123,10 @@ class DaemonCounter(Counter):
     @property
     def others(self) -> Others:
         return self._others()
+
+    @property
+    def examining(self) -> Examining:
+        return self._examining()
 
     @property
     def home(self) -> Path:
@@ -221,19 +229,25 @@ class DaemonCounter(Counter):
             self._told(done)
             return
 
-        def told(asked: asyncio.Future[bool]) -> None:
+        def told(asked: asyncio.Future[tuple[bool, tuple[v.Check, ...]]]) -> None:
             self._asking.discard(asked)
-            self._told(done, asked.result())
+            self._told(done, *asked.result())
 
-        asking = asyncio.ensure_future(self._work.ask_shell())
+        asking = asyncio.ensure_future(self._look_closely())
         self._asking.add(asking)
         asking.add_done_callback(told)
 
-    def _told(self, done: Callable[[v.DoctorView], None], has_path: bool | None = None) -> None:
+    async def _look_closely(self) -> tuple[bool, tuple[v.Check, ...]]:
+        home, now = Home(self._home), self._clock.wall_ms()
+        return await asyncio.gather(self._work.ask_shell(), asyncio.to_thread(checkup.looked_at, home, now))
+
+    def _told(
+        self, done: Callable[[v.DoctorView], None], has_path: bool | None = None, more: tuple[v.Check, ...] = ()
+    ) -> None:
         life, work = self._life, self._work
         trouble = "" if life.trouble is None else life.trouble.message
         found = checks(work.hands.abilities, trouble, life.is_member, work.pid, self._notes(), has_path)
-        done(v.DoctorView(tuple(found)))
+        done(v.DoctorView((*found, *more)))
 
     async def leave(self, is_trial: bool) -> v.LeavingView:
         return await self._leave(is_trial)

@@ -22,14 +22,14 @@ from odyssey import __version__
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
 from odyssey.api.labels import programs as programs_in
-from odyssey.api.ports import Membership, Networks, Others
+from odyssey.api.ports import Examining, Membership, Networks, Others
 from odyssey.api.relay.choosing import Own
 from odyssey.archiving import Habits
 from odyssey.clock import SystemClock, SystemEntropy
 from odyssey.commands import Facts, RenameNode
 from odyssey.config import Config
 from odyssey.daemon import health
-from odyssey.daemon.alone import NobodyElse, NoNetworks, NoOthers
+from odyssey.daemon.alone import NobodyElse, NoExamining, NoNetworks, NoOthers
 from odyssey.daemon.counter import DaemonCounter
 from odyssey.daemon.entering import Entrance
 from odyssey.daemon.founding import Storehouse
@@ -160,6 +160,7 @@ class Daemon:
             lambda node: self._lan is not None and self._lan.is_linked(node),
             lambda: self._health.is_laptop,
             lambda: self._networks,
+            lambda: self._examining,
         )
         keep = Keep(self._config.number("output.keep"), self._config.number("output.age"))
         self._tidying = Tidying(self._work.outputs, lambda: self._life.book.state, keep, clock, self._loop)
@@ -268,6 +269,10 @@ class Daemon:
             seen = lookout.see(change, machine.id, clock.monotonic_ms(), clock.wall_ms())
             if seen is not None:
                 self._counter.changed((seen,))
+
+    @property
+    def _examining(self) -> Examining:
+        return self._lan.examining if self._lan is not None else NoExamining()
 
     @property
     def _reception(self) -> Membership:

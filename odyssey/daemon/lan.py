@@ -19,17 +19,21 @@ from odyssey import __version__
 from odyssey.api import errands as q
 from odyssey.api import rights
 from odyssey.api.door import Handler
-from odyssey.api.ports import Others
+from odyssey.api.ports import Examining, Others
 from odyssey.api.relay.choosing import Choosing, Own
 from odyssey.api.relay.guests import Guests
 from odyssey.api.relay.passing import Passing
-from odyssey.api.requests import Goodbye, TellFacts
+from odyssey.api.requests import Goodbye, Nodes, TellFacts
+from odyssey.api.requests import Node as OneNode
 from odyssey.api.rights import Asker
+from odyssey.api.views import NodeDetail
 from odyssey.clock import Clock, SystemEntropy
 from odyssey.commands import Facts
 from odyssey.daemon import outcast
+from odyssey.daemon.alone import NoExamining
 from odyssey.daemon.answering import Answering
 from odyssey.daemon.doors import Doors
+from odyssey.daemon.examining import Examiner, Surroundings
 from odyssey.daemon.founding import Belonging
 from odyssey.daemon.life import Around, Life
 from odyssey.daemon.reception import House, Reception
@@ -96,6 +100,7 @@ class Lan:
         self._life: Life | None = None
         self._wires: ZmqWires | None = None
         self._gate: Gate | None = None
+        self.examining: Examining = NoExamining()
         self.reception: Reception | None = None  # once this daemon is put together
         self.shore: Shore | None = None
         self.addresses: tuple[str, ...] = ()
@@ -144,7 +149,18 @@ class Lan:
             *(handlers, self._post, self._clock.monotonic_ms, self._welcome, self._report),
             *(errands, self._is_one),
         )
-        return Choosing(self, handlers, self._passing.handlers, self._own, self._clock.monotonic_ms).handlers
+        chosen = Choosing(self, handlers, self._passing.handlers, self._own, self._clock.monotonic_ms).handlers
+        examiner = self.examining = Examiner(
+            Surroundings(
+                *(self._me, self._passing, self.company, self._board.peers),
+                *(lambda: chosen["nodes"](Nodes()), lambda: errands["examine"](q.Examine()), self._clock),  # type: ignore[arg-type]
+            )
+        )
+
+        async def node(request: OneNode) -> NodeDetail:
+            return await examiner.completed(await chosen["node"](request))  # type: ignore[misc]
+
+        return {**chosen, "node": node}
 
     @property
     def others(self) -> Others:

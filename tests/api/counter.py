@@ -17,7 +17,7 @@ from odyssey.api import errands, labels
 from odyssey.api import views as v
 from odyssey.api.desk import Desk
 from odyssey.api.door import Door
-from odyssey.api.ports import About, Membership, Networks, Outputs, Standing
+from odyssey.api.ports import About, Examining, Membership, Networks, Outputs, Standing
 from odyssey.api.rights import Asker
 from odyssey.commands import Command, EndBackoff, Facts, GiveUpTasks, UpdateNode
 from odyssey.daemon.alone import NoNetworks
@@ -127,6 +127,20 @@ class FakeOthers:
         return sorted(self.errands)
 
 
+class FakeExamining(Examining):
+    """Another machine, nova, with one address."""
+
+    def __init__(self) -> None:
+        self.knocked: list[NodeId] = []
+
+    async def knock(self, node: NodeId) -> tuple[v.WayView, ...]:
+        self.knocked.append(node)
+        return (v.WayView("10.0.0.2", 7661, "control", "open"),)
+
+    async def doctor(self, name: str) -> tuple[v.Check, ...]:
+        return (v.Check(name or "nova", True, "fine"),)
+
+
 class FakeCounter:
     me = NodeId("node-000000000000000000001")
     host = Asker(UserId("anna"), me, is_admin=True)
@@ -141,6 +155,7 @@ class FakeCounter:
         self.files = FakeFiles()
         self.membership = FakeMembership(self.clock)
         self.others = FakeOthers()
+        self.examining = FakeExamining()
         self.running: dict[AttemptId, Here] = {}
         self.heard: list[Callable[[Sequence[Event]], None]] = []
         self.outcomes: list[Outcome] = []  # of the next proposals, instead of being applied

@@ -360,6 +360,7 @@ ERRANDS: dict[str, q.Errand[Any]] = {
     "keys-for": q.Keys(1, MINE, 1, 0, b"rm -r ~\r"),
     "blob-of": q.AskBlob(bytes(32)),
     "stdin-of": q.AskStdin(bytes(16)),
+    "examine": q.Examine(),
 }
 
 

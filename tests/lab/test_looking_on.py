@@ -115,3 +115,71 @@ def test_who_follows_what_happens_misses_nothing_of_the_log_over_a_cut_and_hears
     assert [one["kind"] for one in observed] == ["machine-silent", "machine-gone", "machine-back"]
     assert {(one["subject"], one["data"]["seen_by"], one["index"]) for one in observed} == {("h3", "h1", 0)}
     following.kill()
+
+
+WALL = """
+table inet wall {
+  chain in {
+    type filter hook input priority 0; policy accept
+    tcp dport 7660-7662 tcp flags & (syn | ack) == syn drop
+  }
+}
+"""
+
+
+def doctor(host: Host, *words: str) -> dict[str, Any]:
+    done = host.run("odyssey", "doctor", *words, "--json", limit_s=60, check=False)
+    found = {one["name"]: one for one in json.loads(done.out)["checks"]}
+    broken = [one for one in found.values() if one["is_fine"] is False and not (one["is_limit"] or one["is_warning"])]
+    assert done.status == int(bool(broken)), done
+    return found
+
+
+def fine(checks: dict[str, Any], *names: str) -> list[bool | None]:
+    return [checks[name]["is_fine"] for name in names]
+
+
+def test_doctor_tries_both_directions_and_names_the_closed_one(lab: Lab) -> None:
+    together(lab, 3)
+    wait_for(lambda: fine(doctor(lab[0]), "h2", "h3") == [True, True], PATIENCE_S)
+    ways = "link", "from here", "to here", "clock", "frames"
+    wait_for(lambda: fine(doctor(lab[2], "h2"), *ways) == [True] * 5, PATIENCE_S)
+    lab[1].run("nft", "-f", "-", stdin=WALL)
+    found = doctor(lab[0], "h2")
+    assert fine(found, "link", "from here", "to here") == [True, False, True]
+    assert "closed from h1 to h2: 10.77.0.2 port 7661 is there and does not answer" in found["from here"]["text"]
+    assert found["from here"]["hint"] == "on h2: sudo ufw allow 7661:7662/tcp"
+    found = doctor(lab[1], "h1")
+    assert fine(found, "from here", "to here") == [True, False]
+    assert "closed from h1 to h2" in found["to here"]["text"]
+    lab[1].set_clock(wall_s=600)
+    wait_for(lambda: doctor(lab[0], "h2")["clock"]["is_fine"] is False, PATIENCE_S)
+    assert "10m" in doctor(lab[0], "h2")["clock"]["text"]
+    assert doctor(lab[0])["h2"]["is_fine"] is False
+
+
+def test_doctor_asks_through_another_machine_where_two_cannot_talk(lab: Lab) -> None:
+    together(lab, 3)
+    lab.block(1, 2)
+    lab.block(2, 1)
+    wait_for(lambda: doctor(lab[1], "h3")["link"]["is_fine"] is False, PATIENCE_S)
+    found = doctor(lab[1], "h3")
+    assert fine(found, "from here", "to here") == [False, False]
+    assert "another machine can reach it" in found["link"]["text"]
+    assert "closed from h3 to h2" in found["to here"]["text"]
+
+
+def test_doctor_tells_what_it_can_where_no_daemon_runs(lab: Lab) -> None:
+    found = doctor(lab[0])
+    assert fine(found, "daemon", "disk", "networks") == [False, None, True]
+
+
+def test_what_only_a_machine_itself_knows_is_told_wherever_it_can_be_asked(lab: Lab) -> None:
+    together(lab, 3)
+    lab[2].run("odyssey", "share", "--cpus", "1")
+    for host in lab:
+        for name in ("h1", "h2", "h3"):
+            detail = told(host, "node", name)
+            assert detail["gives"]
+            assert any(one["name"] == "ends" for one in detail["limits"])
+        assert any("1 core" in line for line in told(host, "node", "h3")["gives"])

@@ -167,6 +167,11 @@ def load(home: Home, node: Pair, anchor: bytes) -> Standing:
     return Standing(known, node, curve, _perhaps(home.issuer, Use.ISSUER), _perhaps(home.root, Use.ROOT))
 
 
+def certificate(home: Home) -> Certificate | None:
+    """Of this machine; None: it has none. Raises BadKey or Untrusted where it has one that cannot be used."""
+    return opened(_read(home.trust).certificate, Certificate) if home.trust.exists() else None
+
+
 def is_of(home: Home, anchor: bytes) -> bool:
     """Is there a trust of the mesh with this root? False also where it cannot be read."""
     try:
