@@ -62,6 +62,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "test_agent.py::test_what_a_job_is_to_run_says_whoever_was_asked",
     ),
     mutant(
+        "strangers have as many handshakes as they like",
+        "mesh/links/doorman.py",
+        "        if not self._comers.may_come(place.address, now):",
+        "        if False:",
+        "mesh/links/test_wires.py::test_who_comes_too_often_is_sent_off_at_once_and_others_are_not",
+    ),
+    mutant(
         "one machine asks without end",
         "api/relay/guests.py",
         "        if len(machine.guests) >= MOST_ASKED:",

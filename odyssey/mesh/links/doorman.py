@@ -2,7 +2,8 @@
 
 libzmq closes none on request. So the doorman hears of each that comes (its socket's monitor), and ends one by shutting
 its file descriptor down, which libzmq takes for the other side's hanging up. What says no hello in time is ended too,
-and of many that say nothing the oldest go at once: they could take all descriptors.
+and of many that say nothing the oldest go at once: they could take all descriptors. Who comes too often from one
+address is ended before its handshake: each costs some tenths of a millisecond, and strangers need no key for it.
 
 A message of many parts is collected by libzmq until its last part has come, whatever that takes. So the kernel is asked
 how much came on a connection; where far more came than was handed on, somebody fills the memory.
@@ -20,6 +21,7 @@ import os
 import socket
 import struct
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -27,8 +29,13 @@ from typing import Final, NamedTuple, TypeVar
 
 import zmq
 
+from odyssey.mesh.links.limits import Meter
+
 HELLO_MS: Final = 5_000
 MOST: Final = 2_048  # at the door
+A_SECOND: Final = 50  # from one address, and so many at once; a whole lab that comes back is less
+BURST: Final = 300
+ADDRESSES: Final = 1_024  # that are remembered
 UNREAD: Final = 32 << 20  # bytes that came and were not handed on: what may be under way on a line is a tenth of it
 _RECEIVED: Final = struct.Struct("@128xQ")  # tcpi_bytes_received of Linux' struct tcp_info
 T = TypeVar("T")
@@ -52,6 +59,25 @@ class _Place(NamedTuple):
     ours: object
     theirs: object
 
+    @property
+    def address(self) -> object:
+        """Without the port."""
+        return self.theirs[0] if isinstance(self.theirs, tuple) else self.theirs
+
+
+class Comers:
+    """How often each address comes."""
+
+    def __init__(self) -> None:
+        self._meters: OrderedDict[object, Meter] = OrderedDict()
+
+    def may_come(self, address: object, now_ms: int) -> bool:
+        meter = self._meters.setdefault(address, Meter(A_SECOND, BURST, now_ms))
+        self._meters.move_to_end(address)
+        if len(self._meters) > ADDRESSES:
+            self._meters.popitem(last=False)
+        return meter.take(1, now_ms)
+
 
 class Doorman:
     """`gone` is told of a connection that had said hello, `overfull` of one on which far more came than it has told,
@@ -67,6 +93,7 @@ class Doorman:
     ) -> None:
         self._clock_ms, self._gone, self._turned_away = clock_ms, gone, turned_away
         self._told, self._overfull = told, overfull
+        self._comers = Comers()
         self._waiting: dict[int, tuple[int, _Place]] = {}  # oldest first
         self._inside: dict[int, _Place] = {}
 
@@ -89,8 +116,11 @@ class Doorman:
         place = _on_duplicate(file, _place)
         if place is None:
             return
-        self._waiting[file] = self._clock_ms(), place
-        if len(self._waiting) > MOST:
+        now = self._clock_ms()
+        self._waiting[file] = now, place
+        if not self._comers.may_come(place.address, now):
+            self._send_off(file, "too often")
+        elif len(self._waiting) > MOST:
             self._send_off(next(iter(self._waiting)), "too many at the door")
 
     def _forget(self, file: int) -> None:

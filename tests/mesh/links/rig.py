@@ -105,9 +105,9 @@ class Rig:
         self._strangers.append(made)
         return made
 
-    def knock(self, port: int) -> socket.socket:
+    def knock(self, port: int, source: str = HOST) -> socket.socket:
         """Bytes, without ZeroMQ."""
-        made = socket.create_connection((HOST, port), DEADLINE_S)
+        made = socket.create_connection((HOST, port), DEADLINE_S, (source, 0))
         made.setblocking(False)
         self._raw.append(made)
         return made

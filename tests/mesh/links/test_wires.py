@@ -233,6 +233,24 @@ def test_of_many_at_the_door_the_oldest_are_sent_off_at_once(rig: Rig, monkeypat
     works(rig, a, b)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
+def test_who_comes_too_often_is_sent_off_at_once_and_others_are_not(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorman, "BURST", 20)
+    a, b = rig.pair()
+    knocks = [rig.knock(b.ports.control, "127.0.0.2") for _ in range(50)]
+    rig.until(lambda: sum(map(is_closed, knocks)) >= 25)
+    assert b.board.refused["too often"] >= 25
+    works(rig, a, b)
+
+
+def test_addresses_that_came_are_forgotten_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorman, "BURST", 1)
+    monkeypatch.setattr(doorman, "ADDRESSES", 2)
+    comers = doorman.Comers()
+    assert [comers.may_come(one, 0) for one in "aabcba"] == [True, False, True, True, False, True]
+    assert comers.may_come("c", 1_000 // doorman.A_SECOND)
+
+
 def test_who_has_a_key_and_says_nothing_is_sent_off(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doorman, "HELLO_MS", 300)
     b = rig.machine("b")
