@@ -287,14 +287,16 @@ class Coordinator:
         """Cheap while nothing has changed."""
         core = self._replica.core
         self._grants.applied(self._state.head.index)
-        if not self._grants.ready or core.term != self.term:
+        if core.term != self.term:
+            return
+        confirmed = core.confirmed_round
+        self._grants.confirmed(confirmed)
+        if not self._grants.ready:
             return
         if not self._begun:
             self._begin()
-        confirmed = core.confirmed_round
         if confirmed != self._confirmed:
             self._confirmed, self._stirred = confirmed, True
-            self._grants.confirmed(confirmed)
             self._answer_beats(confirmed)
         if self._dirty and not self._planning and self._grants.may_give(self._clock.monotonic_ms()):
             self._plan()

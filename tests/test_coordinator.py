@@ -17,6 +17,7 @@ from odyssey.commands import (
     DecayUsage,
     EndBackoff,
     Facts,
+    Fence,
     LoseAttempts,
     RecallAttempts,
     RemoveNode,
@@ -78,6 +79,22 @@ def test_beats_that_come_before_its_own_entry_is_applied_are_answered_then() -> 
     desk.wait(600)
     assert worker.duties[-1].beat.number == worker.number
     assert desk.state_of(job) is TaskState.DONE
+
+
+@pytest.mark.parametrize("members", ["1", "1 2 3"])
+def test_no_machine_stops_the_mesh_by_saying_that_another_one_coordinates(members: str) -> None:
+    desk, worker, job = at_work(members, name="2")
+    liar = desk.admit("9")
+    desk.beats(liar, fence=Fence(1 << 40, 1 << 40))
+    desk.wait(1_000)
+    desk.beats(worker, reports=its_end(desk, job))
+    desk.wait(1_000)
+    assert desk.state_of(job) is TaskState.DONE
+    other = desk.submit()
+    desk.beats(liar, fence=Fence(1 << 41, 1 << 41))
+    desk.beats(worker)
+    desk.wait(1_000)
+    assert desk.state_of(other) is not TaskState.WAITING
 
 
 def test_one_plan_is_under_way_at_a_time() -> None:

@@ -393,12 +393,13 @@ class Lan:
         self._board.send(to, Letter(self._scope, message))
 
     def _keepers(self) -> Sequence[NodeId]:
-        """Whom to ask: who coordinates, those who are likely to know, then the others, each time from another on."""
+        """Whom to ask: who coordinates, those who are likely to know, then the others, each time from another on. Who
+        may not keep the log could only lie."""
         first, likely = self._coordinator(), self._node.agent.likely() if self._node is not None else ()
         rest = (*_from(self._turn, self._up()), *_from(self._turn, self.company.others()))
         self._turn += 1
         ordered = (*(() if first is None else (first,)), *likely, *rest)
-        return [node for node in dict.fromkeys(ordered) if node != self._me]
+        return [one for one in dict.fromkeys(ordered) if one != self._me and self.company.may(one, Grant.VOTE)]
 
     def _welcome(self, node: NodeId) -> None:
         entry = self.company.roster.entry(node)

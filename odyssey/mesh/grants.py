@@ -121,7 +121,10 @@ class Grants:
 
     def __init__(self, fence: Fence, start: int, elected_ms: int, recovered: bool = False) -> None:
         self.fence = fence
-        self.deposed = False  # a machine has heard of a newer coordinator
+        # Who says that there is a newer coordinator, and the round that shows it: a quorum that answers that one has
+        # elected none until then. Who was wrong is not believed again in this term.
+        self._doubts: dict[NodeNumber, int] = {}
+        self._disproved: set[NodeNumber] = set()
         self._start, self._applied = start, 0
         self._first = attempt_id(fence.generation, start, 0)  # attempts below were given by earlier coordinators
         self._clock = Listening(elected_ms)
@@ -149,6 +152,11 @@ class Grants:
     def confirmed(self, round_: int) -> None:
         """A quorum has answered this heartbeat round."""
         self._round = max(self._round, round_)
+        if self._doubts:
+            wrong = [node for node, asked in self._doubts.items() if asked <= self._round]
+            self._disproved.update(wrong)
+            for node in wrong:
+                del self._doubts[node]
 
     def dead(self, node: NodeNumber, attempts: Iterable[AttemptId]) -> None:
         """A witness has waited for the end of these."""
@@ -162,7 +170,8 @@ class Grants:
         """A beat came in, and heartbeat round `round_` is the next to be sent. False: it is old, or of a boot that is
         not in force."""
         now = self._clock.at(now_ms)
-        self.deposed = self.deposed or beat.fence > self.fence
+        if beat.fence > self.fence and node not in self._disproved:
+            self._doubts.setdefault(node, round_)
         machine = self._machines.get(node)
         if machine is None:
             machine = self._serve(node, beat, beat.since, now)
@@ -191,7 +200,7 @@ class Grants:
     @property
     def ready(self) -> bool:
         """Knows all that earlier coordinators did."""
-        return self._applied >= self._start and not self.deposed
+        return self._applied >= self._start and not self._doubts
 
     def duty(self, node: NodeNumber, current: Sequence[Listed], now_ms: int) -> Duty | None:
         """A machine's Duty, given all its current attempts; None while none may leave. It may be sent late: its lease

@@ -415,6 +415,20 @@ def test_who_hears_of_a_newer_coordinator_gives_nothing_out_and_nothing_away() -
     assert office.lost(MINE) == {}
 
 
+def test_who_says_that_there_is_a_newer_coordinator_is_believed_until_a_quorum_knows_better() -> None:
+    office = Office()
+    office.serve(MINE)
+    office.beat(PI, fence=Fence(1, 5))
+    office.beat()
+    assert office.duty() is None
+    office.confirm()
+    assert office.listed(MINE) == [MINE]
+    office.beat(PI, fence=Fence(1, 9))
+    assert office.listed(MINE) == [MINE], "it was wrong once"
+    office.beat(NodeNumber(7), fence=Fence(1, 9))
+    assert office.duty() is None
+
+
 def test_an_old_or_doubled_beat_proves_nothing() -> None:
     office = Office()
     office.number = 5

@@ -69,6 +69,20 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "mesh/links/test_wires.py::test_who_comes_too_often_is_sent_off_at_once_and_others_are_not",
     ),
     mutant(
+        "one machine's word stops the coordinator for good",
+        "mesh/grants.py",
+        "                del self._doubts[node]\n",
+        "                pass\n",
+        "mesh/test_lease.py::test_who_says_that_there_is_a_newer_coordinator_is_believed_until_a_quorum_knows_better",
+    ),
+    mutant(
+        "whoever was wrong stops the coordinator again and again",
+        "mesh/grants.py",
+        " and node not in self._disproved:",
+        ":",
+        "mesh/test_lease.py::test_who_says_that_there_is_a_newer_coordinator_is_believed_until_a_quorum_knows_better",
+    ),
+    mutant(
         "one machine asks without end",
         "api/relay/guests.py",
         "        if len(machine.guests) >= MOST_ASKED:",

@@ -22,8 +22,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     # -- the coordinator
     coordinator(
         "ordered before an own entry is applied",
-        "        if not self._grants.ready or core.term != self.term:\n",
-        "        if core.term != self.term:\n",
+        "        if not self._grants.ready:\n            return\n        if not self._begun:\n",
+        "        if not self._begun:\n",
         "nothing_is_ordered_before_its_own_entry_is_applied",
     ),
     coordinator(

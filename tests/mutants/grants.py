@@ -24,14 +24,14 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "grant before the own term's entry is applied",
         "grants",
-        "return self._applied >= self._start and not self.deposed",
-        "return not self.deposed",
+        "return self._applied >= self._start and not self._doubts",
+        "return not self._doubts",
         RULES + "no_duty_before_an_entry_of_the_own_term_is_applied",
     ),
     mesh(
         "grant by who has heard of a newer coordinator",
         "grants",
-        "return self._applied >= self._start and not self.deposed",
+        "return self._applied >= self._start and not self._doubts",
         "return self._applied >= self._start",
         RULES + "who_hears_of_a_newer_coordinator_gives_nothing_out_and_nothing_away",
     ),

@@ -373,8 +373,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     links(
         "any number may stand at the door",
         "doorman",
-        "        if len(self._waiting) > MOST:",
-        "        if False:",
+        "        elif len(self._waiting) > MOST:",
+        "        elif False:",
         REAL + "of_many_at_the_door_the_oldest_are_sent_off_at_once",
     ),
     links(

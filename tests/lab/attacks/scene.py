@@ -13,14 +13,20 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any, Final
 
+from odyssey import wire
+from odyssey.mesh.company import Kept
 from odyssey.mesh.trust import keyfile
+from odyssey.mesh.trust.certificates import Certificate
 from odyssey.mesh.trust.keyfile import Use
+from odyssey.mesh.trust.signed import opened
 from odyssey.paths import Home
 from tests.lab import Host, Lab
 from tests.system.place import wait_for
 
 SLOW_S: Final = 120
 PORTS: Final = (7660, 7661, 7662)  # joining, control, bulk
+LIMITS: Final = wire.ENTRY._replace(array=32_768)
+_SUM: Final = 4
 ROOM_BYTES: Final = 50 << 20  # that no stranger may cost a daemon
 
 
@@ -95,6 +101,13 @@ def log(host: Host) -> str:
 
 def node_id(host: Host) -> str:
     return str(told(host, "status")["node_id"])
+
+
+def peers(host: Host) -> set[str]:
+    """Whom it can dial by what is on its disk."""
+    data = home(host).peers.read_bytes()[_SUM:]
+    known = wire.decode_log(data, Kept, LIMITS).peers
+    return {opened(one.certificate, Certificate).node for one in known if one.addresses}
 
 
 # -- attackers ---------------------------------------------------------------------------------------------------------

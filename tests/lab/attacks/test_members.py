@@ -20,6 +20,7 @@ from tests.lab.attacks.scene import (
     log,
     mesh,
     node_id,
+    peers,
     program,
     pss,
     states,
@@ -37,7 +38,8 @@ def lab() -> Iterator[Lab]:
     with Lab(3) as lab:
         mesh(lab, 2)
         join(lab[2], invite(lab[0], "--for", "bob"))
-        wait_for(lambda: is_up(lab[0], 3), 30)
+        wait_for(lambda: all(is_up(host, 3) for host in lab), 30)
+        wait_for(lambda: node_id(lab[1]) in peers(lab[2]), 30)
         lab[2].run("odyssey", "down", limit_s=120)
         yield lab
 
