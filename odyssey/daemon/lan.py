@@ -230,7 +230,11 @@ class Lan:
             self._gate = Gate(self._loop, keys, self._clock, reception.visit, reception.take, reception.askers)
             self._answering = Answering(self._clock)
         doors = Doors(self._plan, self._wires, self._gate)
-        beach = Beach(tag_of(self._belonging.mesh), keys.public, self._is_new, self._remember, self._moved, self._saw)
+        has_joined = self._is_new and self._belonging.joined
+        beach = Beach(
+            *(tag_of(self._belonging.mesh), keys.public, self._is_new, has_joined),
+            *(self._remember, self._moved, self._saw),
+        )
         self.shore = Shore(self._home, SystemEntropy(), self._plan, doors, beach, self._answering)
         self.shore.open()
         self._board.start(self._wires)

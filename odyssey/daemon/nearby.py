@@ -1,7 +1,7 @@
 """This machine on the networks of now: which of them it knows, what it says there, and whom it sees.
 
 Promises: on a network that is not known nothing is said and nothing listens; one on which a member was met is known
-from then on; the library for multicast is loaded when it is first needed, beside everything else.
+from then on.
 Never: believes what it sees.
 """
 
@@ -14,7 +14,6 @@ from ipaddress import ip_address
 from typing import Final
 
 from odyssey.api.views import NetworkList, NetworkView
-from odyssey.clock import Entropy
 from odyssey.errors import OdysseyError, UsageError, echo
 from odyssey.mesh.discovery import around, networks
 from odyssey.mesh.discovery.adverts import Advert
@@ -28,44 +27,6 @@ from odyssey.paths import Home
 TRUSTING: Final = 12  # looks, until every router has told which it is
 FIRST_S: Final = 3.0  # so long somebody who asks waits for the first look
 _log: Final = logging.getLogger(__name__)
-
-
-class Later(Neighbours):
-    """Multicast DNS, once there is a network for it: loading it takes half a second of one core."""
-
-    def __init__(self, entropy: Entropy) -> None:
-        self._entropy = entropy
-        self._real: Neighbours | None = None
-        self._advert: Advert | None = None
-        self._call: Callable[[], None] = lambda: None
-
-    async def be_on(self, lan: Sequence[Interface]) -> None:
-        if self._real is None and lan:
-            self._real = await asyncio.to_thread(self._load)
-            self._real.when_changed(self._call)
-            await self._real.announce(self._advert)
-        if self._real is not None:
-            await self._real.be_on(lan)
-
-    def _load(self) -> Neighbours:
-        from odyssey.mesh.discovery.mdns import Mdns
-
-        return Mdns(self._entropy)
-
-    async def announce(self, advert: Advert | None) -> None:
-        self._advert = advert
-        if self._real is not None:
-            await self._real.announce(advert)
-
-    def found(self) -> tuple[Found, ...]:
-        return self._real.found() if self._real is not None else ()
-
-    def when_changed(self, call: Callable[[], None]) -> None:
-        self._call = call
-
-    async def close(self) -> None:
-        if self._real is not None:
-            await self._real.close()
 
 
 class Nearby:

@@ -8,6 +8,7 @@ Never: lets anybody in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from odyssey.api.ports import Networks
@@ -15,7 +16,8 @@ from odyssey.api.views import NetworkList
 from odyssey.clock import Entropy
 from odyssey.daemon.answering import Answering
 from odyssey.daemon.doors import Doors
-from odyssey.daemon.nearby import Later, Nearby
+from odyssey.daemon.later import CALM_S, Later, load
+from odyssey.daemon.nearby import Nearby
 from odyssey.errors import UsageError
 from odyssey.mesh import company as companies
 from odyssey.mesh.discovery import listening
@@ -35,6 +37,7 @@ class Beach(NamedTuple):
     tag: str  # of the mesh
     key: bytes  # of its join socket
     is_new: bool  # its owner has just opened it, or joined: the networks of now are his
+    has_joined: bool  # just now: others wait to see it
     remember: Callable[[str], None]  # where it listens
     moved: Callable[[Sequence[str]], None]  # these are its addresses now
     saw: Callable[[Sequence[Found]], None]
@@ -48,7 +51,9 @@ class Shore(Networks):
         self._nearby: Nearby | None = None
         self.addresses: tuple[str, ...] = ()  # that others are told
         if plan.is_everywhere:
-            self._nearby = Nearby(home, Later(entropy), self._follow, beach.saw)
+            self._nearby = Nearby(
+                home, Later(partial(load, entropy), CALM_S if beach.has_joined else 0), self._follow, beach.saw
+            )
 
     def open(self) -> None:
         """Raises CannotListen."""

@@ -141,7 +141,7 @@ def test_a_lost_connection_and_a_person_who_gives_up_are_one_line_each(lab: Lab)
     lab[0].run("odyssey", "up", limit_s=60)
     with joins(lab, 1) as there:
         code_of(there)
-        lab[1].run("pkill", "-INT", "-f", "m odyssey join")  # Ctrl-C
+        lab[1].run("pkill", "-INT", "-f", "[m] odyssey join")  # Ctrl-C
         assert there.ends(60) == 130
     wait_for(lambda: asking(lab[0]) == [], 30)
     assert told(lab[1], "status")["jobs"]["done"] == 1

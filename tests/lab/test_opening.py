@@ -159,6 +159,7 @@ def test_machines_that_have_both_moved_find_each_other_by_multicast(lab: Lab) ->
 
 def test_a_mesh_that_is_here_is_offered_to_a_person_and_named_to_a_script(lab: Lab) -> None:
     assert up(lab[0]) == ""
+    wait_for(lambda: any(one.endswith(":5353") for one in listens(lab[0])))
     note = up(lab[1])
     assert "there is a mesh here already (1 machine, seen on eth0): odyssey join" in note
     invite = str(told(lab[0], "invite")["invite"])
