@@ -9,6 +9,8 @@ ARGS ?=
 SEEDS ?= 20
 N ?= 3
 MINUTES ?= 10
+MIN ?= 3
+SEED ?=
 FROM ?= 0
 CUTS ?= 2
 REPLAY ?=
@@ -21,7 +23,7 @@ READY := .venv/.ready
 # Hosts in a box want to be root: of this machine, or of a user namespace of their own.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v unshare),unshare -Urnm))
 
-.PHONY: help .venv run test test-lab test-versions lab lab-scale sim power mutants check format bench lock clean
+.PHONY: help .venv run test test-lab test-versions lab chaos lab-scale sim power mutants check format bench lock clean
 
 help:
 	@echo 'make run      set everything up and run a job on this machine (make run JOB="python3 -V")'
@@ -31,6 +33,7 @@ help:
 	@echo 'make lab-scale N=50 MINUTES=10: many machines in one mesh for a while; ends by itself, with 0 when all stayed up'
 	@echo 'make test-lab the tests with real daemons in hosts in a box, one after the other'
 	@echo 'make test-versions  this version and the one of the commit before in one mesh, and one after the other on one home'
+	@echo 'make chaos    machines and cables fail under work for some minutes (make chaos MIN=30, make chaos SEED=7); Linux'
 	@echo 'make mutants  put known mistakes back one by one: the tests must notice each (make mutants ARGS=vote, ARGS="--sample 25")'
 	@echo 'make sim      whole nodes on virtual time, with faults (make sim SEEDS=200 FROM=17, make sim REPLAY=...)'
 	@echo 'make check    format, lint, types, who imports whom, the source obeys the map'
@@ -62,6 +65,9 @@ lab: $(READY)
 
 lab-scale: $(READY)
 	@$(AS_ROOT) .venv/bin/python -m tests.lab.scale $(if $(filter file,$(origin N)),50,$(N)) $(MINUTES)
+
+chaos: $(READY)
+	$(AS_ROOT) .venv/bin/python -m tests.chaos --minutes $(MIN) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 sim: $(READY)
 	.venv/bin/python -m tests.sim $(if $(REPLAY),--replay '$(REPLAY)',--seeds $(SEEDS) --from $(FROM)) $(ARGS)
