@@ -14,6 +14,7 @@ from odyssey.api.door import Handler
 from odyssey.api.errands import Handler as Errands
 from odyssey.api.follow import Following
 from odyssey.api.fresh import fresh
+from odyssey.api.helm import Steering
 from odyssey.api.jobs import Jobs
 from odyssey.api.ledger import Ledger
 from odyssey.api.logs import Logs
@@ -41,6 +42,7 @@ class Desk:
         showing = Showing(counter, committing, machines)
         belonging = Belonging(counter, committing, showing)
         jobs = Jobs(counter, self.ledger, past, committing, reasons)
+        steering = Steering(counter)
         self.blobs = self._spool.blobs
         errands: Mapping[str, Errands] = {**Bringing(counter, self._spool).handlers, "examine": machines.examine}
         self.errands = errands  # what other machines ask
@@ -60,6 +62,8 @@ class Desk:
             "leave": belonging.leave,
             "invites": belonging.invites,
             "end_invites": belonging.end_invites,
+            "stepdown": steering.step_down,
+            "recover": steering.recover,
             "submit": Submitting(counter, committing, self._spool, reasons).submit,
             "dry_run": reasons.dry_run,
             "blob_put": self._spool.blob_put,

@@ -49,6 +49,8 @@ TABLE: Final = (
     Operation("leave", r.Leave, v.LeavingView, Right.HERE, changes=True),
     Operation("invites", r.Invites, v.InviteList, Right.RULE),
     Operation("end_invites", r.EndInvites, v.InviteList, Right.RULE, changes=True),
+    Operation("stepdown", r.StepDown, v.SteppedDown, Right.RULE, changes=True),
+    Operation("recover", r.Recover, v.Recovered, Right.HERE, changes=True),
     Operation("submit", r.Submit, v.Submitted, Right.SEE, changes=True),
     Operation("dry_run", r.DryRun, v.DryRunView, Right.SEE),
     Operation("blob_put", r.PutBlob, v.HowFar, Right.SEE, changes=True),

@@ -17,6 +17,7 @@ from odyssey.events import Event
 from odyssey.exec.outputs import Extent
 from odyssey.ids import AttemptId, NodeId, NodeNumber, TaskId, UserId
 from odyssey.mesh.letters import Outcome
+from odyssey.mesh.recover import CannotRecover, Recovery
 from odyssey.messages import Beat, Here
 from odyssey.scheduler.snapshot import Seen
 from odyssey.scheduler.state import State
@@ -162,6 +163,18 @@ class Others(Protocol):
         ...
 
 
+class Helm(Protocol):
+    """Who coordinates."""
+
+    def hand_over(self) -> bool:
+        """To another keeper, soon. False: there is none that could, or this machine does not coordinate."""
+        ...
+
+    def recover(self, is_sure: bool, done: Callable[[Recovery | CannotRecover], None]) -> None:
+        """Begin again on the best log within reach, or only tell what would come of it."""
+        ...
+
+
 class Standing(NamedTuple):
     """This daemon and its mesh, as only the daemon knows them."""
 
@@ -230,6 +243,9 @@ class Counter(Protocol):
 
     @property
     def examining(self) -> Examining: ...
+
+    @property
+    def helm(self) -> Helm: ...
 
     @property
     def home(self) -> Path:

@@ -286,6 +286,17 @@ class EndInvites(Request[v.InviteList], frozen=True):
     ids: tuple[str, ...]
 
 
+class StepDown(Request[v.SteppedDown], frozen=True):
+    """Another keeper is to coordinate."""
+
+
+class Recover(Request[v.Recovered], frozen=True):
+    """Begin again on the best log within reach: the old coordinator is off for good. Not sure: what would come of it
+    is only told."""
+
+    is_sure: bool = False
+
+
 class Queue(Request[v.QueueView], frozen=True):
     """What waits, in the order in which its turn comes."""
 

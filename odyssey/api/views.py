@@ -173,6 +173,24 @@ class Changed(View, frozen=True):
     tasks: int
 
 
+class SteppedDown(View, frozen=True):
+    coordinator: str  # now
+
+
+class Lacking(msgspec.Struct, frozen=True):
+    node: str
+    text: str  # what it may have that is missing
+
+
+class Recovered(View, frozen=True):
+    """On whose log it goes on, or would."""
+
+    founder: str
+    generation: int
+    missing: tuple[Lacking, ...]
+    has_begun: bool
+
+
 class DryRunView(View, frozen=True):
     would_start: bool
     node: str | None

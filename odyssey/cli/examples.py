@@ -39,6 +39,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "leave": ("odyssey leave", "odyssey leave --clean --yes"),
     "join": ("odyssey join", "odyssey join - --name pi4", "odyssey join --addr 192.168.1.20:7660"),
     "approve": ("odyssey approve", "odyssey approve pi4", "odyssey approve pi4 --deny"),
+    "mesh": ("odyssey mesh recover", "odyssey mesh recover --yes"),
     "pause": ("odyssey pause", "odyssey pause 2h"),
     "resume": ("odyssey resume",),
     "policy": ("odyssey policy", "odyssey policy use pack", "odyssey policy set speed=80"),

@@ -74,6 +74,7 @@ COMMANDS: Final = {
     "status": Row("Machine", "status", "how your mesh is"),
     "nodes": Row("Machine", "nodes", "your machines (also: machines)"),
     "node": Row("Machine", "node", "one machine: what it has, gives, enforces and weighs; its labels and name"),
+    "mesh": Row("Machine", "mesh", "begin again where too many keepers are lost"),
     "events": Row("Machine", "events", "what happened"),
     "share": Row("Machine", "sharing", "what this machine gives, and when"),
     "pause": Row("Machine", "sharing", "give nothing for a while"),

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from odyssey.api.requests import Drain, Label, Node, Rename, Request
+from odyssey.api.requests import Drain, Label, Node, Rename, Request, StepDown
 from odyssey.api.views import NodeDetail
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
@@ -43,6 +43,14 @@ def _rename(words: tuple[str, ...]) -> Request[NodeDetail]:
     return Rename(*words)
 
 
+def _step_down(desk: Desk, words: tuple[str, ...]) -> None:
+    if words:
+        raise UsageError("stepdown takes no name: who coordinates just now hands it over", hint="odyssey node stepdown")
+    view = desk.ask(StepDown())
+    if not as_json(desk, view):
+        desk.output.say(f"{view.coordinator} is the coordinator now")
+
+
 VERBS: Final[dict[str, Made]] = {
     "show": _only_name(Node),
     "label": _label,
@@ -64,11 +72,15 @@ def node_command(desk: Desk, words: tuple[str, ...], yes: bool) -> None:
       odyssey node rename NAME NEW           call it something else
       odyssey node drain NAME                end what it has, take nothing new; undrain: take again
       odyssey node remove NAME               put it out of the mesh for good, also when it is gone
+      odyssey node stepdown                  another keeper is to coordinate
     """
     if words and words[0] == "remove":
         from odyssey.cli.belonging import remove
 
         remove(desk, words[1:], yes)
+        return
+    if words[:1] == ("stepdown",):
+        _step_down(desk, words[1:])
         return
     verb, rest = (words[0], words[1:]) if words and words[0] in VERBS else ("show", words or ("",))
     if verb == "show" and len(rest) > 1:

@@ -18,7 +18,19 @@ from typing import Any
 
 from odyssey import checkup
 from odyssey.api import views as v
-from odyssey.api.ports import Counter, Examining, Files, Log, Manners, Membership, Networks, Others, Outputs, Standing
+from odyssey.api.ports import (
+    Counter,
+    Examining,
+    Files,
+    Helm,
+    Log,
+    Manners,
+    Membership,
+    Networks,
+    Others,
+    Outputs,
+    Standing,
+)
 from odyssey.api.rights import Asker
 from odyssey.clock import Clock
 from odyssey.commands import Command
@@ -127,6 +139,10 @@ class DaemonCounter(Counter):
     @property
     def examining(self) -> Examining:
         return self._examining()
+
+    @property
+    def helm(self) -> Helm:
+        return self._life
 
     @property
     def home(self) -> Path:

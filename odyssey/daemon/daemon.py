@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 MEMBER_S: Final = 20.0  # a machine that is alone is a member within a moment; a slow disk takes longer
 BROKEN: Final = 70  # the exit status after a bug
 CLEAR_S: Final = 15.0  # for what runs to end, and to be known on the log
+HAND_OVER_S: Final = 1.0  # to another keeper; else it is noticed that this one is gone
 SOON_S: Final = 0.05  # whoever asked for the end is told that it comes
 _log: Final = logging.getLogger(__name__)
 
@@ -399,6 +400,7 @@ class Daemon:
             await self._work.end()
         elif is_orderly:
             self._work.leave()
+        await self._life.let_go(HAND_OVER_S)
         self._work.close()
         if self._lan is not None:
             await self._lan.close()

@@ -37,6 +37,7 @@ from odyssey.mesh.membership import StateChanged
 from odyssey.mesh.opening import wait_ms
 from odyssey.mesh.raft.core import Core
 from odyssey.mesh.raft.log import Log
+from odyssey.mesh.recover import CannotRecover, Recovery, Refusal
 from odyssey.mesh.store import Store, StoreError
 from odyssey.mesh.succession import Keys, Move
 from odyssey.mesh.transfer import Bulk
@@ -51,6 +52,7 @@ TOLD_S: Final = 5.0  # once the log knows this machine: it may be removed behind
 CATCH_UP_S: Final = 0.002  # at first; longer each time
 CLEAR_STEP_S: Final = 0.02
 UNHEARD_MS: Final = 5_000  # without a Duty nobody is there who would take what is reported
+HAND_OVER_STEP_S: Final = 0.005
 _log: Final = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -274,6 +276,30 @@ class Life:
             if not isinstance(outcome, Accepted):
                 self._is_told = False
                 _log.info("the log did not take the facts of this machine: %s", type(outcome).__name__)
+
+    # -- who coordinates -----------------------------------------------------------------------------------------------
+
+    def hand_over(self) -> bool:
+        return self.node is not None and self.node.replica.hand_over()
+
+    def recover(self, is_sure: bool, done: Callable[[Recovery | CannotRecover], None]) -> None:
+        if self.node is None:
+            text, hint = "the log of this machine cannot be used just now", "see: odyssey status"
+            done(CannotRecover(Refusal.NO_LOG, self.id, text, hint=hint))
+        else:
+            self.node.succession.recover(done, is_sure)
+
+    async def let_go(self, seconds: float) -> None:
+        """Before this machine stops: another one coordinates, so that nobody has to notice that this one is gone."""
+        node = self.node
+        if node is None or not node.replica.hand_over():
+            return
+        end = self._loop.time() + seconds
+        while self.node is node and node.replica.core.is_leader:
+            if self._loop.time() >= end:
+                _log.warning("no other machine has taken over")
+                return
+            await asyncio.sleep(HAND_OVER_STEP_S)
 
     # -- ends ----------------------------------------------------------------------------------------------------------
 

@@ -249,14 +249,23 @@ class Replica:
         """The disk is slow, or nearly full."""
         since = self._writing_since_ms
         slow = since is not None and now - since > SLOW_WRITE_MS
-        if not (slow or self.low) or now - self._handed_over_ms < HAND_OVER_EVERY_MS:
-            return
-        if not self.core.leads_safely or self.core.transferring is not None:
-            return
-        heirs = [one for one in self.core.config.voters if now - self.heard_ms.get(one, -SLOW_WRITE_MS) < SLOW_WRITE_MS]
-        if heirs:
+        if (slow or self.low) and now - self._handed_over_ms >= HAND_OVER_EVERY_MS and self._transfer(now):
             self._handed_over_ms = now
-            self.core.transfer(max(heirs, key=lambda one: (self.core.peers[one].match, one)))
+
+    def hand_over(self) -> bool:
+        """To the keeper that has most of the log, of those that answer. False: there is none, or no lead."""
+        has_begun = self._running and self._transfer(self._clock.monotonic_ms())
+        self._pump()
+        return has_begun
+
+    def _transfer(self, now: int) -> bool:
+        if not self.core.leads_safely or self.core.transferring is not None:
+            return False
+        heirs = [one for one in self.core.config.voters if now - self.heard_ms.get(one, -SLOW_WRITE_MS) < SLOW_WRITE_MS]
+        if not heirs:
+            return False
+        self.core.transfer(max(heirs, key=lambda one: (self.core.peers[one].match, one)))
+        return True
 
     def _notice_sleep(self, asleep_ms: int) -> None:
         if asleep_ms - self._asleep_ms > _LATE_MS:

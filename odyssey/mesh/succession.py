@@ -113,6 +113,7 @@ class Succession:
         self._gossip_ms = clock.monotonic_ms()
         self._answers: list[Standing] = []  # while a recovery is being asked for
         self._asks_for: Told | None = None
+        self._is_sure = True
         self._bid: _Bid | None = None
         self._has_won = False  # against another generation of this number: a child is to be founded
         self._moved = False
@@ -177,13 +178,13 @@ class Succession:
 
     # -- recovering ----------------------------------------------------------------------------------------------------
 
-    def recover(self, done: Told) -> None:
+    def recover(self, done: Told, is_sure: bool = True) -> None:
         """A person has said that the old coordinator is off. `done` is called once: with what was begun, or with why
-        nothing was, as far as that is known."""
+        nothing was, as far as that is known. Who is not sure is told what would be begun."""
         if self._asks_for is not None or self._bid is not None:
             done(under_way(self._replica.me.node))
             return
-        self._answers, self._asks_for = [], done
+        self._answers, self._asks_for, self._is_sure = [], done, is_sure
         self._ask(ASKED_TIMES, self._decide)
 
     def _ask(self, times: int, then: Callable[[], None]) -> None:
@@ -207,6 +208,9 @@ class Succession:
             found = recovery(list(newest.values()), mine.member.node, self._entropy)
         except CannotRecover as refusal:
             done(refusal)
+            return
+        if not self._is_sure:
+            done(found)
             return
         self._bid = _Bid(found._replace(charter=signed(found.charter, self._keys.sign)), done)
         if found.founder == mine.member:

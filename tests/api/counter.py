@@ -26,6 +26,7 @@ from odyssey.events import Event
 from odyssey.exec.outputs import Extent
 from odyssey.ids import AttemptId, JobId, NodeId, NodeNumber, TaskId, UserId, task_id
 from odyssey.mesh.letters import Accepted, Outcome
+from odyssey.mesh.recover import CannotRecover, Recovery, under_way
 from odyssey.messages import Beat, Here
 from odyssey.model import Outcome as End
 from odyssey.scheduler.snapshot import Seen
@@ -153,6 +154,10 @@ class FakeCounter:
         self.clock = FakeClock(wall=1_000_500)  # soon after what the log says
         self.outputs = FakeOutputs()
         self.files = FakeFiles()
+        self.coordinator: NodeId | None = self.me
+        self.heir: NodeId | None = None
+        self.recovered: list[bool] = []
+        self.recovery: Recovery | CannotRecover = under_way(self.me)
         self.membership = FakeMembership(self.clock)
         self.others = FakeOthers()
         self.examining = FakeExamining()
@@ -182,6 +187,18 @@ class FakeCounter:
     @property
     def log(self) -> FakeCounter:
         return self
+
+    @property
+    def helm(self) -> FakeCounter:
+        return self
+
+    def hand_over(self) -> bool:
+        self.coordinator = self.heir or self.coordinator
+        return self.heir is not None
+
+    def recover(self, is_sure: bool, done: Callable[[Recovery | CannotRecover], None]) -> None:
+        self.recovered.append(is_sure)
+        done(self.recovery)
 
     @property
     def applied(self) -> int:
@@ -232,8 +249,8 @@ class FakeCounter:
 
     def standing(self) -> Standing:
         return Standing(
-            "anna's mesh", "ab" * 16, "keeper", self.me, 1, 1, 1, 0, (self.me,), 0, 4711, None, str(self.home), True,
-            frozenset({self.me}),
+            "anna's mesh", "ab" * 16, "keeper", self.coordinator, 1, 1, 1, 0, (self.me,), 0, 4711, None, str(self.home),
+            True, frozenset({self.me}),
         )  # fmt: skip
 
     def subscribe(self, heard: Callable[[Sequence[Event]], None]) -> Callable[[], None]:

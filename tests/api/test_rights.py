@@ -44,6 +44,8 @@ REQUESTS: dict[str, r.Request[Any]] = {
     "asking": r.Asking(),
     "approve": r.Approve("pi5", "123456"),
     "network": r.Networks(),
+    "stepdown": r.StepDown(),
+    "recover": r.Recover(),
     "submit": r.Submit(bytes(16), (a_spec(user=""),)),
     "dry_run": r.DryRun(a_spec(user="")),
     "blob_put": r.PutBlob(bytes(32), 1, 0, b""),

@@ -259,8 +259,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "a slow leader hands over again and again",
         "replica",
-        "if not (slow or self.low) or now - self._handed_over_ms < HAND_OVER_EVERY_MS:",
-        "if not (slow or self.low):",
+        "if (slow or self.low) and now - self._handed_over_ms >= HAND_OVER_EVERY_MS and self._transfer(now):",
+        "if (slow or self.low) and self._transfer(now):",
         TOLD + "a_leader_whose_disk_is_slow_hands_over_to_one_that_answers_but_not_again_and_again",
     ),
     mesh(
@@ -294,8 +294,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     mesh(
         "a leader whose disk is nearly full leads on",
         "replica",
-        "if not (slow or self.low) or now",
-        "if not slow or now",
+        "if (slow or self.low) and now",
+        "if slow and now",
         TOLD + "a_leader_whose_disk_is_nearly_full_hands_over",
     ),
 )
