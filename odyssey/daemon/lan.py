@@ -13,8 +13,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from msgspec.structs import replace
-
 from odyssey import __version__
 from odyssey.api import errands as q
 from odyssey.api import rights
@@ -29,22 +27,21 @@ from odyssey.api.rights import Asker
 from odyssey.api.views import NodeDetail
 from odyssey.clock import Clock, SystemEntropy
 from odyssey.commands import Facts
-from odyssey.daemon import outcast
 from odyssey.daemon.alone import NoExamining
 from odyssey.daemon.answering import Answering
 from odyssey.daemon.doors import Doors
 from odyssey.daemon.examining import Examiner, Surroundings
 from odyssey.daemon.founding import Belonging
+from odyssey.daemon.knowing import Knowing, Place
 from odyssey.daemon.life import Around, Life
+from odyssey.daemon.papers import Papers
 from odyssey.daemon.reception import House, Reception
 from odyssey.daemon.shore import Beach, Shore
 from odyssey.errors import NotPermitted, OdysseyError, Unreachable
-from odyssey.events import Event, IssuerAllowed, MemberAdmitted, MemberRenewed, Revoked
+from odyssey.events import Event
 from odyssey.ids import NodeId
 from odyssey.mesh import company as companies
 from odyssey.mesh import speaking
-from odyssey.mesh.acquainting import Acquainting
-from odyssey.mesh.acquainting import World as Meeting
 from odyssey.mesh.company import Company
 from odyssey.mesh.discovery.adverts import tag_of
 from odyssey.mesh.discovery.listening import Plan
@@ -57,10 +54,11 @@ from odyssey.mesh.links.sockets import Keys
 from odyssey.mesh.links.switchboard import Switchboard, Versions, World
 from odyssey.mesh.links.wires import ZmqWires
 from odyssey.mesh.trust.certificates import Grant
-from odyssey.mesh.trust.standing import load, save
-from odyssey.messages import Acquainted, Asked, AskKeeper, Going, HereIAm, MembersAre, Parts, StopAsking, Taken
+from odyssey.mesh.trust.standing import load
+from odyssey.messages import Acquainted, Asked, AskKeeper, HereIAm, MembersAre, Parts, StopAsking, Taken
 from odyssey.node import Node
 from odyssey.paths import Home
+from odyssey.scheduler.state import State
 
 TICK_S: Final = 1.0
 _log: Final = logging.getLogger(__name__)
@@ -85,13 +83,16 @@ class Lan:
         self._plan, self._remember, self._is_new = plan, remember, is_new
         self._loop, self._home, self._me, self._belonging = loop, home, identity.id, belonging
         self._clock, self._report = clock, report
-        self._standing = load(home, identity.key, belonging.anchor)
-        self.company = Company(identity.id, self._standing, home.peers, clock)
+        standing = load(home, identity.key, belonging.anchor)
+        self.company = Company(identity.id, standing, home.peers, clock)
+        self._papers = Papers(home, standing, self.company)
         world = World(
             *(self.company, self.company, self, loop, clock, SystemEntropy(), self._deliver), sent_away=_note_offence
         )
         self._board = Switchboard(identity.id, world, Versions(program=__version__))
-        self._acquainting = Acquainting(self.company, clock.boottime_ms(), self._meeting())
+        self.knowing = Knowing(
+            *(self.company, self._papers, self._board, self._place, belonging.name, loop, clock, SystemEntropy())
+        )
         self._scope = Scope(belonging.mesh.hex(), 0)
         self._passing = Passing(
             *(clock.boottime_ms(), self._post, self._keepers, clock.monotonic_ms, loop), issuers=self._issuers_up
@@ -108,22 +109,27 @@ class Lan:
         self._is_leaving = False
         self._told: Facts | None = None
         self._tell_again_ms = self._turn = 0
-        self._is_out = False
         self._answering: Answering | None = None
 
-    def _meeting(self) -> Meeting:
-        return Meeting(
-            post=self._post,
+    @property
+    def _place(self) -> Place:
+        return Place(
             coordinator=lambda: self._me if self.coordinates else self._coordinator(),
-            up=self._up,
+            node=lambda: self._node,
+            state=self._state,
             addresses=lambda: self.addresses,
-            look_again=self._board.look_again,
-            learnt=self._keep_trust,
-            cut=self._board.recheck,
-            timers=self._loop,
-            clock=self._clock,
-            entropy=SystemEntropy(),
+            post=self._post,
+            shut=self._shut,
         )
+
+    def _state(self) -> State:
+        assert self._life is not None
+        return self._life.book.state
+
+    @property
+    def _keys(self) -> Keys:
+        curve = self._papers.standing.curve
+        return Keys(curve.public, curve.secret)
 
     @property
     def around(self) -> Around:
@@ -219,13 +225,13 @@ class Lan:
     def open(self) -> None:
         """The join port and the two behind it. Raises CannotListen. Who was put out of the mesh opens nothing."""
         if self.out:
-            self._notice_out()
+            self.knowing.notice_out()
             self._called(self._belonging.machine)
             return
-        keys = Keys(self._standing.curve.public, self._standing.curve.secret)
+        keys = self._keys
         self._wires = ZmqWires(self._loop, keys, self._clock, self._board)
         assert self.reception is not None
-        if self._standing.issuer is not None:
+        if self._papers.standing.issuer is not None:
             reception = self.reception
             self._gate = Gate(self._loop, keys, self._clock, reception.visit, reception.take, reception.askers)
             self._answering = Answering(self._clock)
@@ -238,7 +244,7 @@ class Lan:
         self.shore = Shore(self._home, SystemEntropy(), self._plan, doors, beach, self._answering)
         self.shore.open()
         self._board.start(self._wires)
-        self._hear_log()
+        self.knowing.hear_log()
         self._tick()
 
     def _moved(self, addresses: Sequence[str]) -> None:
@@ -262,7 +268,7 @@ class Lan:
         if self._guests is not None:
             self._guests.close()
         self._shut()
-        self._keep_peers()
+        self.knowing.keep_peers()
 
     def _shut(self) -> None:
         """Nobody talks to this machine any more."""
@@ -280,14 +286,13 @@ class Lan:
     def _tick(self) -> None:
         if self._guests is not None:
             self._guests.tick()
-        self._acquainting.tick()
-        self._keep_peers()
+        self.knowing.tick()
         if self.shore is not None:
             self.shore.meet(_address(peer.address) for peer in self._board.peers().values() if peer.up)
         self._timer = self._loop.call_later(TICK_S, self._tick)
         if self._life is not None:
             self._life.age_ms()
-        if not self.coordinates and self._telling is None and not (self._is_leaving or self._is_out):
+        if not self.coordinates and self._telling is None and not (self._is_leaving or self.knowing.is_out):
             self._telling = self._loop.create_task(self._tell_facts())
 
     async def _tell_facts(self) -> None:
@@ -310,47 +315,12 @@ class Lan:
             self._node.agent.shown(coordinator)
 
     def changed(self, events: Sequence[Event]) -> None:
-        if any(isinstance(event, MemberAdmitted | MemberRenewed | Revoked | IssuerAllowed) for event in events):
-            self._hear_log()
-
-    def _hear_log(self) -> None:
-        assert self._life is not None
-        state = self._life.book.state
-        members = [one.certificate for one in state.members.values()]
-        trust = self.company.roster.trust
-        before = trust.size
-        self.company.hear(members, (*state.issuers.values(), *state.revoked.values()))
-        if trust.size > before:
-            self._acquainting.hand_on(tuple(trust.since(before)))
-
-    def _keep_trust(self) -> None:
-        """Who was put out stays so after a restart, whoever is heard first."""
-        known, items = self._standing.known, self.company.roster.trust.items
-        if items != known.items:
-            self._standing = save(self._home, self._standing._replace(known=replace(known, items=items)))
-        self._notice_out()
-
-    def _keep_peers(self) -> None:
-        try:
-            self.company.save()
-        except OSError as error:
-            _log.warning("what is known of other machines cannot be written: %s", error)
-
-    # -- out of the mesh -----------------------------------------------------------------------------------------------
+        self.knowing.changed(events)
 
     @property
     def out(self) -> str:
         """That this machine was put out of its mesh, as a sentence; empty while it was not."""
-        return outcast.sentence(self.company.roster, self._me, self._belonging.name)
-
-    def _notice_out(self) -> None:
-        """What runs here was given to others, or will be."""
-        if self.out and not self._is_out:
-            self._is_out = True
-            _log.error("%s", self.out)
-            self._loop.call_soon(self._shut)
-            if self._node is not None:
-                self._node.agent.go(Going.LEAVE)
+        return self.knowing.out
 
     # -- going away ----------------------------------------------------------------------------------------------------
 
@@ -360,12 +330,12 @@ class Lan:
 
     @property
     def issues(self) -> bool:
-        return self._standing.issuing(self._clock.wall_ms()) is not None
+        return self._papers.issues(self._clock.wall_ms())
 
     def _issuers_up(self) -> Sequence[NodeId]:
         """Of those the ones that can be asked just now. Raises where there are none, with whom to go to."""
         issuers = self.issuers() - {self._me}
-        if found := [node for node in self._up() if node in issuers]:
+        if found := [node for node in self.knowing.up() if node in issuers]:
             return found
         named = [entry.certificate.name for node in issuers if (entry := self.company.roster.entry(node)) is not None]
         if not named:
@@ -389,7 +359,7 @@ class Lan:
             case Parts() as parts:
                 self._passing.hear(sender, parts)
             case HereIAm() | MembersAre() as told:
-                self._acquainting.hear(sender, told)
+                self.knowing.acquainting.hear(sender, told)
             case _ if self._node is not None:
                 self._node.receive(sender, letter)
 
@@ -400,7 +370,7 @@ class Lan:
         """Whom to ask: who coordinates, those who are likely to know, then the others, each time from another on. Who
         may not keep the log could only lie."""
         first, likely = self._coordinator(), self._node.agent.likely() if self._node is not None else ()
-        rest = (*_from(self._turn, self._up()), *_from(self._turn, self.company.others()))
+        rest = (*_from(self._turn, self.knowing.up()), *_from(self._turn, self.company.others()))
         self._turn += 1
         ordered = (*(() if first is None else (first,)), *likely, *rest)
         return [one for one in dict.fromkeys(ordered) if one != self._me and self.company.may(one, Grant.VOTE)]
@@ -409,7 +379,7 @@ class Lan:
         entry = self.company.roster.entry(node)
         if entry is None or not self.company.may(node, Grant.SUBMIT):
             raise NotPermitted("this machine may not ask that", hint="its certificate does not say so: odyssey nodes")
-        if not (self.keeps or self._standing.issuing(self._clock.wall_ms())):
+        if not (self.keeps or self.issues):
             raise Unreachable("that machine does not keep the jobs of this mesh", hint="try again in a while")
         rights.welcome(Asker(entry.certificate.owner, node, entry.certificate.may(Grant.ADMIN)))
 
@@ -421,7 +391,7 @@ class Lan:
     @property
     def _house(self) -> House:
         return House(
-            *(self._belonging, self.company, lambda: self._standing, self._board.peers, lambda: self.addresses),
+            *(self._belonging, self.company, self.knowing.standing, self._board.peers, lambda: self.addresses),
             *(self._clock, SystemEntropy()),
         )
 
@@ -429,9 +399,6 @@ class Lan:
         """It can be talked to just now."""
         peer = self._board.peers().get(node)
         return peer is not None and peer.up
-
-    def _up(self) -> Sequence[NodeId]:
-        return [node for node, peer in self._board.peers().items() if peer.up]
 
 
 def _from(place: int, nodes: Sequence[NodeId]) -> Sequence[NodeId]:

@@ -107,7 +107,15 @@ class Reception(Membership):
         if node is None:
             done(CutOff("the log cannot be used just now", hint="try again in a while"))
         else:
-            node.replica.propose(command, lambda outcome: done(_refusal(outcome)))
+            node.replica.propose(command, lambda outcome: self._taken_in(command, _refusal(outcome), done))
+
+    def _taken_in(
+        self, command: AdmitMember | RenewMember | MakeInvite, refusal: OdysseyError | None, done: Decided
+    ) -> None:
+        """Whoever was let in is known here at once, however late the log is applied."""
+        if refusal is None and not isinstance(command, MakeInvite):
+            self._house.company.hear((command.certificate,), ())
+        done(refusal)
 
     # -- without an invite ---------------------------------------------------------------------------------------------
 

@@ -93,6 +93,10 @@ class Company:
         told = dict.fromkeys((*self._ways.get(peer, ()), *self._seen.get(peer, ())[:MOST_WAYS]))
         return Where(entry.certificate.curve, tuple(way for text in told if (way := read(text))))
 
+    def ways(self, node: NodeId) -> tuple[str, ...]:
+        """Also of one whose time is over."""
+        return self._ways.get(node, ())
+
     def peer(self, node: NodeId) -> Peer | None:
         entry = self.roster.entry(node)
         return None if entry is None else Peer(entry.data, self._ways.get(node, ()))

@@ -6,9 +6,11 @@ Never: proposes anything by itself, or looks at a clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from odyssey.clock import Entropy
 from odyssey.commands import AllowIssuer, Command, EndInvites, MakeInvite, RenewMember
@@ -18,13 +20,16 @@ from odyssey.mesh.trust.certificates import (
     BY_INVITE,
     DAY_MS,
     INVITE_MS,
+    ISSUER_MS,
     MINE,
     MOST_USES,
     OF_OTHERS,
+    SERIAL_BYTES,
     Grant,
     Issuer,
     Terms,
     invite_key_hash,
+    is_due,
     owner_name,
 )
 from odyssey.mesh.trust.invite import Address, Invite, made
@@ -78,6 +83,35 @@ def _end(record: Record) -> int:
         return opened(record.terms, Terms).expiry
     except Untrusted:
         return 0
+
+
+def to_renew(
+    standing: Standing, trust: TrustSet, here: Collection[NodeId], now: int, entropy: Entropy
+) -> list[Command]:
+    """Certificates of other issuers whose time is half over, anew by this one. Only of machines that are members now:
+    one that is gone for good is none any more after its time. Who has the shortest way to the root does it, so that
+    chains grow only where it cannot be helped."""
+    mine, key = standing.issuing(now), standing.issuer
+    if mine is None or key is None or not mine.may_give & Grant.ISSUE:
+        return []
+    issuers, made = [one for one in trust.known_issuers() if one.node in here], list[Command]()
+    for one in issuers:
+        shortest = min(trust.length(other) for other in issuers if other is not one or one.key == mine.key)
+        if one.key != mine.key and is_due(one.not_before, one.expiry, now) and trust.length(mine) <= shortest:
+            made.append(_renewed(one, mine, key, now, entropy))
+    return made
+
+
+def _renewed(one: Issuer, mine: Issuer, key: Pair, now: int, entropy: Entropy) -> Command:
+    record = replace(
+        one,
+        signer=key.public,
+        serial=entropy.token(SERIAL_BYTES),
+        may_give=one.may_give & mine.may_give,
+        not_before=now,
+        expiry=now + ISSUER_MS,
+    )
+    return AllowIssuer(one.node, sealed(record, key), record.expiry)
 
 
 def to_tell(standing: Standing, issuers: Mapping[bytes, bytes], members: Mapping[NodeId, Member]) -> list[Command]:

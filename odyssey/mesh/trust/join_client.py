@@ -9,10 +9,10 @@ Never: says the secret of an invite.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from odyssey.errors import NotPermitted, WireError, echo
-from odyssey.mesh.trust.certificates import SKEW_MS, Certificate, Issuer, fingerprint
+from odyssey.mesh.trust.certificates import SKEW_MS, Certificate, Issuer, fingerprint, node_id
 from odyssey.mesh.trust.invite import Invite
 from odyssey.mesh.trust.letters import (
     MOST_PAGES,
@@ -43,6 +43,14 @@ class NotJoined(NotPermitted):
 
 class WrongClock(NotJoined):
     """It may be right in a while: machines without a battery learn the time from the network."""
+
+
+class PutOut(NotJoined):
+    """This machine was put out of the mesh, and this is the statement."""
+
+    def __init__(self, message: str, *, hint: str, statement: bytes) -> None:
+        super().__init__(message, hint=hint)
+        self.statement = statement
 
 
 class Joined(NamedTuple):
@@ -82,8 +90,16 @@ class Caller:
         except WireError as error:
             raise stranger(f"what it says cannot be read: {error.message}") from error
         if isinstance(letter, Refused):
-            raise NotJoined(f"not let in: {echo(letter.text, 200)}", hint=echo(letter.hint, 200) or "try again")
+            self._refused(letter)
         return self._hears(letter, now)
+
+    def _refused(self, letter: Refused) -> NoReturn:
+        text, hint = f"not let in: {echo(letter.text, 200)}", echo(letter.hint, 200) or "try again"
+        if letter.statement:
+            self._trust.take_all((letter.statement,))
+            if self._trust.is_revoked(node_id(self._node.public)):
+                raise PutOut(text, hint=hint, statement=letter.statement)
+        raise NotJoined(text, hint=hint)
 
     # -- who is it -----------------------------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ from odyssey.mesh.trust.letters import (
     unpacked,
 )
 from odyssey.mesh.trust.primitives import Pair, same
-from odyssey.mesh.trust.signed import Purpose, Untrusted, proves, sealed
+from odyssey.mesh.trust.signed import Purpose, Untrusted, opened, proves, sealed
 from odyssey.mesh.trust.trustset import TrustSet
 from odyssey.model import Invite, Member
 
@@ -84,6 +84,7 @@ class Visit:
         self._nonce = porter.entropy.token(NONCE_BYTES)
         self._awaits: tuple[type[AnyLetter], ...] = (self.FIRST,)
         self._certificate = b""  # not handed out before the log has it
+        self._statement = b""  # by which the visitor was put out
 
     def _on(self, letter: AnyLetter, now: int) -> Answer:
         raise NotImplementedError
@@ -103,7 +104,8 @@ class Visit:
         except WireError:
             return Answer((packed(refused("unreadable", Malformed("that cannot be read"))),), ends=True)
         except Untrusted as error:
-            return Answer((packed(refused(error.why.name.lower().replace("_", "-"), error)),), ends=True)
+            told = refused(error.why.name.lower().replace("_", "-"), error)
+            return Answer((packed(replace(told, statement=self._statement)),), ends=True)
 
     def decided(self, refusal: OdysseyError | None) -> Answer:
         """Whether the log has taken what was proposed."""
@@ -178,7 +180,9 @@ class JoinServer(Visit):
     # -- again ---------------------------------------------------------------------------------------------------------
 
     def _renew(self, letter: Renew, now: int) -> Answer:
-        shown = self._porter.trust.renewable(letter.certificate, now)
+        out = self._porter.trust.revocation(opened(letter.certificate, Certificate).node)
+        self._statement = out[1] if out is not None else b""
+        shown = self._shown(letter.certificate, now)
         if not proves(Purpose.RENEW, self._bound(letter.certificate), shown.key, letter.by_node):
             raise NotLetIn("proof", "the proof of having the machine's key is wrong")
         newest = self._newest(shown, now)
@@ -192,10 +196,15 @@ class JoinServer(Visit):
         self._seal(certificate, now)
         return Answer(propose=RenewMember(certificate.node, self._certificate, certificate.expiry))
 
+    def _shown(self, data: bytes, now: int) -> Certificate:
+        """One that a clock far ahead has made was good when it was made, and is to be renewed before all others."""
+        ahead = opened(data, Certificate).not_before
+        return self._porter.trust.renewable(data, max(now, ahead))
+
     def _newest(self, shown: Certificate, now: int) -> Certificate:
         """Of what was shown and what the log has: an old one may give what was taken away since."""
         member = self._porter.member(shown.node)
         if member is None:
             return shown
-        known = self._porter.trust.renewable(member.certificate, now)
+        known = self._shown(member.certificate, now)
         return known if known.node == shown.node and known.not_before >= shown.not_before else shown

@@ -102,6 +102,7 @@ class Refused(Said, frozen=True, tag="refused"):
     code: str
     text: str
     hint: str = ""
+    statement: bytes = b""  # by which whoever asks was put out
 
 
 AnyLetter = Hello | Chain | Prove | Renew | Knock | Open | Admitted | Page | Refused

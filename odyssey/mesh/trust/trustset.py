@@ -84,6 +84,18 @@ class TrustSet:
         """Who can let machines in."""
         return tuple(one for one in self._now if one.covers(now))
 
+    def known_issuers(self) -> tuple[Issuer, ...]:
+        """The newest certificate of each that was not put out, also where its time is over."""
+        newest: dict[bytes, Issuer] = {}
+        for one in self._now:
+            if one.key not in newest or newest[one.key].expiry < one.expiry:
+                newest[one.key] = one
+        return tuple(newest.values())
+
+    def length(self, issuer: Issuer) -> int:
+        """Of its chain from the root."""
+        return self._now.get(issuer, LONGEST_CHAIN)
+
     def chain(self, key: bytes, now: int) -> tuple[bytes, ...]:
         """What somebody who knows only the root needs to believe this issuer now; the root's part first."""
         found = [one for one in self._now if one.key == key and one.covers(now)]

@@ -1,0 +1,50 @@
+"""What this machine has in its hands of who belongs: its certificate and its trust set, in memory and on its disk.
+
+Promises: what is new is on the disk before anything relies on it; who was put out stays so after a restart.
+Never: renews anything by itself.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from odyssey.mesh.company import Company
+from odyssey.mesh.trust.certificates import Certificate
+from odyssey.mesh.trust.standing import Standing, save
+from odyssey.paths import Home
+
+
+class Papers:
+    def __init__(self, home: Home, standing: Standing, company: Company) -> None:
+        self.home, self._standing, self._company = home, standing, company
+        self._mine = standing.mine()
+
+    @property
+    def standing(self) -> Standing:
+        return self._standing
+
+    @property
+    def mine(self) -> Certificate:
+        """Looked at often, so it is verified once."""
+        return self._mine
+
+    def issues(self, now: int) -> bool:
+        """It lets machines in now. Asked with every question, so nothing is verified again for it."""
+        key = self._standing.issuer
+        return key is not None and any(one.key == key.public for one in self._company.roster.trust.issuers(now))
+
+    def keep_trust(self) -> None:
+        """All that was heard, whoever said it."""
+        known, trust = self._standing.known, self._company.roster.trust
+        if trust.size > len(known.items):  # it only grows
+            self._standing = save(self.home, self._standing._replace(known=replace(known, items=trust.items)))
+
+    def take(self, certificate: bytes) -> None:
+        """A new one of this machine, with what makes others believe it."""
+        known = replace(self._standing.known, certificate=certificate, items=self._company.roster.trust.items)
+        self.adopt(save(self.home, self._standing._replace(known=known)))
+
+    def adopt(self, standing: Standing) -> None:
+        """One that is on the disk."""
+        self._standing, self._mine = standing, standing.mine()
+        self._company.hear((standing.known.certificate,), standing.known.items)
