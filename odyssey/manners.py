@@ -230,7 +230,8 @@ def sentences(rules: Rules, now: Allowed, whose: Whose) -> tuple[str, ...]:
     never = [] if whose.login == "root" else ["starts anything as root"]
     never += ["opens ports to the internet", "shares screen, camera, keyboard"]
     lines.append(f"  never     {' · '.join(never)}")
-    lines.append(f"  stop now  odyssey {'resume ends the pause' if rules.paused_until_ms else 'pause'}")
+    stop = f"odyssey {'resume ends the pause' if rules.paused_until_ms else 'pause'}"
+    lines.append(f"  stop now  {stop:<22} leave for good   odyssey leave --clean")
     return tuple(lines)
 
 

@@ -1,4 +1,4 @@
-"""`odyssey node remove`: a machine that is put out.
+"""`odyssey node remove`, `odyssey invite ls` and `revoke`: who is put out, and who may still come in.
 
 Promises: what cannot be undone is asked for on a terminal, and by --yes elsewhere.
 Never: decides who may.
@@ -7,13 +7,20 @@ Never: decides who may.
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 import click
 
-from odyssey.api.requests import Node, Remove
+from odyssey.api.documents import rfc3339
+from odyssey.api.requests import EndInvites, Invites, Node, Remove
+from odyssey.api.views import InviteList, InviteRow
 from odyssey.cli.desk import Desk
-from odyssey.cli.telling import as_json, counted
-from odyssey.errors import UsageError
+from odyssey.cli.output import Column
+from odyssey.cli.telling import as_json, counted, now_ms
+from odyssey.errors import UsageError, echo
+from odyssey.resources import show_duration_rounded
+
+COLUMNS: Final = (Column("ID"), Column("BY"), Column("USED"), Column("ENDS"))
 
 
 def remove(desk: Desk, words: tuple[str, ...], yes: bool) -> None:
@@ -37,3 +44,60 @@ def _ask(desk: Desk, name: str) -> None:
     typed = str(click.prompt(f"Type {name} to go on", default="", show_default=False, err=True))
     if typed.strip() != name:
         raise UsageError("nothing was changed", hint=f"type the name {name} when you are asked")
+
+
+# -- invites -----------------------------------------------------------------------------------------------------------
+
+
+def invites(desk: Desk, words: tuple[str, ...]) -> None:
+    match words:
+        case ("ls",):
+            _listed(desk, desk.ask(Invites()))
+        case ("revoke", *ids) if ids:
+            ended = desk.ask(EndInvites(tuple(ids)))
+            if not _as_rows(desk, ended):
+                for one in ended.invites:
+                    desk.output.say(f"invite {one.id} lets nobody in any more{_came(one)}")
+        case ("revoke",):
+            raise UsageError("which invite?", hint="odyssey invite revoke ID; see: odyssey invite ls")
+        case _:
+            hint = "use odyssey invite, odyssey invite ls, or odyssey invite revoke ID"
+            raise UsageError(f"there is no {echo(words[0])!r} for invites", hint=hint)
+
+
+def _came(one: InviteRow) -> str:
+    return f"; {counted(one.used, 'machine')} came by it and {'stays' if one.used == 1 else 'stay'}" if one.used else ""
+
+
+def _listed(desk: Desk, view: InviteList) -> None:
+    if _as_rows(desk, view):
+        return
+    rows = [[one.id, one.by, f"{one.used}/{one.uses}", _until(desk, one.expires_at)] for one in view.invites]
+    if rows or not desk.output.out.is_terminal:
+        desk.output.table(COLUMNS, rows)
+    else:
+        desk.output.text("No invite can be used just now. Make one: odyssey invite")
+
+
+def _as_rows(desk: Desk, view: InviteList) -> bool:
+    return as_json(desk, view.invites)
+
+
+def _until(desk: Desk, wall_ms: int) -> str:
+    if desk.output.out.is_terminal:
+        return show_duration_rounded(max(0, wall_ms - now_ms()))
+    return rfc3339(wall_ms)
+
+
+def unreachable(invite: str) -> str:
+    """That nobody can come by it, as it stands; empty: somebody may."""
+    from ipaddress import ip_address
+
+    from odyssey.mesh.trust.invite import read
+
+    addresses = read(invite).addresses
+    if not addresses:
+        return "this machine has no address on a network just now: whoever joins has to say one, with --addr"
+    if all(ip_address(one.host).is_loopback for one in addresses):
+        return "this machine listens for itself only (127.0.0.1): nobody else can use this invite"
+    return ""

@@ -13,19 +13,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
 from odyssey.api.documents import document
 from odyssey.api.outlook import sentences
-from odyssey.api.requests import Down, Invite, Nodes, Status
+from odyssey.api.requests import Down, Invite, Nodes, Share, Status
 from odyssey.api.views import StatusView
+from odyssey.cli.belonging import unreachable
 from odyssey.cli.codes import Codes
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
 from odyssey.cli.network import looked
-from odyssey.cli.telling import as_json
+from odyssey.cli.telling import as_json, counted
 from odyssey.cli.up import checked_name
 from odyssey.entry import Entry
 from odyssey.errors import OdysseyError, Unreachable, UsageError, echo
@@ -41,11 +42,22 @@ _LONGEST_STEP_S: Final = 0.2
 
 
 @command("invite")
+@click.argument("words", nargs=-1, metavar="[ls | revoke ID...]")
 @click.option("--for", "owner", metavar="NAME", default="", help="whose machine it will be (yours)")
 @click.option("--uses", metavar="N", default="1", help="how many machines it lets in (1)")
 @click.option("--for-hours", "hours", metavar="N", default="1", help="how long it can be used (1)")
-def invite_command(desk: Desk, owner: str, uses: str, hours: str) -> None:
-    """A text with which another machine gets into this mesh. Whoever has it can use it: give it to nobody else."""
+def invite_command(desk: Desk, words: tuple[str, ...], owner: str, uses: str, hours: str) -> None:
+    """A text with which another machine gets into this mesh. Whoever has it can use it: give it to nobody else.
+
+    \b
+      odyssey invite ls                      invites that are not over
+      odyssey invite revoke ID...            take them back (the beginning of an id is enough)
+    """
+    if words:
+        from odyssey.cli.belonging import invites
+
+        invites(desk, words)
+        return
     request = Invite(
         parse_count(uses, option="--uses", most=1000),
         parse_count(hours, option="--for-hours", most=720) * _HOUR_MS,
@@ -60,6 +72,8 @@ def invite_command(desk: Desk, owner: str, uses: str, hours: str) -> None:
     desk.output.say(f"for {machines}, for {show_duration_rounded(request.for_ms)}. On the other machine:")
     desk.output.say("odyssey join        then paste:")
     desk.output.text(view.invite)
+    if note := unreachable(view.invite):
+        desk.output.say(note)
 
 
 @command("join")
@@ -79,14 +93,17 @@ def enter(desk: Desk, wishes: Wishes, invite: str = "", addr: tuple[str, ...] = 
     home = find_home(desk.environment)
     with _saying_why(desk, Entry()):
         entry = _entry(desk, invite, addr)
-    _leave_own_mesh(desk)
+    before = _leave_own_mesh(desk, entry.invite)
     with _saying_why(desk, entry):
         _enter(desk, home, wishes, entry)
     view = _when_up(desk)
     if as_json(desk, view):
         return
+    if before is not None and before.finished:
+        jobs = counted(before.finished, "finished job")
+        desk.output.say(f"{before.name} and its {jobs} stay readable here: odyssey history --old")
     desk.output.text(f"{view.node} is in {view.mesh} now.")
-    for line in sentences(view):
+    for line in (*sentences(view), "", *desk.ask(Share()).lines):
         desk.output.text(line)
 
 
@@ -168,20 +185,49 @@ def _read(file: Path) -> str:
         raise UsageError(f"{echo(str(file))} cannot be read: {error.strerror}", hint="is it yours?") from error
 
 
-def _leave_own_mesh(desk: Desk) -> None:
+class _Before(NamedTuple):
+    """The mesh that this machine had for itself."""
+
+    name: str
+    finished: int
+
+
+def _leave_own_mesh(desk: Desk, invite: str) -> _Before | None:
     home = find_home(desk.environment)
     if not home.mesh.exists():
-        return
+        return None
     ensure_running(home, environment=desk.environment)
     view = desk.ask(Status())
     if sum(view.nodes.values()) > 1:
-        raise UsageError(f"this machine is in {view.mesh} already, with others", hint="odyssey leave, then join again")
+        raise UsageError(_elsewhere(home, view, invite), hint="odyssey leave, then join again")
     unfinished = view.jobs.get("waiting", 0) + view.jobs.get("running", 0)
     if unfinished:
-        raise UsageError(
-            f"{unfinished} of this machine's own jobs are unfinished", hint="odyssey wait --all, then join"
-        )
-    desk.ask(Down())
+        _ask_about(desk, unfinished)
+    desk.ask(Down(now=bool(unfinished)))
     if running(home, desk.environment) is not None and not wait_until_gone(home):
         raise OdysseyError("the daemon has not ended within 30 seconds", hint=f"its log is {home.log}")
     wait_until_gone(home)
+    return _Before(view.mesh, sum(view.jobs.values()) - unfinished)
+
+
+def _elsewhere(home: Home, view: StatusView, invite: str) -> str:
+    """Two meshes with several machines each do not become one."""
+    from odyssey.daemon import founding
+    from odyssey.mesh.trust import invite as invites
+
+    belonging = founding.load(home)
+    if invite and belonging is not None and invites.read(invite).root == belonging.anchor:
+        return f"this invite is for {view.mesh}, and this machine is in it already"
+    others = counted(sum(view.nodes.values()) - 1, "other machine")
+    return f"this machine is in {view.mesh} already, with {others}; it cannot be in another mesh too"
+
+
+def _ask_about(desk: Desk, unfinished: int) -> None:
+    jobs, end = ("job", "ends") if unfinished == 1 else ("jobs", "end")
+    if not sys.stdin.isatty():
+        verb = "is" if unfinished == 1 else "are"
+        text = f"{unfinished} of this machine's own jobs {verb} unfinished"
+        raise UsageError(text, hint="odyssey wait --all, then join")
+    desk.output.say(f"{unfinished} {jobs} of this machine's own mesh {end} here, unfinished; odyssey wait --all waits")
+    if not click.confirm("Join now?", default=False, err=True):
+        raise UsageError("nothing was changed", hint="odyssey wait --all, then join")

@@ -343,9 +343,11 @@ class Daemon:
 
     def _whose(self) -> Whose:
         life = self._life
-        me, machines = life.me, [one for one in life.book.state.nodes.values() if not one.removed]
-        name = me.name if me is not None else life.belonging.machine
-        return Whose(name, life.belonging.owner, life.belonging.name, max(1, len(machines)), login())
+        me, machines = life.me, sum(not one.removed for one in life.book.state.nodes.values())
+        if self._lan is not None and not self._lan.keeps:  # the log is elsewhere
+            machines = len({*self._lan.company.others(), life.id})
+        name = me.name if me is not None else self._name or life.belonging.machine
+        return Whose(name, life.belonging.owner, life.belonging.name, max(1, machines), login())
 
     def _notes(self) -> tuple[str, ...]:
         """Sentences about this machine, for `status`."""

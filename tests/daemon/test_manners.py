@@ -185,7 +185,7 @@ def test_share_says_what_is_so() -> None:
         "  gives     4 cores, 3 GB, lowest priority; nothing on battery or with the lid closed",
         "  to        anna: any program, as user pi",
         "  never     starts anything as root · opens ports to the internet · shares screen, camera, keyboard",
-        "  stop now  odyssey pause",
+        "  stop now  odyssey pause          leave for good   odyssey leave --clean",
     )
 
 

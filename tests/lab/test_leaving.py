@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -99,3 +102,76 @@ def test_a_machine_that_reaches_nobody_leaves_all_the_same(lab: Lab) -> None:
     assert "h3" in states(lab[0])
     lab[0].run("odyssey", "node", "remove", "h3", "--yes", limit_s=120)
     assert states(lab[0]) == {"h1": "up", "h2": "up"}
+
+
+# -- joining, from the side of what was there before -------------------------------------------------------------------
+
+
+@pytest.fixture
+def two() -> Iterator[Lab]:
+    """One is open to others, the other has a mesh of its own with a job that is done."""
+    with Lab(2) as lab:
+        lab[0].run("odyssey", "up", "--listen", "0.0.0.0:7660", limit_s=120)
+        assert lab[1].run("odyssey", "run", "--", "echo", "old", limit_s=120).out == "old\n"
+        yield lab
+
+
+def test_who_joins_sees_what_it_gives_and_can_still_read_its_own_old_jobs(two: Lab) -> None:
+    text = told(two[0], "invite")["invite"]
+    submitted(two[1], "--", "sleep", "1000")
+    refused = two[1].run("odyssey", "join", "-", stdin=text, check=False, limit_s=120)
+    assert (refused.status, refused.err.splitlines()) == (
+        2,
+        [
+            "error: 1 of this machine's own jobs is unfinished",
+            "hint: odyssey wait --all, then join",
+        ],
+    )
+    two[1].run("odyssey", "cancel", "last")
+    two[1].run("odyssey", "wait", "last", check=False)
+    done = two[1].run("odyssey", "join", "-", stdin=text, limit_s=120)
+    assert "root's mesh and its 2 finished jobs stay readable here: odyssey history --old" in done.err
+    assert "h2 is in root's mesh now.\n" in done.out
+    assert "\nh2 belongs to root, in root's mesh (2 machines).\n  gives     " in done.out
+    assert done.out.splitlines()[-1].endswith("leave for good   odyssey leave --clean")
+    old = json.loads(two[1].run("odyssey", "history", "--old", "--json").out)
+    assert [(one["id"], one["state"]) for one in old] == [(2, "cancelled"), (1, "done")]
+    again = two[1].run("odyssey", "join", "-", stdin=text, check=False, limit_s=120)
+    assert again.err.startswith("error: this invite is for root's mesh, and this machine is in it already\n")
+
+
+def test_an_invite_that_is_taken_back_lets_nobody_in_and_nothing_has_changed(two: Lab) -> None:
+    one = told(two[0], "invite", "--uses", "3")
+    (row,) = told(two[0], "invite", "ls")
+    assert (row["id"], row["by"], row["uses"], row["used"]) == (one["id"], "root", 3, 0)
+    two[0].run("odyssey", "invite", "revoke", one["id"][:6], limit_s=120)
+    assert told(two[0], "invite", "ls") == []
+    refused = two[1].run("odyssey", "join", "-", stdin=one["invite"], check=False, limit_s=120)
+    assert refused.status != 0
+    assert "invite is not known here: it was taken back, or is over" in refused.err
+    assert states(two[1]) == {"h2": "up"}
+    assert [job["id"] for job in told(two[1], "history")] == [1]
+
+
+@pytest.mark.parametrize("moment", ["joining", "joining/identity/trust", "old", "old/*/mesh", "old/*/mesh.db"])
+def test_a_joining_that_is_killed_is_whole_or_has_not_been(two: Lab, moment: str) -> None:
+    """Whoever types `up` afterwards is in the one mesh or in the other, with all that belongs to it."""
+    text, mine = told(two[0], "invite")["invite"], told(two[1], "status")["mesh_id"]
+    two[1].run("odyssey", "down")
+    (state,) = (two[1].folder / "home/.local/state/odyssey").iterdir()
+    joining = two[1].start("sh", "-c", f"odyssey join {text}")
+    try:
+        wait_for(lambda: any(state.glob(moment)), 20)
+    finally:
+        for process in two[1].processes()[1:]:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        joining.wait(30)
+    now = told(two[1], "up")["mesh_id"]
+    assert now in (mine, told(two[0], "status")["mesh_id"])
+    assert not (state / "joining").exists()
+    if now == mine:
+        assert [job["id"] for job in told(two[1], "history")] == [1]
+        two[1].run("odyssey", "join", "-", stdin=text, limit_s=120)
+    wait_for(lambda: states(two[0]) == {"h1": "up", "h2": "up"}, 30)
+    assert [one["id"] for one in json.loads(two[1].run("odyssey", "history", "--old", "--json").out)] == [1]
