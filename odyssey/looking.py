@@ -43,6 +43,25 @@ def checked(text: str) -> str:
     return text
 
 
+def unreachable(invite: str) -> str:
+    """That nobody can come by this invite as it stands, as a sentence; empty: somebody may."""
+    from odyssey.mesh.trust.invite import read
+
+    addresses = read(invite).addresses
+    if not addresses:
+        return "this machine has no address on a network just now: whoever joins has to say one, with --addr"
+    if all(ip_address(one.host).is_loopback for one in addresses):
+        return "this machine listens for itself only (127.0.0.1): nobody else can use this invite"
+    return ""
+
+
+def is_of(invite: str, anchor: bytes) -> bool:
+    """Is it for the mesh with this root?"""
+    from odyssey.mesh.trust.invite import read
+
+    return bool(invite) and read(invite).root == anchor
+
+
 def resolved(words: Sequence[str]) -> tuple[str, ...]:
     """HOST:PORT, HOST or an address alone, as addresses with their port."""
     return tuple(dict.fromkeys(found for word in words for found in _resolved(word)))

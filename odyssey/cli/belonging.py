@@ -87,17 +87,3 @@ def _until(desk: Desk, wall_ms: int) -> str:
     if desk.output.out.is_terminal:
         return show_duration_rounded(max(0, wall_ms - now_ms()))
     return rfc3339(wall_ms)
-
-
-def unreachable(invite: str) -> str:
-    """That nobody can come by it, as it stands; empty: somebody may."""
-    from ipaddress import ip_address
-
-    from odyssey.mesh.trust.invite import read
-
-    addresses = read(invite).addresses
-    if not addresses:
-        return "this machine has no address on a network just now: whoever joins has to say one, with --addr"
-    if all(ip_address(one.host).is_loopback for one in addresses):
-        return "this machine listens for itself only (127.0.0.1): nobody else can use this invite"
-    return ""

@@ -21,7 +21,6 @@ from odyssey.api.documents import document
 from odyssey.api.outlook import sentences
 from odyssey.api.requests import Down, Invite, Nodes, Share, Status
 from odyssey.api.views import StatusView
-from odyssey.cli.belonging import unreachable
 from odyssey.cli.codes import Codes
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
@@ -72,7 +71,9 @@ def invite_command(desk: Desk, words: tuple[str, ...], owner: str, uses: str, ho
     desk.output.say(f"for {machines}, for {show_duration_rounded(request.for_ms)}. On the other machine:")
     desk.output.say("odyssey join        then paste:")
     desk.output.text(view.invite)
-    if note := unreachable(view.invite):
+    from odyssey import looking
+
+    if note := looking.unreachable(view.invite):
         desk.output.say(note)
 
 
@@ -212,11 +213,11 @@ def _leave_own_mesh(desk: Desk, invite: str) -> _Before | None:
 
 def _elsewhere(home: Home, view: StatusView, invite: str) -> str:
     """Two meshes with several machines each do not become one."""
+    from odyssey import looking
     from odyssey.daemon import founding
-    from odyssey.mesh.trust import invite as invites
 
     belonging = founding.load(home)
-    if invite and belonging is not None and invites.read(invite).root == belonging.anchor:
+    if belonging is not None and looking.is_of(invite, belonging.anchor):
         return f"this invite is for {view.mesh}, and this machine is in it already"
     others = counted(sum(view.nodes.values()) - 1, "other machine")
     return f"this machine is in {view.mesh} already, with {others}; it cannot be in another mesh too"

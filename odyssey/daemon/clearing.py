@@ -28,7 +28,7 @@ from odyssey.paths import Home, known_door
 # What it is for people, and the names of it; in the order in which it goes.
 KINDS: Final = (
     ("keys", ("identity", "peers*", "joining", "leaving*", "invited*")),
-    ("database", ("mesh.db*", "history.db*", "events.jsonl*", "lease*", "networks*")),
+    ("database", ("mesh.db*", "history.db*", "events.jsonl*", "lease*", "networks*", "invited*")),
     ("output", ("outputs", "files")),
     ("old meshes", ("old",)),
     ("cache", ("blobs", "spool")),

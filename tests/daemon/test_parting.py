@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from odyssey import config
 from odyssey.clock import SeededEntropy
-from odyssey.daemon import founding, given, parting
+from odyssey.daemon import founding, given, joining, parting
 from odyssey.daemon.clearing import clear, holds_work
+from odyssey.daemon.entering import Entrance
 from odyssey.daemon.leaving import Company, check
+from odyssey.daemon.options import Options
 from odyssey.errors import UsageError
 from odyssey.ids import UserId
 from odyssey.mesh import identity
+from odyssey.mesh.company import keep
 from odyssey.mesh.trust import standing
 from odyssey.mesh.trust.certificates import fingerprint
-from odyssey.paths import Home, prepare
+from odyssey.mesh.trust.standing import Standing
+from odyssey.paths import Home, machine_id, prepare
 from tests.fakes import FakeClock
 
 
@@ -29,7 +39,7 @@ def a_member(path: Path, seed: int = 1) -> Home:
     belonging = founding.begin(UserId("anna"), "titan", "", entropy)
     founding.save(home, founding.found_trust(home, belonging, key, FakeClock(), entropy))
     for name in ("mesh.db", "mesh.db-wal", "history.db", "lease", "peers", "config.toml", "policy.toml", "daemon.lock"):
-        (path / name).write_text(name)
+        (path / name).write_text("" if name == "config.toml" else name)
     for name in ("outputs", "files", "spool", "blobs", "logs", "hands"):
         (path / name).mkdir()
         (path / name / "one").write_text(name)
@@ -74,13 +84,10 @@ class Stopped(BaseException):
     """The power went."""
 
 
-@pytest.mark.parametrize("step", range(25))
-def test_whoever_is_interrupted_goes_on_where_it_was(
-    tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = a_member(tmp_path / "home")
-    folder = parting.begin(home)
-    left = [step]
+@contextmanager
+def stopped_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """So many changes of names happen, and then no more."""
+    left = [steps]
 
     def counted(real: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Path, *words: Any, **more: Any) -> Any:
@@ -91,14 +98,22 @@ def test_whoever_is_interrupted_goes_on_where_it_was(
 
         return call
 
-    with monkeypatch.context() as patch:
-        for name in ("rename", "replace", "unlink", "mkdir"):
+    with monkeypatch.context() as patch, suppress(Stopped):
+        for name in ("rename", "replace", "unlink", "mkdir", "rmdir"):
             patch.setattr(Path, name, counted(getattr(Path, name)))
-        try:
-            parting.finish(home)
-        except Stopped:
-            assert parting.has_begun(home)
-            assert parting.begin(home) == folder
+        yield
+
+
+@pytest.mark.parametrize("step", range(25))
+def test_whoever_is_interrupted_goes_on_where_it_was(
+    tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = a_member(tmp_path / "home")
+    folder = parting.begin(home)
+    with stopped_after(step, monkeypatch):
+        parting.finish(home)
+    if home.leaving.exists():
+        assert parting.begin(home) == folder
     parting.finish(home)
     assert founding.noted(folder) is not None
     assert {"mesh.db", "history.db", "outputs", "root"} <= names(folder)
@@ -136,6 +151,52 @@ def test_what_was_given_counts_when_the_note_says_so(tmp_path: Path) -> None:
     assert fingerprint(bytes(32)) != joined.anchor
     given.take(home, joined)
     assert standing.is_of(home, joined.anchor)
+
+
+@pytest.mark.parametrize("step", range(36))
+def test_a_joining_that_is_interrupted_is_whole_or_has_not_been(
+    tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was written when it stopped, the next start is in the one mesh or in the other, with its trust."""
+    home, other = a_member(tmp_path / "home"), a_member(tmp_path / "other", seed=2)
+    mine, theirs = founding.load(home), founding.load(other)
+    assert mine is not None
+    assert theirs is not None
+    founding.save(home, replace(mine, host=founding.host(machine_id()), has_store=True))
+    known = standing.load(other, identity.load_or_make(other.key, SeededEntropy(2)).key, theirs.anchor).known
+
+    async def let_in(newcomer: joining.Newcomer, *_: Any) -> founding.Belonging:
+        """As `joining.join` does it, without a network."""
+        coming = given.begin(home)
+        standing.save(coming, Standing(known, newcomer.node, newcomer.curve))
+        keep(coming.peers, ())
+        return replace(theirs, joined=True, has_store=False)
+
+    monkeypatch.setattr(joining, "join", let_in)
+    pipe, end = os.pipe()
+    os.write(end, json.dumps({"invite": "", "addresses": [], "doors": []}).encode() + b"\n")
+    os.close(end)
+    with stopped_after(step, monkeypatch):
+        asyncio.run(entered(home, join=pipe))
+    house = asyncio.run(entered(home))
+    now = house.belonging
+    assert now.mesh in (mine.mesh, theirs.mesh)
+    assert standing.load(home, house.identity.key, now.anchor).known.mesh == now.mesh
+    assert not (home.path / "joining").exists()
+    folder = home.old / mine.mesh.hex()[:8]
+    if now.mesh == mine.mesh:
+        assert {"mesh.db", "history.db", "outputs", "peers"} <= names(home.path)
+        assert home.root.exists()
+        assert home.issuer.exists()
+    else:
+        assert {"mesh.db", "history.db", "outputs", "mesh"} <= names(folder)
+        assert founding.noted(folder) is not None
+        assert not home.issuer.exists()
+
+
+async def entered(home: Home, join: int = -1) -> founding.Storehouse:
+    entrance = Entrance(Options(home.path, join=join), home, FakeClock(), SeededEntropy(3))
+    return await entrance.enter(config.read(home.config, {}))
 
 
 # -- nothing is left ---------------------------------------------------------------------------------------------------
