@@ -27,11 +27,15 @@ from tests.lab.able import SPACES
 ROOT: Final = Path(__file__).resolve().parents[2]
 LIMIT_S: Final = 60
 INSIDE: Final = ("--net", "--uts", "--mount", "--ipc", "--pid", "--time")
-# Where this machine has none of these files, hosts have none either.
+# Where this machine has none of these files, hosts have none either. What whoever sits here has in his start files is
+# none of a host's: it may take seconds, and leave locks behind when the host is killed.
 _BEGIN: Final = """
 read -r pid rest < /proc/self/stat
 hostname "$2"
 for name in machine-id hosts; do test ! -e /etc/$name || mount --bind "$1/$name" /etc/$name; done
+for name in .profile .bash_profile .bash_login .bashrc .zprofile .zshrc .config/fish/config.fish; do
+  test ! -e ~root/$name || mount --bind /dev/null ~root/$name
+done
 mount --bind "$1/tmp" /tmp
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t proc proc /proc
