@@ -98,7 +98,18 @@ LAB_EDGE = "scheduler/lab/__main__.py"
 FACES = ("cli/*", "tui/*")
 AT_THE_COUNTER = tuple(
     f"odyssey.api.{name}"
-    for name in ("client", "aclient", "views", "requests", "operations", "documents", "asking", "filter", "outlook")
+    for name in (
+        "client",
+        "aclient",
+        "views",
+        "requests",
+        "operations",
+        "documents",
+        "asking",
+        "filter",
+        "outlook",
+        "cuts",
+    )
 )
 # What every replica works out for itself. A score may be inexact, it is only a proposal; these may not.
 ON_THE_LOG = (

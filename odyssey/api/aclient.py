@@ -21,6 +21,7 @@ from odyssey.api import frames
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.client import PATIENCE_SECONDS
+from odyssey.api.cuts import Cut
 from odyssey.api.following import Marks
 from odyssey.api.operations import BY_REQUEST, Operation
 from odyssey.api.refusals import GONE, Broken, Patience, refused
@@ -110,14 +111,15 @@ class AsyncClient:
                 yield part
 
     async def follow(self, request: r.Follow) -> AsyncGenerator[v.AnyItem, None]:
-        """To the job's end, over restarts of the daemon."""
-        marks = Marks(request)
+        """To the job's end, over restarts of the daemon and cuts of the network."""
+        marks, cut = Marks(request), Cut()
         while True:
             asked = await self._asked(marks.request())  # here patience has an end
             over: v.Over | None = None
             try:
                 async with aclosing(self._parts(*asked)) as parts:
                     async for told in parts:
+                        cut.answered()
                         for item in told.items:
                             if isinstance(item, v.Over):
                                 over = item  # told when the line is free again: nobody asks for more
@@ -126,6 +128,11 @@ class AsyncClient:
             except Broken:
                 if over is None:
                     continue
+            except errors.Unreachable as error:
+                if (pause := cut.pause(error, asyncio.get_running_loop().time())) is None:
+                    raise
+                await asyncio.sleep(pause)
+                continue
             if over is not None:
                 yield over
             return

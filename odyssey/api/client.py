@@ -23,6 +23,7 @@ from odyssey import errors, wire
 from odyssey.api import frames
 from odyssey.api import requests as r
 from odyssey.api import views as v
+from odyssey.api.cuts import Cut
 from odyssey.api.following import Marks
 from odyssey.api.operations import BY_REQUEST, Operation
 from odyssey.api.refusals import GONE, Broken, Patience, refused
@@ -178,14 +179,19 @@ class Client:
             else:
                 asked.connection.close()
 
-    def follow(self, request: r.Follow) -> Iterator[v.AnyItem]:
-        """Everything that is told of a job, to its end, over restarts of the daemon."""
-        marks = Marks(request)
+    def follow(
+        self, request: r.Follow, reach: Callable[[errors.OdysseyError | None], None] = lambda _: None
+    ) -> Iterator[v.AnyItem]:
+        """Everything that is told of a job, to its end, over restarts of the daemon and cuts of the network. `reach` is
+        told when the mesh is out of reach, and why, and with None when it is there again."""
+        marks, cut = Marks(request), Cut()
         while True:
             asked = self._asked(marks.request())  # here patience has an end
             over: v.Over | None = None
             try:
                 for told in self._parts(asked):
+                    if cut.answered():
+                        reach(None)
                     for item in told.items:
                         if isinstance(item, v.Over):
                             over = item  # told when the connection is free again: nobody asks for more
@@ -194,6 +200,12 @@ class Client:
             except Broken:
                 if over is None:
                     continue
+            except errors.Unreachable as error:
+                if (pause := cut.pause(error, time.monotonic())) is None:
+                    raise
+                reach(error)
+                time.sleep(pause)
+                continue
             if over is not None:
                 yield over
             return

@@ -26,6 +26,7 @@ from odyssey.api.spool import Spool
 from odyssey.api.submit import Submitting
 from odyssey.api.surroundings import Surroundings
 from odyssey.api.terminals import Terminals
+from odyssey.api.visits import Visits
 from odyssey.api.wait import Waiting
 from odyssey.api.watch import Watching
 from odyssey.api.why import Reasons
@@ -36,7 +37,8 @@ class Desk:
 
     def __init__(self, counter: Counter) -> None:
         committing = Committing(counter)
-        self.ledger, self._chronicle, self._spool = Ledger(counter), Chronicle(counter), Spool(counter)
+        self._visits = visits = Visits(counter)
+        self.ledger, self._chronicle, self._spool = Ledger(counter), Chronicle(counter), Spool(counter, visits)
         past, machines = Past(counter, self.ledger), Machines(counter, committing, self.ledger)
         reasons, logs = Reasons(counter, past), Logs(counter, past)
         showing = Showing(counter, committing, machines)
@@ -68,7 +70,7 @@ class Desk:
             "dry_run": reasons.dry_run,
             "blob_put": self._spool.blob_put,
             "stdin_put": self._spool.stdin_put,
-            "type": Terminals(counter).type,
+            "type": Terminals(counter, visits).type,
             "jobs": jobs.jobs,
             "job": jobs.job,
             "dag": jobs.dag,
@@ -100,3 +102,4 @@ class Desk:
         self.ledger.close()
         self._chronicle.close()
         self._spool.close()
+        self._visits.close()

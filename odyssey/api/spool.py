@@ -21,8 +21,8 @@ from odyssey.api import errands as q
 from odyssey.api import frames
 from odyssey.api import requests as r
 from odyssey.api import views as v
-from odyssey.api.door import visit
 from odyssey.api.ports import Counter
+from odyssey.api.visits import Visit, Visits
 from odyssey.errors import InvalidSpec, OdysseyError, UsageError
 from odyssey.lasting import Folders, sync_names
 from odyssey.mesh.blobs import DIGEST_BYTES, KEEP_FREE, Blobs, appending
@@ -32,7 +32,6 @@ from odyssey.model import JobState
 from odyssey.spec import JobSpec
 
 T = TypeVar("T")
-Visit = asyncio.Future[None]
 
 NAME_BYTES: Final = 16
 MOST_STDIN: Final = 1 << 30
@@ -43,8 +42,8 @@ END: Final = ".end"
 
 
 class Spool:
-    def __init__(self, counter: Counter, keep_free: int = KEEP_FREE) -> None:
-        self._counter = counter
+    def __init__(self, counter: Counter, visits: Visits, keep_free: int = KEEP_FREE) -> None:
+        self._counter, self._visits = counter, visits
         self.blobs = Blobs(counter.home / "blobs", keep_free)
         self._stdin = Stdin(counter.home / "spool" / "stdin", keep_free)
         self._thread = ThreadPoolExecutor(1, "spool")
@@ -83,7 +82,7 @@ class Spool:
             lambda: self._stdin.put(request.name, request.offset, request.data, request.is_end)
         )
         self._grew(request.name, size, is_complete)
-        self._note_writer(request.name, None if is_complete else visit())
+        self._note_writer(request.name, None if is_complete else self._visits.now())
         return v.HowFar(size, is_complete)
 
     # -- writers that go -----------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from odyssey.api import errands as q
 from odyssey.api import requests as r
 from odyssey.api import rights
 from odyssey.api import views as v
-from odyssey.api.door import visit
 from odyssey.api.names import resolve
 from odyssey.api.ports import Counter
 from odyssey.api.rights import Right
+from odyssey.api.visits import Visits
 from odyssey.errors import UsageError
 from odyssey.ids import AttemptId, JobId, NodeId, task_id
 
@@ -31,8 +31,8 @@ class Sitting(NamedTuple):
 
 
 class Terminals:
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
+    def __init__(self, counter: Counter, visits: Visits) -> None:
+        self._counter, self._visits = counter, visits
         self._sittings: dict[AttemptId, Sitting] = {}
 
     async def type(self, request: r.Type) -> v.Typed:
@@ -81,7 +81,7 @@ class Terminals:
         if here is not None and here.writer != writer and not _has_gone(here) and not takes:
             return False
         self._sittings = {one: sitting for one, sitting in self._sittings.items() if not _has_gone(sitting)}
-        self._sittings[attempt] = Sitting(writer, visit())
+        self._sittings[attempt] = Sitting(writer, self._visits.now())
         return True
 
     def _get_up(self, attempt: AttemptId, writer: int) -> None:

@@ -196,6 +196,8 @@ class Attached:
 
     def _obey(self) -> int | None:
         """The exit status, if we go now."""
+        for sentence in self._away.reach(self._feed.cut):
+            self._tell(sentence)
         if self._stdin is not None and self._stdin.failure is not None and self._stop_status is None:
             self._output.error(self._stdin.failure)
             self._cancel(OUR_FAULT)

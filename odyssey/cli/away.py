@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from odyssey.api.views import AnyItem, Ended, Progress
-from odyssey.errors import Unreachable
+from odyssey.errors import OdysseyError, Unreachable
 
 
 class Away:
     def __init__(self) -> None:
         self._silent: frozenset[str] = frozenset()
+        self._is_cut = False
         self.missing: set[str] = set()  # machines
 
     def hear(self, item: AnyItem) -> Iterator[str]:
@@ -28,6 +29,14 @@ class Away:
                 yield f"{name} answers again"
         elif isinstance(item, Ended) and item.missing is not None:
             self.missing.add(item.missing)
+
+    def reach(self, cut: OdysseyError | None) -> Iterator[str]:
+        """Of the mesh itself, from here."""
+        if cut is not None and not self._is_cut:
+            yield f"{cut.message}; what runs goes on, and this goes on when it answers"
+        elif cut is None and self._is_cut:
+            yield "the mesh answers again"
+        self._is_cut = cut is not None
 
     def error(self, ref: str) -> Unreachable | None:
         if not self.missing:

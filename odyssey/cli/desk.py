@@ -14,15 +14,18 @@ from odyssey.api.operations import Asker
 from odyssey.api.requests import Events, Follow, Request
 from odyssey.api.views import AnyItem, EventPage, JobView, View
 from odyssey.cli.output import Output
+from odyssey.errors import OdysseyError
 
 A = TypeVar("A", bound=View)
+Reach = Callable[[OdysseyError | None], None]
 
 
 class Daemon(Asker, Protocol):
     """The daemon of this machine, from the side of a command. Several threads may ask at once."""
 
-    def follow(self, request: Follow) -> Iterator[AnyItem]:
-        """All that is told of a job to its end, also over a restart of the daemon."""
+    def follow(self, request: Follow, reach: Reach = lambda _: None) -> Iterator[AnyItem]:
+        """All that is told of a job to its end, also over a restart of the daemon and a cut; `reach` hears of those,
+        and with None when the mesh answers again."""
         ...
 
     def events(self, request: Events) -> Iterator[EventPage]:

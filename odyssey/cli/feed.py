@@ -14,7 +14,7 @@ from typing import Final
 from odyssey.api.requests import Follow
 from odyssey.api.views import AnyItem
 from odyssey.cli.desk import Daemon
-from odyssey.errors import Unreachable
+from odyssey.errors import OdysseyError, Unreachable
 
 AHEAD: Final = 64
 
@@ -24,6 +24,7 @@ class Feed:
         self._daemon, self._request = daemon, request
         self._queue: SimpleQueue[AnyItem | Exception | None] = SimpleQueue()
         self._room = threading.Semaphore(AHEAD)
+        self.cut: OdysseyError | None = None  # why the mesh is out of reach just now
 
     def start(self) -> None:
         threading.Thread(target=self._work, name="feed", daemon=True).start()
@@ -50,9 +51,13 @@ class Feed:
 
     def _work(self) -> None:
         try:
-            for item in self._daemon.follow(self._request):
+            for item in self._daemon.follow(self._request, self._reach):
                 self._room.acquire()
                 self._queue.put(item)
         except Exception as error:  # noqa: BLE001 - whoever takes the items is told, whatever it was
             self._room.acquire()
             self._queue.put(error)
+
+    def _reach(self, error: OdysseyError | None) -> None:
+        self.cut = error
+        self.wake()

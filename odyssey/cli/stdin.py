@@ -13,10 +13,12 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable
 from select import select
 from typing import Final
 
+from odyssey.api.cuts import Cut
 from odyssey.api.operations import Asker
 from odyssey.api.requests import PutStdin
 from odyssey.errors import OdysseyError, Unreachable
@@ -96,10 +98,24 @@ class Stdin:
         with self._lock:
             if self._has_ended:
                 return False
-            asker.call(PutStdin(self.name, self._sent, data, is_end=not data))
+            self._put(asker, PutStdin(self.name, self._sent, data, is_end=not data))
             self._sent += len(data)
             self._has_ended = not data
         return bool(data)
+
+    def _put(self, asker: Asker, piece: PutStdin) -> None:
+        """What the job reads must not end because a cable was cut for a moment."""
+        cut = Cut()
+        cut.answered()
+        while True:
+            try:
+                asker.call(piece)
+            except Unreachable as error:
+                if (pause := cut.pause(error, time.monotonic())) is None:
+                    raise
+                time.sleep(pause)
+            else:
+                return
 
     def put_back(self, unread: int | None) -> str | None:
         """After the job: the place in a file is where the job stopped. For a pipe, what is lost, as a sentence."""

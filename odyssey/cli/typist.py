@@ -15,6 +15,7 @@ from collections.abc import Callable
 from select import select
 from typing import Final
 
+from odyssey.api.cuts import Cut
 from odyssey.api.operations import Asker
 from odyssey.api.requests import Type
 from odyssey.api.views import Typed
@@ -124,9 +125,12 @@ class Typist:
     # ---- to the daemon -----------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
+        cut = Cut()
         try:
             while (piece := self._next()) is not None:
-                typed = self._asker.call(piece)
+                typed = self._call(piece, cut)
+                if typed is None:
+                    continue
                 if not typed.is_mine:
                     self.only_looks = True
                     self._news()
@@ -137,6 +141,18 @@ class Typist:
         except OdysseyError as error:
             self.failure = error
             self._news()
+
+    def _call(self, piece: Type, cut: Cut) -> Typed | None:
+        """None: the mesh is out of reach just now; it is said again."""
+        try:
+            typed = self._asker.call(piece)
+        except Unreachable as error:
+            if (pause := cut.pause(error, time.monotonic())) is None:
+                raise
+            self._pause(pause)
+            return None
+        cut.answered()
+        return typed
 
     def _next(self) -> Type | None:
         with self._changed:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from odyssey.api.requests import Events, Follow, Request, Wait
 from odyssey.api.views import AnyItem, Counts, EventPage, JobView, View
-from odyssey.cli.desk import Desk
+from odyssey.cli.desk import Desk, Reach
 from odyssey.cli.main import Table, run
 from odyssey.cli.output import Output
 from odyssey.errors import Unreachable
@@ -53,7 +53,7 @@ class FakeAsker:
     def stream(self, request: Request[Any]) -> Iterator[Any]:
         yield from self._answer(request)
 
-    def follow(self, request: Follow) -> Iterator[AnyItem]:
+    def follow(self, request: Follow, reach: Reach = lambda _: None) -> Iterator[AnyItem]:
         yield from self._answer(request)
 
     def events(self, request: Events) -> Iterator[EventPage]:

@@ -20,9 +20,10 @@ from odyssey.api.errands import BY_REQUEST, A, Errand
 from odyssey.api.operations import BY_NAME, ISSUED, TABLE, Operation
 from odyssey.api.relay.questions import Questions
 from odyssey.api.relay.typists import Typists
-from odyssey.api.requests import Type
+from odyssey.api.relay.writers import Writers
+from odyssey.api.requests import PutStdin, Type
 from odyssey.api.rights import Right
-from odyssey.api.views import Typed, View
+from odyssey.api.views import HowFar, Typed, View
 from odyssey.errors import OdysseyError, Unreachable
 from odyssey.ids import NodeId
 from odyssey.messages import Asked, Parts
@@ -57,6 +58,7 @@ class Passing:
             row.name: self._handler(row) for row in TABLE if row.right is not Right.HERE
         }
         self.handlers["type"] = Typists(self._type).type
+        self.handlers["stdin_put"] = Writers(self._put).put
 
     def _handler(self, row: Operation) -> Handler:
         if row.streams:
@@ -94,6 +96,11 @@ class Passing:
         typed = await self._call(BY_NAME["type"], request)
         assert isinstance(typed, Typed)
         return typed
+
+    async def _put(self, request: PutStdin) -> HowFar:
+        here = await self._call(BY_NAME["stdin_put"], request)
+        assert isinstance(here, HowFar)
+        return here
 
     async def _stream(self, row: Operation, request: Any) -> AsyncGenerator[View, None]:
         async with aclosing(self._asked(row, request)) as parts:
