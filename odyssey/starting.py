@@ -35,7 +35,7 @@ from odyssey.errors import (
 from odyssey.paths import Home, find_home, known_door, known_socket, prepare
 
 PATIENCE_S: Final = 60.0  # a long log on a slow disk is looked through before a daemon serves
-FOUNDED: Final = "started a mesh of one on this machine (odyssey down stops it)"
+FOUNDED: Final = "started a mesh of one on this machine (odyssey up opens it to others)"
 TALK_S: Final = 330.0  # two people walk between two machines
 _STEP_S: Final = 0.02
 _ANSWER: Final = 64 << 10

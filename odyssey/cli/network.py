@@ -6,7 +6,6 @@ Never: looks at a network itself.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Final
 
 import click
@@ -17,7 +16,7 @@ from odyssey.api.views import NetworkList
 from odyssey.cli.command import command
 from odyssey.cli.desk import Desk
 from odyssey.cli.output import Column
-from odyssey.errors import UsageError, echo
+from odyssey.errors import OdysseyError, UsageError, echo
 
 COLUMNS: Final = (Column("NETWORK"), Column("STATE"), Column("HERE AS"), Column("ROUTER"))
 
@@ -57,7 +56,12 @@ def _request(words: tuple[str, ...]) -> Networks:
 
 
 def looked(desk: Desk, *, trust: bool) -> NetworkList | None:
-    """This machine has looked at its networks. `trust`: its person is here, so they are his. None: it looks at none."""
-    with suppress(UsageError):
+    """This machine has looked at its networks. `trust`: its person is here, so they are his. None: it looks at none, or
+    cannot just now, which is said."""
+    try:
         return desk.ask(Networks(trust=trust))
-    return None
+    except UsageError:
+        return None
+    except OdysseyError as error:
+        desk.output.say(error.message)
+        return None

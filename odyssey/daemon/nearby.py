@@ -25,7 +25,7 @@ from odyssey.mesh.sidefiles import refused
 from odyssey.paths import Home
 
 TRUSTING: Final = 12  # looks, until every router has told which it is
-FIRST_S: Final = 3.0  # so long somebody who asks waits for the first look
+FIRST_S: Final = 10.0  # so long somebody who asks waits for the first look
 _log: Final = logging.getLogger(__name__)
 
 
@@ -43,6 +43,7 @@ class Nearby:
         self._following: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._met: set[str] = set()
+        self._said = ""
 
     @property
     def interfaces(self) -> tuple[Interface, ...]:
@@ -72,9 +73,15 @@ class Nearby:
                 await self._look(tries > 0)
                 tries = tries - 1 if self._unsettled() else 0
             except OSError as error:
-                _log.warning("known networks cannot be remembered: %s", error)
+                self._complain(f"known networks cannot be remembered: {error}")
             self._looked.set()
             await asyncio.sleep(STEP_S)
+
+    def _complain(self, text: str) -> None:
+        """Once, however often it is tried."""
+        if text != self._said:
+            _log.warning("%s", text)
+            self._said = text
 
     def _unsettled(self) -> bool:
         """A router is there and has not told which it is."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from zeroconf import Error as ZeroconfError
 from zeroconf import ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
@@ -51,7 +52,7 @@ class Mdns(Neighbours):
         if lan:
             try:
                 await self._begin(tuple(lan))
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError, ZeroconfError) as error:
                 await self._fall_silent()
                 hint = "is another program alone on UDP port 5353? odyssey join takes an invite without it"
                 raise NotHeard(f"multicast DNS cannot be used: {error}", hint=hint) from error
