@@ -7,15 +7,13 @@ Never: believes what it hears: the codes show which mesh it is.
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from odyssey.entry import Entry
 from odyssey.errors import Unreachable, UsageError, echo
-from odyssey.mesh.company import written
 
 if TYPE_CHECKING:
     from odyssey.mesh.discovery.interfaces import Interface
@@ -33,6 +31,7 @@ MOST_ADDRESSES: Final = 4  # of one name
 INVITE: Final = "with an invite it goes from anywhere: odyssey invite, on a machine of the mesh"
 
 Doors = tuple[tuple[str, str], ...]
+T = TypeVar("T")
 
 
 def checked(text: str) -> str:
@@ -90,7 +89,7 @@ def _parts(word: str) -> tuple[str, int]:
 
 def doors(addresses: Sequence[str]) -> Doors:
     """At these, or none given: on the LAN. Raises where there is none, or several meshes are."""
-    return asyncio.run(_called(addresses) if addresses else _seen())
+    return _run(_called(addresses) if addresses else _seen())
 
 
 async def _called(addresses: Sequence[str]) -> Doors:
@@ -134,6 +133,8 @@ class Nearby(NamedTuple):
 
 async def _look(seconds: float, rest_s: float = 0.0) -> Seen:
     """`rest_s`: when somebody was seen, the others are waited for so long."""
+    from asyncio import sleep
+
     from odyssey.clock import SystemEntropy
     from odyssey.mesh.discovery import around
     from odyssey.mesh.discovery.interfaces import lans
@@ -146,7 +147,7 @@ async def _look(seconds: float, rest_s: float = 0.0) -> Seen:
     try:
         await mdns.be_on(lan)
         if await look(mdns, seconds=seconds):
-            await asyncio.sleep(rest_s)
+            await sleep(rest_s)
         return Seen(lan, mdns.found())
     except NotHeard:
         return Seen(lan)
@@ -156,7 +157,7 @@ async def _look(seconds: float, rest_s: float = 0.0) -> Seen:
 
 def meshes() -> tuple[Nearby, ...]:
     """Which are here, after a moment; the largest first."""
-    seen = asyncio.run(_look(MOMENT_S, REST_S))
+    seen = _run(_look(MOMENT_S, REST_S))
     tags = {one.advert.tag for one in seen.found}
     found = (nearby(seen.lan, tag, [one for one in seen.found if one.advert.tag == tag]) for tag in tags)
     return tuple(sorted(found, key=lambda one: (-one.machines, one.tag)))
@@ -176,7 +177,7 @@ def elsewhere(entry: Entry) -> Entry | None:
         return None
     invite = invites.read(entry.invite)
     known = {*entry.addresses, *(written(*one) for one in invite.addresses)}
-    seen = asyncio.run(_look(MOMENT_S)).found
+    seen = _run(_look(MOMENT_S)).found
     found = [written(host, one.advert.port) for one in seen if one.advert.key == invite.curve for host in one.addresses]
     new = tuple(one for one in found if one not in known)
     return entry._replace(addresses=new) if new else None
@@ -190,7 +191,7 @@ def nobody(entry: Entry) -> tuple[str, ...]:
     places = [Known("", *one) for one in invites.read(entry.invite).addresses] if entry.invite else []
     typed = [one.rpartition(":") for one in entry.addresses]
     places += [Known("", host.strip("[]"), int(port)) for host, _, port in typed]
-    return asyncio.run(_nobody(places[:MOST_KNOCKED]))
+    return _run(_nobody(places[:MOST_KNOCKED]))
 
 
 async def _nobody(places: Sequence[Known]) -> tuple[str, ...]:
@@ -211,3 +212,18 @@ def _one_mesh(found: Sequence[tuple[str, str, str]]) -> Doors:
         hint = f"say which: odyssey join --addr {min(firsts.values())}"
         raise UsageError(f"there are several meshes here: {where}", hint=hint)
     return tuple((key, where) for _, key, where in found)
+
+
+# -- what most who join do not need, and what takes long to import -----------------------------------------------------
+
+
+def _run(looking: Coroutine[Any, Any, T]) -> T:
+    import asyncio
+
+    return asyncio.run(looking)
+
+
+def written(host: str, port: int) -> str:
+    from odyssey.mesh.company import written
+
+    return written(host, port)

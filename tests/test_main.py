@@ -73,7 +73,7 @@ def test_only_the_command_that_was_typed_is_imported() -> None:
 
 def test_nothing_heavy_is_imported_by_a_command() -> None:
     heavy = {"asyncio", "psutil", "sqlite3", "textual", "docker", "prometheus_client", "cryptography", "zmq", "ssl"}
-    for words in (["--help"], ["status"], ["ps"], ["run", "-n", "--bad"]):
+    for words in (["--help"], ["status"], ["ps"], ["run", "-n", "--bad"], ["join", "no-invite"]):
         assert imported(*words) & heavy == set()
 
 

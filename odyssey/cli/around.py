@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from odyssey import config
 from odyssey.cli.desk import Desk
 from odyssey.cli.telling import counted
-from odyssey.looking import Nearby
 from odyssey.paths import Home
+
+if TYPE_CHECKING:
+    from odyssey.looking import Nearby  # with what it needs it takes as long to import as all else here
 
 EVERYWHERE = ("", "0.0.0.0", "[::]")
 
