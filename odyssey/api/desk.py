@@ -46,7 +46,11 @@ class Desk:
         jobs = Jobs(counter, self.ledger, past, committing, reasons)
         steering = Steering(counter)
         self.blobs = self._spool.blobs
-        errands: Mapping[str, Errands] = {**Bringing(counter, self._spool).handlers, "examine": machines.examine}
+        errands: Mapping[str, Errands] = {
+            **Bringing(counter, self._spool).handlers,
+            "examine": machines.examine,
+            "programs-on": machines.seek,
+        }
         self.errands = errands  # what other machines ask
         handlers: Mapping[str, Handler] = {
             "status": machines.status,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from odyssey.api.views import Check, WayView
+from odyssey.api.views import Check, NetworkList, WayView
 from odyssey.resources import show_duration_rounded
 
 APART_MS: Final = 5_000  # clocks
@@ -52,6 +52,20 @@ def checks(seen: Seen) -> Iterator[Check]:
     if seen.version and seen.version != seen.own_version:
         text = f"{seen.name} has Odyssey {seen.version}, this machine {seen.own_version}"
         yield Check("version", False, text, "upgrade the older one", is_warning=True)
+
+
+def multicast(networks: NetworkList | None) -> Iterator[Check]:
+    """Whether machines are found here by themselves, network by network. None: this machine is on none."""
+    here = [one for one in networks.networks if one.interface] if networks is not None else []
+    if not here:
+        yield Check("mdns", None, "off: this machine is open to no network")
+    for one in here:
+        where = f"{one.interface} {one.subnet}"
+        if one.state == "new":
+            text = f"quiet on {where}: it is a new network"
+            yield Check("mdns", False, text, "if it is yours: odyssey network trust", is_warning=True)
+        else:
+            yield Check("mdns", True, f"on {where}: machines are found there by themselves")
 
 
 def summary(seen: Seen) -> Check:

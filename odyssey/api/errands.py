@@ -18,6 +18,7 @@ from odyssey.api import views as v
 A = TypeVar("A")
 
 MOST_WANTED: Final = 1_000  # attempts in one question
+MOST_PROGRAMS: Final = 64  # that are sought at a time
 MOST_BYTES: Final = 256 << 10  # of output, in one answer
 LONGEST_MS: Final = 20_000  # that an answer is waited with for news
 
@@ -134,6 +135,19 @@ class AskStdin(Errand[Chunk], frozen=True):
     wait_ms: int = 0
 
 
+# -- programs ----------------------------------------------------------------------------------------------------------
+
+
+class Found(Record, frozen=True):
+    programs: tuple[str, ...] = ()
+
+
+class SeekPrograms(Errand[Found], frozen=True):
+    """Which of them are on your owner's path? From now on your labels say so."""
+
+    programs: tuple[str, ...]
+
+
 # -- how it is from there ----------------------------------------------------------------------------------------------
 
 
@@ -181,6 +195,7 @@ TABLE: Final = (
     Row("blob-of", AskBlob, Chunk, Who.WORKER),
     Row("stdin-of", AskStdin, Chunk, Who.WORKER),
     Row("examine", Examine, Examined, Who.WORKER),
+    Row("programs-on", SeekPrograms, Found, Who.KEEPER),
 )
 
 BY_NAME: Final = {row.name: row for row in TABLE}

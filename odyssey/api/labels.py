@@ -1,7 +1,7 @@
 """Labels of machines as people type them, and those that are asked for before anybody has told of them.
 
-A machine tells of programs only when somebody asks for one by `has:NAME`: there are thousands. So a submit asks this
-machine first, and goes on when the log knows the answer; the others hear of it from the job itself.
+A machine tells of programs only when somebody asks for one by `has:NAME`: there are thousands. So a submit first asks
+all that can be asked, and goes on when the log knows their answers.
 
 Promises: what `read` takes can be asked for with --needs; what is waited for is waited for so long and no longer.
 Never: touches a disk.
@@ -14,13 +14,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from odyssey.api.errands import MOST_PROGRAMS, SeekPrograms
 from odyssey.api.ports import Counter
-from odyssey.errors import UsageError, echo
+from odyssey.errors import OdysseyError, UsageError, echo
+from odyssey.ids import NodeId
 from odyssey.scheduler.needs import NeedsError, parse
 from odyssey.spec import JobSpec
 
 HAS: Final = "has:"
 SOON_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 2.0  # for a machine to look
 MOST: Final = 64
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,63}")
 _VALUE: Final = re.compile(r"[A-Za-z0-9_.:+/@-]{0,64}")
@@ -79,17 +82,39 @@ def programs(needs: str) -> frozenset[str]:
 
 
 async def asked_for(counter: Counter, specs: Iterable[JobSpec]) -> None:
-    """What this machine has of the programs that they need is on the log when this returns, if that was possible."""
+    """What machines have of the programs that they need is on the log when this returns, if that was possible."""
     names = frozenset(name for spec in specs for name in programs(spec.want.needs))
-    if names:
-        found = counter.look_for(names)
-        await until(counter, lambda: all(HAS + name in own(counter) for name in found))
+    if not names:
+        return
+    found = {counter.me: counter.look_for(names)}
+    others = [node.id for node in counter.state.nodes.values() if not node.removed and node.id != counter.me]
+    asked = await asyncio.gather(*(_sought(counter, node, names) for node in others))
+    found |= dict(zip(others, asked, strict=True))
+    await until(counter, lambda: all(HAS + name in of(counter, node) for node in found for name in found[node]))
+
+
+async def _sought(counter: Counter, node: NodeId, names: frozenset[str]) -> frozenset[str]:
+    """What another machine has of them; who does not answer soon has none for now."""
+    known = of(counter, node)
+    new = tuple(sorted(name for name in names if HAS + name not in known))[:MOST_PROGRAMS]
+    if not new:
+        return frozenset()
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            found = await counter.others.ask(node, SeekPrograms(new))
+    except (OdysseyError, TimeoutError):
+        return frozenset()
+    return frozenset(found.programs) & frozenset(new)
+
+
+def of(counter: Counter, node: NodeId) -> dict[str, str]:
+    """The labels of a machine, as the log knows them."""
+    known = next((one for one in counter.state.nodes.values() if one.id == node and not one.removed), None)
+    return dict(known.labels) if known is not None else {}
 
 
 def own(counter: Counter) -> dict[str, str]:
-    """The labels of this machine, as the log knows them."""
-    me = next((node for node in counter.state.nodes.values() if node.id == counter.me and not node.removed), None)
-    return dict(me.labels) if me is not None else {}
+    return of(counter, counter.me)
 
 
 async def until(counter: Counter, fact: Callable[[], bool]) -> None:

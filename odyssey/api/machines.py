@@ -10,15 +10,15 @@ from typing import Final
 import msgspec
 
 from odyssey import __version__
-from odyssey.api import project, rights
+from odyssey.api import diagnosis, project, rights
 from odyssey.api import requests as r
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
-from odyssey.api.errands import Examine, Examined
+from odyssey.api.errands import MOST_PROGRAMS, Examine, Examined, Found, SeekPrograms
 from odyssey.api.ledger import Ledger
 from odyssey.api.ports import About, Counter, Standing
 from odyssey.commands import AdmitNode, Facts, SetPolicy, UpdateNode
-from odyssey.errors import NotPermitted, UsageError, echo
+from odyssey.errors import NotPermitted, OdysseyError, UsageError, echo
 from odyssey.ids import NodeId, NodeNumber, UserId, job_of
 from odyssey.mesh.membership import GONE_MS
 from odyssey.messages import Beat, NodeState
@@ -129,8 +129,14 @@ class Machines:
             found = await examining.doctor(request.name)
             if found:
                 return v.DoctorView(found)
-        here = await self._checks(afresh=True)
+        here = (*await self._checks(afresh=True), *diagnosis.multicast(await self._networks()))
         return v.DoctorView(here if request.name else (*here, *await examining.doctor("")))
+
+    async def _networks(self) -> v.NetworkList | None:
+        try:
+            return await self._counter.networks.show()
+        except OdysseyError:
+            return None
 
     async def _checks(self, afresh: bool = False) -> tuple[v.Check, ...]:
         answered: asyncio.Future[v.DoctorView] = asyncio.get_running_loop().create_future()
@@ -151,6 +157,9 @@ class Machines:
             __version__,
             bytes(min(max(0, request.wants), MOST_PADDING)),
         )
+
+    async def seek(self, request: SeekPrograms) -> Found:
+        return Found(tuple(sorted(self._counter.look_for(frozenset(request.programs[:MOST_PROGRAMS])))))
 
     async def policy(self, request: r.Policy) -> v.PolicyView:
         state = self._counter.state

@@ -72,9 +72,10 @@ def _of_the_mesh(event: e.Event, state: State, coordinator: NodeId | None) -> Sa
             new = _machine(state, coordinator)
             about: dict[str, str | int] = {"generation": generation, "term": term, "coordinator": new}
             return "mesh", f"{new} is the coordinator now", about
-        case e.MembersChanged(voters=voters):
-            names = ", ".join(_machine(state, one) for one in voters)
-            return "mesh", f"the jobs are kept by {names}", {"keepers": names}
+        case e.MembersChanged(voters=voters, learners=learners):
+            names, new = (", ".join(_machine(state, one) for one in those) for those in (voters, learners))
+            more = f"; catching up: {new}" if new else ""
+            return "mesh", f"the jobs are kept by {names}{more}", {"keepers": names, "catching_up": new}
         case e.PolicySet(name=name):
             return "mesh", f"machines are chosen by the policy {name}", {"policy": name}
         case e.LevelSet(level=level):

@@ -339,6 +339,8 @@ class Daemon:
     def _look_for(self, names: frozenset[str]) -> frozenset[str]:
         found = self._programs.ask(names)
         self._life.tell_facts()
+        if self._lan is not None:
+            self._lan.tell_facts()
         return found
 
     def _whose(self) -> Whose:

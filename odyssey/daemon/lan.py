@@ -292,6 +292,10 @@ class Lan:
         self._timer = self._loop.call_later(TICK_S, self._tick)
         if self._life is not None:
             self._life.age_ms()
+        self.tell_facts()
+
+    def tell_facts(self) -> None:
+        """They may have changed."""
         if not self.coordinates and self._telling is None and not (self._is_leaving or self.knowing.is_out):
             self._telling = self._loop.create_task(self._tell_facts())
 

@@ -111,7 +111,9 @@ def labels(root: Path = ROOT) -> Mapping[str, str]:
     release = _release(root)
     if name := release.get("ID", ""):
         found["distro"] = f"{name}-{release['VERSION_ID']}" if release.get("VERSION_ID") else name
-    if libc := _libc():
+    elif version := platform.mac_ver()[0]:
+        found["distro"] = f"macos-{version}"
+    if libc := _libc(root):
         found["libc"] = libc
     if os.access(root / DOCKER, os.R_OK | os.W_OK):
         found["docker"] = "yes"  # this user may use it
@@ -134,9 +136,10 @@ def _release(root: Path) -> dict[str, str]:
     return {key: value.strip().strip("\"'") for key, _, value in (line.partition("=") for line in lines) if value}
 
 
-def _libc() -> str:
-    """As `glibc-2.36`; of others nothing is known."""
+def _libc(root: Path) -> str:
+    """As `glibc-2.36`, or `musl`; of others nothing is known."""
     try:
-        return (os.confstr("CS_GNU_LIBC_VERSION") or "").replace(" ", "-")
+        told = (os.confstr("CS_GNU_LIBC_VERSION") or "").replace(" ", "-")
     except (AttributeError, ValueError, OSError):
-        return ""
+        told = ""
+    return told or ("musl" if any((root / "lib").glob("ld-musl-*")) else "")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from odyssey.api.diagnosis import Seen, checks, summary
-from odyssey.api.views import Check, WayView
+from odyssey.api.diagnosis import Seen, checks, multicast, summary
+from odyssey.api.views import Check, NetworkList, NetworkView, WayView
 
 
 def ways(control: str = "open", bulk: str = "open", address: str = "10.0.0.2") -> tuple[WayView, ...]:
@@ -119,3 +119,13 @@ def test_one_line_tells_the_worst() -> None:
 def test_who_is_gone_may_just_be_off() -> None:
     found = said(state="gone", is_linked=False, back=None, there=ways("silent", "silent"))
     assert (found["from here"].hint or "").startswith("is h2 on?")
+
+
+def test_whether_machines_are_found_by_themselves() -> None:
+    assert [level(one) for one in multicast(None)] == ["?"]
+    known = NetworkView("10.0.0.0/24", "02:00", "eth0", "known")
+    new, away = NetworkView("10.1.0.0/24", "", "wlan0", "new"), NetworkView("10.2.0.0/24", "", "", "away")
+    on, quiet = multicast(NetworkList((known, new, away)))
+    assert (level(on), level(quiet)) == ("ok", "warning")
+    assert "quiet on wlan0 10.1.0.0/24" in quiet.text
+    assert quiet.hint == "if it is yours: odyssey network trust"

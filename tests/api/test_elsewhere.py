@@ -361,6 +361,7 @@ ERRANDS: dict[str, q.Errand[Any]] = {
     "blob-of": q.AskBlob(bytes(32)),
     "stdin-of": q.AskStdin(bytes(16)),
     "examine": q.Examine(),
+    "programs-on": q.SeekPrograms(("sh",)),
 }
 
 

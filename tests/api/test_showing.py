@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from odyssey import errors
 from odyssey.api import labels
 from odyssey.api import requests as r
 from odyssey.api.client import Client
+from odyssey.api.errands import Found, SeekPrograms
+from odyssey.commands import Facts, UpdateNode
 from odyssey.ids import NodeNumber
 from odyssey.scheduler.snapshot import OwnerState, Pause, Seen
 from tests.api.counter import FakeCounter
@@ -65,6 +68,32 @@ def test_a_submit_may_ask_for_any_program_on_the_path(tmp_path: Path) -> None:
 
     counter = asked(tmp_path, ask, prepare)
     assert labels.own(counter)["has:ffmpeg"] == "yes"
+
+
+def test_programs_of_other_machines_are_looked_for_too(tmp_path: Path) -> None:
+    sought: list[tuple[str, ...]] = []
+
+    def prepare(counter: FakeCounter) -> None:
+        number = counter.mesh.machine("tiny", cpus=1)
+        silent = counter.mesh.machine("silent")
+
+        async def seek(asked: SeekPrograms) -> Found:
+            """The log hears of it a moment later."""
+            sought.append(asked.programs)
+            node = counter.state.nodes[number]
+            facts = Facts(node.total, os=node.os, arch=node.arch, labels=(("has:ffmpeg", "yes"),))
+            asyncio.get_running_loop().call_later(0.05, counter.do, UpdateNode(number, facts))
+            return Found(("ffmpeg", "never-asked-for"))
+
+        counter.others.errands[counter.state.nodes[number].id] = {"programs-on": seek}
+        counter.others.silent.add(counter.state.nodes[silent].id)
+
+    def ask(client: Client) -> None:
+        assert client.call(r.DryRun(a_spec(needs="has:ffmpeg"))).node == "tiny"
+        assert client.call(r.Submit(bytes(16), (a_spec(needs="has:ffmpeg"),))).id == 1
+
+    asked(tmp_path, ask, prepare)
+    assert sought == [("ffmpeg",)]  # what the log says of a machine it need not be asked
 
 
 def test_gpus_that_are_not_there_are_told_at_the_submit(tmp_path: Path) -> None:

@@ -183,3 +183,35 @@ def test_what_only_a_machine_itself_knows_is_told_wherever_it_can_be_asked(lab: 
             assert detail["gives"]
             assert any(one["name"] == "ends" for one in detail["limits"])
         assert any("1 core" in line for line in told(host, "node", "h3")["gives"])
+
+
+def test_a_program_that_only_one_machine_has_is_found_there_by_its_name(lab: Lab) -> None:
+    together(lab, 3)
+    program = "mkdir bin && printf '#!/bin/sh\\nhostname\\n' > bin/frob && chmod +x bin/frob"
+    lab[2].run("sh", "-c", f"{program} && odyssey down && PATH=$HOME/bin:$PATH odyssey up", limit_s=120)
+    wait_for(lambda: told(lab[0], "status")["machines"]["h3"] == "up", PATIENCE_S)
+    assert lab[1].run("odyssey", "run", "--needs", "has:frob", "--", "frob", limit_s=60).out == "h3\n"
+    labels = told(lab[1], "node", "h3")["labels"]
+    assert {"os", "arch", "libc", "python", "has:frob"} <= set(labels)
+    refused = lab[0].run("odyssey", "run", "--needs", "has:nothing-like-it", "--", "true", check=False)
+    assert refused.status == 2
+
+
+def test_who_follows_is_told_of_a_new_coordinator_and_misses_nothing(lab: Lab) -> None:
+    together(lab, 3)
+    wait_for(lambda: told(lab[0], "status")["can_lose"] == 1, 120)
+    assert "You can switch off any one machine. Nothing is lost and work goes on." in said(lab[0])
+    following, heard = events(lab[2])
+    lab[1].run("odyssey", "run", "--on", "h2", "--", "true", limit_s=60)
+    wait_for(lambda: ended(heard) == ["1"], PATIENCE_S)
+    lab[0].kill()
+    wait_for(lambda: any("is the coordinator now" in event["text"] for event in heard), PATIENCE_S)
+    lab[1].run("odyssey", "run", "--on", "h2", "--", "true", limit_s=60)
+    wait_for(lambda: ended(heard) == ["1", "2"], PATIENCE_S)
+    wait_for(lambda: "machine-gone" in [event["kind"] for event in heard], PATIENCE_S)
+    of_log = [event["mark"] for event in heard if event["index"]]
+    assert len(of_log) == len(set(of_log))
+    lines = said(lab[2])
+    assert any(line.startswith("If h") and "no new jobs are taken" in line for line in lines), lines
+    assert "Switch on h1 again, or add a machine: odyssey invite" in lines
+    following.kill()
