@@ -231,8 +231,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     api(
         "programs that are asked for are not looked for",
         "labels",
-        "        found = counter.look_for(names)\n",
-        "        found = frozenset[str]()\n",
+        "    found = {counter.me: counter.look_for(names)}\n",
+        "    found = {counter.me: frozenset[str]()}\n",
         "test_showing.py::test_a_submit_may_ask_for_any_program_on_the_path",
     ),
     api(
