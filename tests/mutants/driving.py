@@ -36,6 +36,12 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "        if self._soon:",
         "the_beats_of_every_second_do_not_make_the_others_more",
     ),
+    agent(
+        "who is served goes wherever somebody sends it",
+        "        if served is None or served[1] >= LOST_MS:\n",
+        "        if True:\n",
+        "who_is_served_is_not_sent_elsewhere_by_what_somebody_says",
+    ),
     # -- after a recovery, and between generations
     coordinator(
         "given while what another generation gave may run",

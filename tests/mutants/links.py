@@ -36,6 +36,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         BOARD + "a_key_that_is_somebody_elses_now_speaks_for_nobody",
     ),
     links(
+        "pinged also by who hears it all the time",
+        "channel",
+        "now_ms - max(talk.heard_ms, talk.asked_ms) >= PING_MS",
+        "now_ms - talk.asked_ms >= PING_MS",
+        BOARD + "who_is_heard_anyway_is_hardly_pinged",
+    ),
+    links(
         "quiet line of who was put out stays open",
         "switchboard",
         "        self.recheck()\n        for node",
