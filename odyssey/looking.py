@@ -27,6 +27,7 @@ REST_S: Final = 0.2
 SETTLE_S: Final = 0.3
 PATIENCE_S: Final = 2.0
 MOST_KNOCKED: Final = 8
+MORE_S: Final = 0.8  # another mesh may be slower
 MOST_ADDRESSES: Final = 4  # of one name
 INVITE: Final = "with an invite it goes from anywhere: odyssey invite, on a machine of the mesh"
 
@@ -103,7 +104,7 @@ async def _called(addresses: Sequence[str]) -> Doors:
 
 
 async def _seen() -> Doors:
-    found = (await _look(LOOK_S)).found
+    found = (await _look(LOOK_S, MORE_S)).found
     if not found:
         raise Unreachable(f"no mesh is seen on this network (looked for {LOOK_S:g} s)", hint=INVITE)
     return _one_mesh(

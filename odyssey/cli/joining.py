@@ -138,7 +138,7 @@ def _saying_why(desk: Desk, entry: Entry) -> Iterator[None]:
     except Unreachable:
         from odyssey import looking
 
-        for line in looking.nobody(entry):
+        for line in looking.nobody(entry) if not entry.doors else ():
             desk.output.say(line)
         raise
 

@@ -8,6 +8,7 @@ Never: ends what runs for others; that is the hands' business.
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import json
 import logging
@@ -25,10 +26,12 @@ from odyssey.daemon.lock import HomeLock, Occupied
 from odyssey.daemon.options import Options, read
 from odyssey.errors import OdysseyError
 from odyssey.lasting import sync_above
+from odyssey.mesh.sidefiles import refused
 from odyssey.paths import Home, prepare
 
 NICE: Final = 5
 FILES_OPEN: Final = 8192
+OF_THE_DISK: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
 _STDERR_BYTES: Final = 1 << 20
 _log: Final = logging.getLogger(__name__)
 
@@ -46,6 +49,12 @@ def run(words: Sequence[str]) -> int:
     except OdysseyError as error:
         _tell_why(options, error)
         return error.exit_status
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        refusal = refused(home.path, error)  # also of the first byte that the home was to hold
+        _tell_why(options, refusal)
+        return refusal.exit_status
 
 
 def _serve(options: Options, home: Home) -> int:

@@ -87,6 +87,26 @@ def host_lines(host: Host, *words: str) -> list[str]:
     return host.run("odyssey", *words, limit_s=60).out.splitlines()
 
 
+def test_without_an_address_the_mesh_is_found_by_itself(lab: Lab) -> None:
+    with sits(lab[1], "odyssey", "join", "--name", "pi4") as there:
+        there.until(b"Paste the invite", 60)
+        there.types(b"\n")
+        there.types(f"{approve(lab[0], 'pi4', code_of(there))}\n".encode())
+        assert there.ends(60) == 0
+    wait_for(lambda: names(lab[0]) == {"h1", "pi4"}, 30)
+
+
+def test_several_meshes_are_told_and_none_is_chosen(lab: Lab) -> None:
+    lab[2].run("odyssey", "up", "--listen", "0.0.0.0:7660", limit_s=120)
+    with sits(lab[1], "odyssey", "join") as there:
+        there.until(b"Paste the invite", 60)
+        there.types(b"\n")
+        there.until(b"there are several meshes here", 60)
+        assert there.ends(60) == 2
+    for host in (lab[0], lab[2]):
+        assert f"{host.address}:7660".encode() in there.seen
+
+
 def test_wrong_codes_end_it_on_the_side_that_asks_and_a_no_is_heard_while_somebody_types(lab: Lab) -> None:
     with joins(lab, 1) as there:
         code_of(there)

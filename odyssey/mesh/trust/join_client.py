@@ -108,6 +108,11 @@ class Caller:
             raise stranger("it does not say who it is")
         self._trust = self._expected(letter)
         _check_clock(letter.now_ms, now)
+        if not letter.chain:
+            text = "the machine that answered can let nobody in at this time"
+            raise NotJoined(
+                text, hint="set the clocks of both machines (timedatectl set-ntp true); there: odyssey doctor"
+            )
         self._trust.take_all(letter.chain)
         issuer = self._issuer(letter.issuer, now)
         if issuer.curve != self._server:

@@ -37,7 +37,7 @@ from odyssey.mesh.trust.certificates import (
 )
 from odyssey.mesh.trust.keyfile import BadKey, Use
 from odyssey.mesh.trust.primitives import KEY_BYTES, Pair, curve_pair, signing_pair
-from odyssey.mesh.trust.signed import opened, sealed
+from odyssey.mesh.trust.signed import Purpose, opened, purpose_of, sealed
 from odyssey.mesh.trust.trustset import TrustSet
 from odyssey.paths import Home, write_whole
 from odyssey.wire import Limits
@@ -80,6 +80,14 @@ class Standing(NamedTuple):
             return None
         found = [one for one in self.trust().issuers(now) if one.key == self.issuer.public]
         return max(found, key=lambda one: one.expiry, default=None)
+
+    def newest(self) -> Issuer | None:
+        """By which it lets machines in, at whatever time: to say who it is, also when its clock is wrong."""
+        if self.issuer is None:
+            return None
+        records = [opened(data, Issuer) for data in self.known.items if purpose_of(data) == Purpose.ISSUER]
+        mine = [one for one in records if one.key == self.issuer.public]
+        return max(mine, key=lambda one: one.expiry, default=None)
 
 
 # -- founding ----------------------------------------------------------------------------------------------------------

@@ -144,12 +144,11 @@ def test_the_person_here_may_be_the_first() -> None:
 def test_what_was_given_stays_when_the_connection_ends_before_the_code_is_typed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gates, "DIALOGUE_MS", 0)
-
     async def play() -> None:
         async with opened() as (place, person):
             joining = place.join(person)
             asker = await place.asker()
+            monkeypatch.setattr(gates, "DIALOGUE_MS", 0)
             await until(lambda: bool(person.codes))
             code = place.approves(asker, person.codes[0])
             await until(lambda: not place.gate._dialogues)
@@ -178,14 +177,15 @@ def test_a_wrong_code_is_told_and_three_end_it() -> None:
 def test_who_waits_longer_than_a_dialogue_may_take_is_not_sent_off_but_after_five_minutes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gates, "DIALOGUE_MS", 0)
     monkeypatch.setattr(gates, "TICK_S", 0.01)
 
     async def play() -> None:
         async with opened() as (place, person):
             joining = place.join(person)
             await place.asker()
+            monkeypatch.setattr(gates, "DIALOGUE_MS", 0)
             await until(lambda: bool(person.codes))
+            await asyncio.sleep(0.05)  # some ticks
             assert not joining.done()
             monkeypatch.setattr(lists, "PATIENCE_MS", -1)
             with pytest.raises(NotPermitted, match="nobody has let this machine in within five minutes"):

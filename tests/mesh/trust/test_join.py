@@ -299,7 +299,7 @@ def test_an_issuer_that_is_none_any_more_lets_nobody_in(gate: Gate) -> None:
     assert "was put out" in not_joined(lambda: gate.joins(invite))
     late = Gate()
     late.now += ISSUER_MS
-    assert "could not let anyone in" in not_joined(lambda: late.joins(late.invite()))
+    assert "can let nobody in at this time" in not_joined(lambda: late.joins(late.invite()))
 
 
 def test_an_issuer_that_may_give_less_gives_nothing() -> None:
@@ -518,3 +518,14 @@ def test_a_renewal_is_asked_of_the_own_mesh_only(gate: Gate) -> None:
     assert "another mesh" in not_joined(lambda: other.renews(joined.trust, joined.certificate))
     stranger = TrustSet(b"o" * 16, gate.realm.root.public)
     assert "another mesh" in not_joined(lambda: gate.renews(stranger, joined.certificate))
+
+
+def test_an_issuer_whose_clock_went_back_still_says_what_time_it_has() -> None:
+    """It may let nobody in before its own certificate begins; then the clocks are what is told, and nothing breaks."""
+    gate = Gate()
+    invite = gate.invite()
+    gate.now = NOW - 400 * DAY_MS
+    with pytest.raises(NotJoined, match="this machine's clock is 400 days and 0 hours ahead"):
+        gate.joins(invite, now=NOW)
+    with pytest.raises(NotJoined, match="can let nobody in at this time"):
+        gate.joins(invite, now=gate.now)
