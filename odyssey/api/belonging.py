@@ -15,6 +15,7 @@ from odyssey.api import requests as r
 from odyssey.api import rights
 from odyssey.api import views as v
 from odyssey.api.committing import Committing
+from odyssey.api.errands import Offer, Offered
 from odyssey.api.ports import Counter
 from odyssey.api.showing import Showing
 from odyssey.commands import EndInvites, RemoveNode
@@ -22,6 +23,7 @@ from odyssey.errors import OdysseyError, UsageError, echo
 from odyssey.ids import UserId
 from odyssey.model import Invite, Node
 
+MAY: Final = ("invite", "submit", "work", "keep", "admin")
 HEARD_S: Final = 2.0  # who says goodbye hears the answer before its link is cut
 
 
@@ -41,6 +43,19 @@ class Belonging:
         tasks = len(self._counter.state.held.get(node.number, ()))
         await self._counter.membership.put_out(node.id, rights.asker(self._counter).user)
         return v.Removed(node.name, is_shut_out=True, tasks=tasks)
+
+    async def allow(self, request: r.Allow) -> v.Known:
+        rights.check_rules(self._counter)
+        node = self._showing.meant(request.name)
+        for word in request.words:
+            if word not in MAY:
+                raise UsageError(f"there is no {echo(word)!r} for a machine to do", hint=f"use {', '.join(MAY)}")
+        asker = rights.asker(self._counter)
+        await self._counter.membership.allow(node.id, request.words, request.is_given, asker.user)
+        return v.Known(node.name)
+
+    async def offer(self, _: Offer) -> Offered:
+        return Offered(self._counter.membership.offer())
 
     async def goodbye(self, _: r.Goodbye) -> v.Known:
         asker = rights.asker(self._counter)

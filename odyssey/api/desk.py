@@ -50,6 +50,7 @@ class Desk:
             **Bringing(counter, self._spool).handlers,
             "examine": machines.examine,
             "programs-on": machines.seek,
+            "offer": belonging.offer,
         }
         self.errands = errands  # what other machines ask
         handlers: Mapping[str, Handler] = {
@@ -64,6 +65,7 @@ class Desk:
             "rename": showing.rename,
             "drain": showing.drain,
             "remove": belonging.remove,
+            "allow": belonging.allow,
             "goodbye": belonging.goodbye,
             "leave": belonging.leave,
             "invites": belonging.invites,

@@ -171,6 +171,19 @@ class Examine(Errand[Examined], frozen=True):
     wants: int = 0  # so many bytes of padding in the answer
 
 
+# -- who lets machines in ----------------------------------------------------------------------------------------------
+
+
+class Offered(Record, frozen=True):
+    """The public half of a key with which it would let machines in."""
+
+    key: bytes
+
+
+class Offer(Errand[Offered], frozen=True):
+    """It makes such a key, if it has none that counts or could."""
+
+
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
@@ -196,6 +209,7 @@ TABLE: Final = (
     Row("stdin-of", AskStdin, Chunk, Who.WORKER),
     Row("examine", Examine, Examined, Who.WORKER),
     Row("programs-on", SeekPrograms, Found, Who.KEEPER),
+    Row("offer", Offer, Offered, Who.WORKER),
 )
 
 BY_NAME: Final = {row.name: row for row in TABLE}

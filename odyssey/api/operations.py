@@ -45,6 +45,7 @@ TABLE: Final = (
     Operation("rename", r.Rename, v.NodeDetail, Right.CHANGE, changes=True),
     Operation("drain", r.Drain, v.NodeDetail, Right.CHANGE, changes=True),
     Operation("remove", r.Remove, v.Removed, Right.CHANGE, changes=True),
+    Operation("allow", r.Allow, v.Known, Right.RULE, changes=True),
     Operation("goodbye", r.Goodbye, v.Known, Right.SEE, changes=True),
     Operation("leave", r.Leave, v.LeavingView, Right.HERE, changes=True),
     Operation("invites", r.Invites, v.InviteList, Right.RULE),
@@ -82,7 +83,7 @@ TABLE: Final = (
     Operation("down", r.Down, v.Stopping, Right.HERE, changes=True),
 )
 
-ISSUED: Final = frozenset({"invite", "remove"})  # what only a machine can do that lets others in
+ISSUED: Final = frozenset({"invite", "remove", "allow"})  # what only a machine can do that lets others in
 
 BY_NAME: Final = {one.name: one for one in TABLE}
 BY_REQUEST: Final = {one.request: one for one in TABLE}

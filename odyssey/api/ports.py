@@ -113,6 +113,14 @@ class Membership(Protocol):
         """Raises where this machine may let nobody in."""
         ...
 
+    async def allow(self, node: NodeId, words: Sequence[str], is_given: bool, by: UserId) -> None:
+        """Words of `belonging.MAY`; what is taken back, too. Raises why not; once it returns it is on the log."""
+        ...
+
+    def offer(self) -> bytes:
+        """The public half of a key with which this machine would let others in."""
+        ...
+
     async def put_out(self, node: NodeId, by: UserId) -> None:
         """For good: once this returns it is on the log, and told to all. Raises why it is not; `by` is who asked, who
         may."""

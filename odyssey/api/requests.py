@@ -265,6 +265,14 @@ class Remove(Request[v.Removed], frozen=True):
     name: str
 
 
+class Allow(Request[v.Known], frozen=True):
+    """What a machine may do, in words of `belonging.MAY`; or, with `is_given` False, may not any more."""
+
+    name: str
+    words: tuple[str, ...]
+    is_given: bool = True
+
+
 class Goodbye(Request[v.Known], frozen=True):
     """From the daemon of a machine that leaves: it is none of the mesh any more."""
 

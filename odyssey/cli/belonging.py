@@ -1,4 +1,4 @@
-"""`odyssey node remove`, `odyssey invite ls` and `revoke`: who is put out, and who may still come in.
+"""`odyssey node remove`, `allow`, `deny`, `odyssey invite ls` and `revoke`: who is put out, and who may still come in.
 
 Promises: what cannot be undone is asked for on a terminal, and by --yes elsewhere.
 Never: decides who may.
@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from odyssey.api.documents import rfc3339
-from odyssey.api.requests import EndInvites, Invites, Node, Remove
+from odyssey.api.requests import Allow, EndInvites, Invites, Node, Remove
 from odyssey.api.views import InviteList, InviteRow
 from odyssey.cli.desk import Desk
 from odyssey.cli.output import Column
@@ -44,6 +44,20 @@ def _ask(desk: Desk, name: str) -> None:
     typed = str(click.prompt(f"Type {name} to go on", default="", show_default=False, err=True))
     if typed.strip() != name:
         raise UsageError("nothing was changed", hint=f"type the name {name} when you are asked")
+
+
+# -- what they may do --------------------------------------------------------------------------------------------------
+
+
+def allow(desk: Desk, verb: str, words: tuple[str, ...]) -> None:
+    if len(words) < 2:
+        text = "which machine, and what?" if not words else f"what may {echo(words[0])} do?"
+        raise UsageError(text, hint=f"odyssey node {verb} NAME invite; or submit, work, keep, admin")
+    known = desk.ask(Allow(words[0], words[1:], is_given=verb == "allow"))
+    if as_json(desk, known):
+        return
+    what = ", ".join(words[1:])
+    desk.output.say(f"{known.name} may {what}" if verb == "allow" else f"{known.name} may not {what} any more")
 
 
 # -- invites -----------------------------------------------------------------------------------------------------------

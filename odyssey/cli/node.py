@@ -72,6 +72,8 @@ def node_command(desk: Desk, words: tuple[str, ...], yes: bool) -> None:
       odyssey node rename NAME NEW           call it something else
       odyssey node drain NAME                end what it has, take nothing new; undrain: take again
       odyssey node remove NAME               put it out of the mesh for good, also when it is gone
+      odyssey node allow NAME invite         it may let others in; also submit, work, keep, admin
+      odyssey node deny NAME invite          and not any more
       odyssey node stepdown                  another keeper is to coordinate
     """
     if words and words[0] == "remove":
@@ -79,12 +81,17 @@ def node_command(desk: Desk, words: tuple[str, ...], yes: bool) -> None:
 
         remove(desk, words[1:], yes)
         return
+    if words and words[0] in ("allow", "deny"):
+        from odyssey.cli.belonging import allow
+
+        allow(desk, words[0], words[1:])
+        return
     if words[:1] == ("stepdown",):
         _step_down(desk, words[1:])
         return
     verb, rest = (words[0], words[1:]) if words and words[0] in VERBS else ("show", words or ("",))
     if verb == "show" and len(rest) > 1:
-        verbs = ", ".join((*VERBS, "remove"))
+        verbs = ", ".join((*VERBS, "remove", "allow", "deny"))
         raise UsageError(f"there is no {echo(rest[0])!r} for a machine", hint=f"use {verbs}")
     detail = desk.ask(VERBS[verb](rest))
     if as_json(desk, detail):

@@ -36,6 +36,12 @@ class NoOthers(Membership):
     def about(self, node: NodeId) -> About:
         return About(version=__version__)
 
+    async def allow(self, node: NodeId, words: Sequence[str], is_given: bool, by: UserId) -> None:
+        raise UsageError("no other machine is in this mesh", hint="odyssey up, then odyssey invite")
+
+    def offer(self) -> bytes:
+        raise UsageError("this machine is not open to others yet", hint="odyssey up")
+
     async def put_out(self, node: NodeId, by: UserId) -> None:
         raise UsageError("there is no other machine in this mesh", hint="see: odyssey nodes")
 

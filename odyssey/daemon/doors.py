@@ -121,3 +121,10 @@ class Doors:
         for host in self.hosts:
             gate.listen(host, self.port)
         self._gate = gate
+
+    def let_nobody_in(self) -> None:
+        """It may not any more."""
+        if self._gate is not None:
+            for host in self.hosts:
+                self._gate.leave(host)
+        self._gate = None

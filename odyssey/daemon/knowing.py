@@ -148,6 +148,7 @@ class Knowing:
     def _keep_trust(self) -> None:
         try:
             self._papers.keep_trust()
+            self._papers.keep_own()
         except OdysseyError as error:
             _log.warning("who was put out cannot be written down yet: %s", error)  # the disk is full: tried again
         self.notice_out()

@@ -101,6 +101,7 @@ class Lan:
         self._life: Life | None = None
         self._wires: ZmqWires | None = None
         self._gate: Gate | None = None
+        self._doors: Doors | None = None
         self.examining: Examining = NoExamining()
         self.reception: Reception | None = None  # once this daemon is put together
         self.shore: Shore | None = None
@@ -231,11 +232,10 @@ class Lan:
         keys = self._keys
         self._wires = ZmqWires(self._loop, keys, self._clock, self._board)
         assert self.reception is not None
-        if self._papers.standing.issuer is not None:
-            reception = self.reception
-            self._gate = Gate(self._loop, keys, self._clock, reception.visit, reception.take, reception.askers)
+        if self.issues:
+            self._gate = self._new_gate()
             self._answering = Answering(self._clock)
-        doors = Doors(self._plan, self._wires, self._gate)
+        doors = self._doors = Doors(self._plan, self._wires, self._gate)
         has_joined = self._is_new and self._belonging.joined
         beach = Beach(
             *(tag_of(self._belonging.mesh), keys.public, self._is_new, has_joined),
@@ -287,6 +287,7 @@ class Lan:
         if self._guests is not None:
             self._guests.tick()
         self.knowing.tick()
+        self._follow_right()
         if self.shore is not None:
             self.shore.meet(_address(peer.address) for peer in self._board.peers().values() if peer.up)
         self._timer = self._loop.call_later(TICK_S, self._tick)
@@ -396,8 +397,32 @@ class Lan:
     def _house(self) -> House:
         return House(
             *(self._belonging, self.company, self.knowing.standing, self._board.peers, lambda: self.addresses),
-            *(self._clock, SystemEntropy()),
+            *(self._clock, SystemEntropy(), self._passing.ask, lambda: self._papers.offer(SystemEntropy())),
         )
+
+    def _follow_right(self) -> None:
+        """Where this machine may let in from now on it is knocked at; where it may not any more, nobody is heard."""
+        doors, wires = self._doors, self._wires
+        if doors is None or wires is None or (self._gate is not None) is self.issues:
+            return
+        if self._gate is not None:
+            doors.let_nobody_in()
+            self._gate.close()
+            self._gate = None
+            return
+        gate = self._new_gate()
+        try:
+            doors.let_in(gate)
+        except OdysseyError as error:
+            gate.close()
+            _log.warning("others cannot come in here: %s", error)
+        else:
+            self._gate = gate
+
+    def _new_gate(self) -> Gate:
+        reception = self.reception
+        assert reception is not None
+        return Gate(self._loop, self._keys, self._clock, reception.visit, reception.take, reception.askers)
 
     def is_linked(self, node: NodeId) -> bool:
         """It can be talked to just now."""

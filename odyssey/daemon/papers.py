@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from odyssey.clock import Entropy
 from odyssey.mesh.company import Company
 from odyssey.mesh.trust.certificates import Certificate
-from odyssey.mesh.trust.standing import Standing, save
+from odyssey.mesh.trust.standing import Standing, own_issuer, save
 from odyssey.paths import Home
 
 
@@ -32,6 +33,20 @@ class Papers:
         """It lets machines in now. Asked with every question, so nothing is verified again for it."""
         key = self._standing.issuer
         return key is not None and any(one.key == key.public for one in self._company.roster.trust.issuers(now))
+
+    def offer(self, entropy: Entropy) -> bytes:
+        """The public half of a key with which this machine would let others in."""
+        self._standing = own_issuer(self.home, self._standing, entropy)
+        assert self._standing.issuer is not None
+        return self._standing.issuer.public
+
+    def keep_own(self) -> None:
+        """A machine that lets in has certified this one anew: it may do something else now."""
+        entry = self._company.roster.entry(self._company.me)
+        if entry is None or entry.certificate.not_before <= self._mine.not_before:
+            return
+        if (entry.certificate.key, entry.certificate.curve) == (self._mine.key, self._mine.curve):
+            self.take(entry.data)
 
     def keep_trust(self) -> None:
         """All that was heard, whoever said it."""

@@ -7,14 +7,16 @@ Never: lets anybody in on a machine that may not; keeps the text of an invite.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from odyssey import __version__
+from odyssey.api.errands import Offer, Offered
 from odyssey.api.ports import About, Membership
 from odyssey.api.views import Approval, AskingView, InviteView
 from odyssey.clock import Clock, Entropy
-from odyssey.commands import LEVELS, AdmitMember, MakeInvite, RenewMember
+from odyssey.commands import LEVELS, AdmitMember, Command, MakeInvite, RenewMember
+from odyssey.daemon.allowing import Allowing, World
 from odyssey.daemon.approving import Approving
 from odyssey.daemon.founding import Belonging
 from odyssey.daemon.life import Life
@@ -23,7 +25,7 @@ from odyssey.errors import CutOff, NotPermitted, OdysseyError, UsageError
 from odyssey.events import CommandRefused
 from odyssey.ids import NodeId, UserId
 from odyssey.mesh.company import Company
-from odyssey.mesh.letters import Accepted, Outcome
+from odyssey.mesh.letters import Accepted, Again, Outcome
 from odyssey.mesh.links.askers import Askers
 from odyssey.mesh.links.switchboard import PeerState
 from odyssey.mesh.trust import invite as invites
@@ -50,6 +52,8 @@ class House(NamedTuple):
     addresses: Callable[[], Sequence[str]]  # of this machine's join socket
     clock: Clock
     entropy: Entropy
+    ask: Callable[[NodeId, Offer], Awaitable[Offered]]
+    offer: Callable[[], bytes]
 
 
 class Reception(Membership):
@@ -71,6 +75,21 @@ class Reception(Membership):
         address = known.addresses[0] if known is not None and known.addresses else None
         program = __version__ if me else links[node].program if node in links else ""
         return About(address, program or None)
+
+    async def allow(self, node: NodeId, words: Sequence[str], is_given: bool, by: UserId) -> None:
+        house = self._house
+        world = World(house.company, house.standing, house.ask, self._propose, house.clock, house.entropy)
+        await Allowing(world).allow(node, words, is_given, by)
+
+    def _propose(self, command: Command, done: Callable[[Outcome], None]) -> None:
+        node = self._life.node
+        if node is None:
+            done(Again(0))
+        else:
+            node.replica.propose(command, done)
+
+    def offer(self) -> bytes:
+        return self._house.offer()
 
     async def put_out(self, node: NodeId, by: UserId) -> None:
         await PuttingOut(self._life, self._house.standing, self._house.clock).put_out(node, by)

@@ -83,12 +83,19 @@ class FakeMembership(Membership):
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.put: list[tuple[NodeId, UserId]] = []  # out
+        self.allowed: list[tuple[NodeId, tuple[str, ...], bool]] = []
 
     def member(self, node: NodeId) -> tuple[str, UserId] | None:
         return "pi4", UserId("ben")
 
     def about(self, node: NodeId) -> About:
         return About("10.0.0.4:7660", "1.2.3")
+
+    async def allow(self, node: NodeId, words: Sequence[str], is_given: bool, by: UserId) -> None:
+        self.allowed.append((node, tuple(words), is_given))
+
+    def offer(self) -> bytes:
+        return bytes(32)
 
     async def put_out(self, node: NodeId, by: UserId) -> None:
         self.put.append((node, by))

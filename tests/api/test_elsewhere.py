@@ -362,6 +362,7 @@ ERRANDS: dict[str, q.Errand[Any]] = {
     "stdin-of": q.AskStdin(bytes(16)),
     "examine": q.Examine(),
     "programs-on": q.SeekPrograms(("sh",)),
+    "offer": q.Offer(),
 }
 
 

@@ -37,6 +37,7 @@ REQUESTS: dict[str, r.Request[Any]] = {
     "facts": r.TellFacts(Facts(Resources(1000, 1 << 30, 0, 0))),
     "invite": r.Invite(),
     "remove": r.Remove("titan"),
+    "allow": r.Allow("titan", ("invite",)),
     "goodbye": r.Goodbye(),
     "leave": r.Leave(),
     "invites": r.Invites(),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from odyssey.mesh.trust import invite as invites
 from tests.lab import Host, Lab
 from tests.system.place import wait_for
 
@@ -175,3 +176,40 @@ def test_a_joining_that_is_killed_is_whole_or_has_not_been(two: Lab, moment: str
         two[1].run("odyssey", "join", "-", stdin=text, limit_s=120)
     wait_for(lambda: states(two[0]) == {"h1": "up", "h2": "up"}, 30)
     assert [one["id"] for one in json.loads(two[1].run("odyssey", "history", "--old", "--json").out)] == [1]
+
+
+# -- what a machine may do ---------------------------------------------------------------------------------------------
+
+
+def test_another_machine_lets_in_too_until_that_is_taken_back_and_who_came_by_it_stays(lab: Lab) -> None:
+    lab[0].run("odyssey", "node", "allow", "h2", "invite", "admin", limit_s=120)
+    text = wait_for(lambda: invited(lab[1]), 30)
+    lab[2].run("odyssey", "leave", limit_s=120)
+    lab[2].run("odyssey", "join", "-", stdin=text, limit_s=120)  # there is no other address in it
+    wait_for(lambda: states(lab[0]) == {"h1": "up", "h2": "up", "h3": "up"}, 30)
+    lab[0].run("odyssey", "node", "deny", "h2", "invite", limit_s=120)
+    wait_for(lambda: states(lab[0]) == {"h1": "up", "h2": "up", "h3": "up"}, 30)
+    assert lab[2].run("odyssey", "run", "--", "echo", "hi", limit_s=120).out == "hi\n"
+    wait_for(lambda: told(lab[1], "status")["nodes"]["up"] == 3, 30)
+
+
+def invited(host: Host) -> str | None:
+    """With an invite that is let in by at this machine."""
+    done = host.run("odyssey", "invite", "--json", check=False, limit_s=120)
+    text = str(json.loads(done.out)["invite"]) if done.status == 0 else ""
+    return text if text and any(one.host == host.address for one in invites.read(text).addresses) else None
+
+
+def test_a_machine_that_may_not_submit_any_more_is_refused(lab: Lab) -> None:
+    lab[0].run("odyssey", "node", "deny", "h2", "submit", limit_s=120)
+    refused = wait_for(lambda: _refused(lab[1]), 30)
+    assert "its certificate does not say so" in refused
+    lab[0].run("odyssey", "node", "allow", "h2", "submit", limit_s=120)
+    wait_for(lambda: not _refused(lab[1]), 30)
+    unknown = lab[0].run("odyssey", "node", "allow", "h2", "fly", check=False)
+    assert (unknown.status, unknown.err.splitlines()[0]) == (2, "error: there is no 'fly' for a machine to do")
+
+
+def _refused(host: Host) -> str:
+    done = host.run("odyssey", "run", "--", "true", check=False, limit_s=120)
+    return done.err if done.status else ""

@@ -114,6 +114,14 @@ def _issuer(mesh: bytes, root: Pair, issuer: Pair, node: Pair, curve: Pair, now:
     return sealed(record, root)
 
 
+def own_issuer(home: Home, standing: Standing, entropy: Entropy) -> Standing:
+    """A key with which this machine would let others in. One that was taken back is never used again."""
+    issuer = standing.issuer
+    if issuer is not None and standing.trust().is_revoked(node_id(issuer.public)):
+        home.issuer.unlink(missing_ok=True)
+    return standing._replace(issuer=_own(home.issuer, Use.ISSUER, entropy))
+
+
 def own_curve(home: Home, entropy: Entropy) -> Pair:
     """Also of a machine that is about to join."""
     return _own(home.curve, Use.CURVE, entropy)
