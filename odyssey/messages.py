@@ -348,7 +348,13 @@ class MembersAre(Message, frozen=True, tag="members-are"):
     statements: tuple[bytes, ...] = ()  # signed: who may let machines in, and who was put out
 
 
-Acquainted = HereIAm | MembersAre
+class CopySeen(Message, frozen=True, tag="copy-seen"):
+    """Another machine says that it is the one this is said to, and is not let in: its home is a copy."""
+
+    address: str
+
+
+Acquainted = HereIAm | MembersAre | CopySeen
 
 AnyMessage = (
     Beat

@@ -360,8 +360,8 @@ class Daemon:
             found.append("The disk is nearly full: no new jobs are taken.")
         if self._work.trouble:
             found.append(f"Nothing can be started: {self._work.trouble}.")
-        if self._lan is not None and (note := self._lan.knowing.note()):
-            found.append(note)
+        if self._lan is not None:
+            found += self._lan.knowing.notes()
         if self._owner.now.pause:
             found.append(f"Nothing runs here: {self._owner.now.pause}.")
         found += self._entrance.notes

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from odyssey.clock import Clock, Entropy
 from odyssey.commands import LEVELS, AllowIssuer
 from odyssey.daemon import outcast
+from odyssey.daemon.copies import Copies
 from odyssey.daemon.papers import Papers
 from odyssey.daemon.renewing import Renewing
 from odyssey.daemon.renewing import World as Renewal
@@ -25,7 +26,7 @@ from odyssey.mesh.acquainting import Acquainting
 from odyssey.mesh.acquainting import World as Meeting
 from odyssey.mesh.company import Company
 from odyssey.mesh.letters import Outcome
-from odyssey.mesh.links.channel import PUT_OUT
+from odyssey.mesh.links.channel import IS_COPY, PUT_OUT
 from odyssey.mesh.links.knock import knock
 from odyssey.mesh.links.sockets import Keys
 from odyssey.mesh.links.switchboard import Switchboard
@@ -73,6 +74,7 @@ class Knowing:
         self._renewal: asyncio.Task[None] | None = None
         self._proposals, self._propose_ms = 0, 0
         self._alone_ms = clock.monotonic_ms()  # since then nobody was there
+        self.copies = Copies(clock)
         self.is_out = False
 
     def _meeting(self) -> Meeting:
@@ -92,8 +94,9 @@ class Knowing:
     def up(self) -> Sequence[NodeId]:
         return [node for node, peer in self._board.peers().items() if peer.up]
 
-    def note(self) -> str:
-        return self._renewing.note()
+    def notes(self) -> tuple[str, ...]:
+        """For `status`."""
+        return tuple(filter(None, (self._renewing.note(), self.copies.note())))
 
     # -- from time to time ---------------------------------------------------------------------------------------------
 
@@ -102,6 +105,8 @@ class Knowing:
         self.acquainting.tick()
         self._keep_trust()
         self.keep_peers()
+        if any(link.why == IS_COPY for link in self._board.peers().values()):
+            self.copies.refused()
         if not self.is_out:
             if self._place.coordinator() == self._company.me:
                 self._tell_log()

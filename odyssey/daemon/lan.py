@@ -55,7 +55,7 @@ from odyssey.mesh.links.switchboard import Switchboard, Versions, World
 from odyssey.mesh.links.wires import ZmqWires
 from odyssey.mesh.trust.certificates import Grant
 from odyssey.mesh.trust.standing import load
-from odyssey.messages import Acquainted, Asked, AskKeeper, HereIAm, MembersAre, Parts, StopAsking, Taken
+from odyssey.messages import Acquainted, Asked, AskKeeper, CopySeen, HereIAm, MembersAre, Parts, StopAsking, Taken
 from odyssey.node import Node
 from odyssey.paths import Home
 from odyssey.scheduler.state import State
@@ -87,7 +87,9 @@ class Lan:
         self.company = Company(identity.id, standing, home.peers, clock)
         self._papers = Papers(home, standing, self.company)
         world = World(
-            *(self.company, self.company, self, loop, clock, SystemEntropy(), self._deliver), sent_away=_note_offence
+            *(self.company, self.company, self, loop, clock, SystemEntropy(), self._deliver),
+            copied=self._copied,
+            sent_away=_note_offence,
         )
         self._board = Switchboard(identity.id, world, Versions(program=__version__))
         self.knowing = Knowing(
@@ -351,6 +353,8 @@ class Lan:
     async def say_goodbye(self) -> None:
         """To whoever coordinates. From now on it is not told any more that this machine is there."""
         self._is_leaving = True
+        if self.knowing.copies.is_one:
+            return  # it is another machine that is meant by this name
         await self._passing.handlers["goodbye"](Goodbye())  # type: ignore[misc]
 
     # -- letters -------------------------------------------------------------------------------------------------------
@@ -365,8 +369,16 @@ class Lan:
                 self._passing.hear(sender, parts)
             case HereIAm() | MembersAre() as told:
                 self.knowing.acquainting.hear(sender, told)
+            case CopySeen(address=address):
+                self.knowing.copies.seen(address)
             case _ if self._node is not None:
                 self._node.receive(sender, letter)
+
+    def _copied(self, node: NodeId, address: str) -> None:
+        """Two machines have one key. The one that was here first is told of it; the other one was, when it came."""
+        where = _address(address)
+        _log.warning("machine %s is there twice; the one at %s is not let in: its home is a copy", node, where)
+        self._post(node, CopySeen(where))
 
     def _post(self, to: NodeId, message: Asked | Parts | Acquainted) -> None:
         self._board.send(to, Letter(self._scope, message))

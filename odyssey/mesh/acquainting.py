@@ -120,6 +120,8 @@ class Acquainting:
                 self._on_here(sender, message)
             case MembersAre():
                 self._on_members(sender, message)
+            case _:
+                pass
 
     def _on_here(self, sender: NodeId, message: HereIAm) -> None:
         now = self._world.clock.monotonic_ms()

@@ -195,6 +195,27 @@ def test_a_mesh_whose_certificates_are_all_over_comes_back_by_itself(lab: Lab) -
 # -- copies ------------------------------------------------------------------------------------------------------------
 
 
-def copy_home(source: Host, to: Host) -> None:
-    shutil.rmtree(to.folder / "home")
-    shutil.copytree(source.folder / "home", to.folder / "home", symlinks=True)
+def clone(source: Host, to: Host) -> None:
+    """Its disk, as one copies a virtual machine: the machine's id, too."""
+    (to.folder / "machine-id").write_text((source.folder / "machine-id").read_text())
+    shutil.rmtree(to.folder / "home" / ".local")
+    shutil.copytree(source.folder / "home/.local", to.folder / "home/.local", symlinks=True, ignore=_sockets)
+
+
+def _sockets(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if (Path(folder) / name).is_socket()]
+
+
+def test_a_home_that_was_copied_is_not_let_in_and_both_say_so(lab: Lab) -> None:
+    lab[2].run("odyssey", "leave", "--clean", "--yes", limit_s=120)
+    clone(lab[1], lab[2])
+    lab[2].run("odyssey", "up", limit_s=120)
+    wait_for(lambda: "its home is a copy of another machine's" in lab[2].run("odyssey", "status", check=False).out, 60)
+    wait_for(
+        lambda: f"A copy of this machine's home runs at {lab[2].address}" in lab[1].run("odyssey", "status").out, 60
+    )
+    assert states(lab[0]) == {"h1": "up", "h2": "up"}
+    assert lab[1].run("odyssey", "run", "--", "echo", "here", limit_s=120).out == "here\n"
+    lab[2].run("odyssey", "leave", "--clean", "--yes", limit_s=120)
+    join(lab, lab[2])
+    wait_for(lambda: is_whole(lab), 60)

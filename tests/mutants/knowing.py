@@ -21,6 +21,15 @@ def company(name: str, old: str, new: str, *tests: str) -> Mutant:
     return Mutant(name, "mesh/company.py", old, new, named)
 
 
+def copied(name: str, old: str, new: str, *tests: str) -> Mutant:
+    named = tuple(f"mesh/links/test_switchboard.py::test_{test}" for test in tests)
+    return Mutant(name, "mesh/links/channel.py", old, new, named)
+
+
+def renewing(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, file, old, new, tuple(f"daemon/test_renewing.py::test_{test}" for test in tests))
+
+
 MUTANTS: Final[tuple[Mutant, ...]] = (
     meeting(
         "page behind a lost one taken",
@@ -69,5 +78,51 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "    return not (ip.is_loopback or ip.is_unspecified",
         "    return not (ip.is_unspecified",
         "some_addresses_mean_nothing_elsewhere",
+    ),
+    copied(
+        "who begins anew takes a living machine's place",
+        "                    if talk.is_asked_for:\n                        self._keep_out",
+        "                    if False:\n                        self._keep_out",
+        "of_two_machines_with_one_key_the_first_stays_and_both_hear_of_it",
+    ),
+    copied(
+        "copy let in when it comes again",
+        "        if theirs.run in self._copies and self._is_there(",
+        "        if theirs.run not in self._copies and self._is_there(",
+        "it_stays_so_when_the_copy_comes_again",
+    ),
+    copied(
+        "copy never let in",
+        "        return self.line is not None or now - self._known_ms < TWIN_MS",
+        "        return True",
+        "when_the_first_is_gone_for_good_the_other_is_let_in",
+    ),
+    renewing(
+        "asked again and again",
+        "daemon/renewing.py",
+        "        self._again_ms = world.clock.monotonic_ms() + AGAIN_MS",
+        "        self._again_ms = 0",
+        "nobody_is_asked_again_at_once",
+    ),
+    renewing(
+        "statement of one's own end thrown away",
+        "daemon/renewing.py",
+        "                world.company.hear((), (error.statement,))\n                world.papers.keep_trust()",
+        "                world.papers.keep_trust()",
+        "who_was_put_out_learns_it_and_does_not_believe_less",
+    ),
+    renewing(
+        "certificate of the future counts as newer",
+        "mesh/trust/roster.py",
+        " <= known.certificate.not_before <= now + SKEW_MS:",
+        " <= known.certificate.not_before:",
+        "what_a_clock_far_ahead_has_made_is_not_newer",
+    ),
+    renewing(
+        "issuers that are gone renewed for ever",
+        "mesh/trust/inviting.py",
+        "for one in trust.known_issuers() if one.node in here]",
+        "for one in trust.known_issuers()]",
+        "who_is_gone_or_was_put_out_is_not_made_an_issuer_again",
     ),
 )

@@ -137,8 +137,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     links(
         "line of an older run is kept",
         "channel",
-        "(anew and talk.version is not None)",
-        "False",
+        "elif other is not line and anew and talk.version is not None:",
+        "elif False:",
         BOARD + "a_peer_that_dials_again_has_lost_its_old_line",
     ),
     links(

@@ -29,10 +29,14 @@ DIAL_MS: Final = 5_000  # until both have said hello
 PING_MS: Final = 2_000  # without a word
 MEASURE_MS: Final = 10_000  # how long an answer takes is asked so often, whatever is heard
 SILENT_MS: Final = 6_000
+ANSWER_MS: Final = 1_500
 IDLE_MS: Final = 60_000  # after that a line this side has dialled is given up
 MOST_LINES: Final = 8  # of one peer on one lane
 STEADY_MS: Final = 5_000  # a line that held so long is no failure
 PUT_OUT: Final = "it says that this machine is not a member any more"
+COPY: Final = "another machine has this one's key: its home was copied"
+IS_COPY: Final = f"it said: {COPY}"
+TWIN_MS: Final = 60_000  # so long after a machine was heard, another one with its key is not let in
 _LONGEST_REASON: Final = 200
 
 
@@ -68,6 +72,7 @@ class Office(NamedTuple):
     entropy: Entropy
     hello: Hello
     took_up: Callable[[Line, NodeId], None]  # a line was made
+    copied: Callable[[NodeId, str], None] = lambda *_: None  # somebody else has its key, at this address
 
 
 @dataclass(slots=True)
@@ -80,6 +85,8 @@ class _Talk:
     version: int | None = None  # None: no hello yet
     asked: int = 0
     asked_ms: int = 0
+    run: bytes = b""
+    is_asked_for: bool = False  # another run of the peer is here: an answer to that ping shows that both live
 
 
 class Channel:
@@ -90,6 +97,8 @@ class Channel:
         self._backoff = Backoff(office.entropy)
         self._waits = self._stopped = False
         self._run = b""
+        self._known_ms = 0  # when it was heard, after its hello
+        self._copies: dict[bytes, int] = {}  # runs of somebody else with its key, and when they came last
         self.line: Line | None = None  # the one in use
         self.changed_ms = self.used_ms = office.clock.monotonic_ms()
         self.heard_ms: int | None = None
@@ -176,6 +185,8 @@ class Channel:
         if talk is None:
             return
         self.heard_ms = talk.heard_ms = now
+        if talk.version is not None:
+            self._known_ms = now
         match frame:
             case Hello():
                 self._agree(line, talk, frame)
@@ -188,6 +199,10 @@ class Channel:
             case Pong(number=number):
                 if number == talk.asked:
                     self.rtt_ms = now - talk.asked_ms
+                    if talk.is_asked_for:
+                        self._keep_out(line, talk)
+            case _ if talk.is_asked_for:
+                pass  # of a run that is over, most likely; what still comes of it would be taken for the new one's
             case _:
                 self.used_ms = talk.used_ms = now
                 self.traffic.hear(line, frame, load)
@@ -208,7 +223,12 @@ class Channel:
             self.send(Bye(why), line=line)
             self.lose(line, why)
             return
-        talk.version = self.version = version
+        if theirs.run in self._copies and self._is_there(now := self._office.clock.monotonic_ms()):
+            self._copies[theirs.run] = now
+            self._send_off(line)
+            self._office.copied(self.peer, line.address)
+            return
+        talk.version, talk.run, self.version = version, theirs.run, version
         self.features = tuple(one for one in theirs.features if one in mine.features)
         self._take(line, theirs.run)
 
@@ -221,9 +241,41 @@ class Channel:
         self.line, self.why = line, ""
         for other, talk in list(self._talks.items()):
             is_spare = line.dialled and other.dialled and talk.version is None
-            if other is not line and (is_spare or (anew and talk.version is not None)):
+            if other is not line and is_spare:
                 self._drop(other)
+            elif other is not line and anew and talk.version is not None:
+                self._ask_after(other, talk)
         self.traffic.up(anew)
+
+    # -- two machines with one key -------------------------------------------------------------------------------------
+
+    def _ask_after(self, line: Line, talk: _Talk) -> None:
+        """The peer has begun anew, so this line is of a run that is over. Unless it answers what it is asked now: then
+        there are two."""
+        talk.asked, talk.asked_ms, talk.is_asked_for = talk.asked + 1, self._office.clock.monotonic_ms(), True
+        if not self.send(Ping(talk.asked), line=line):
+            self._drop(line)
+
+    def _keep_out(self, line: Line, talk: _Talk) -> None:
+        """Who was here first stays; the other one is told why it is not let in."""
+        now, copy = self._office.clock.monotonic_ms(), self._run
+        theirs = [other for other, its in self._talks.items() if its.run == copy]
+        for other in theirs:
+            self._send_off(other)
+        self._copies = {run: at for run, at in self._copies.items() if now - at < TWIN_MS} | {copy: now}
+        self._run, self.line, self.why = talk.run, line, ""
+        for its in self._talks.values():
+            its.is_asked_for = False
+        self.traffic.up(True)
+        self._office.copied(self.peer, theirs[-1].address)
+
+    def _send_off(self, line: Line) -> None:
+        self.send(Bye(COPY), line=line)
+        self.lose(line, "somebody else has its key")
+
+    def _is_there(self, now: int) -> bool:
+        """Whoever was here first."""
+        return self.line is not None or now - self._known_ms < TWIN_MS
 
     # -- ends ----------------------------------------------------------------------------------------------------------
 
@@ -238,7 +290,7 @@ class Channel:
         if talk.version is not None and now - talk.began_ms >= STEADY_MS:
             self._backoff.reset()
         if not self._talks and not self._waits and not self._stopped:
-            self._wait(OUT_MS if why == PUT_OUT else self._backoff.next_ms())
+            self._wait(OUT_MS if why in (PUT_OUT, IS_COPY) else self._backoff.next_ms())
             if talk.version is None:
                 self.traffic.unreached()
 
@@ -278,6 +330,8 @@ class Channel:
         if talk.version is None:
             if now_ms - talk.began_ms >= DIAL_MS:
                 self.lose(line, f"no answer at {line.address}")
+        elif talk.is_asked_for and now_ms - talk.asked_ms >= ANSWER_MS:
+            self._drop(line)  # of a run that is over
         elif now_ms - talk.heard_ms >= SILENT_MS:
             self.lose(line, f"not heard for {SILENT_MS // 1000} s")
         elif line.dialled and now_ms - talk.used_ms >= IDLE_MS and not self.traffic.wants:

@@ -105,6 +105,7 @@ class World(NamedTuple):
     entropy: Entropy
     deliver: Callable[[NodeId, Letter], None]
     lost: Callable[[NodeId, int, str], None] = lambda *_: None  # so many letters will not arrive, or may not have
+    copied: Callable[[NodeId, str], None] = lambda *_: None  # another machine has the key of this one, at this address
     sent_away: Callable[[NodeId, str], None] = lambda *_: None  # a member that breaks the rules
 
 
@@ -180,6 +181,7 @@ class Switchboard(Bulk):
             world.entropy,
             self._hello,
             self._took_up,
+            world.copied,
         )
         control, bulk = Channel(node, Lane.CONTROL, office), Channel(node, Lane.BULK, office)
         control.traffic = letters = Letters(control, world.timers, world.clock, world.deliver, world.lost)

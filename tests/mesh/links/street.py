@@ -14,7 +14,8 @@ from odyssey.mesh.links import frames
 from odyssey.mesh.links.channel import PUT_OUT
 from odyssey.mesh.links.ports import Lane, Line, Path, Refusal, Switch, Wires
 from odyssey.mesh.links.switchboard import Switchboard, Versions, World
-from tests.mesh.links.town import Files, Town, node
+from odyssey.messages import CopySeen
+from tests.mesh.links.town import SCOPE, Files, Town, node
 from tests.sim.loop import VirtualLoop
 
 LATENCY_S = 0.001
@@ -160,6 +161,7 @@ class Machine:
         self.name, self.key = node("abcdefgh"[number]), bytes([number + 1]) * 32
         self.heard: list[tuple[NodeId, Letter]] = []
         self.lost: list[tuple[NodeId, int, str]] = []
+        self.copied: list[tuple[NodeId, str]] = []
         self.files = Files()
         self.starts = 0
         self.port = 100 * (number + 1)
@@ -179,6 +181,7 @@ class Machine:
             entropy,
             self._hear,
             lambda *lost: self.lost.append(lost),
+            self._note_copy,
         )
         self.board = Switchboard(self.name, world, versions)
         self.wires = MemoryWires(self.street, self.key, self.board)
@@ -195,6 +198,11 @@ class Machine:
         """Without a word, as a process dies."""
         self.wires.close()
         self.board._wires = None  # a dead process has no timers either
+
+    def _note_copy(self, name: NodeId, address: str) -> None:
+        """As a daemon does: it tells the one that stays."""
+        self.copied.append((name, address))
+        self.board.send(name, Letter(SCOPE, CopySeen(address)))
 
     def _hear(self, sender: NodeId, letter: Letter) -> None:
         self.heard.append((sender, letter))

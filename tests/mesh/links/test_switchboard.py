@@ -10,16 +10,16 @@ from odyssey import wire
 from odyssey.ids import NodeId
 from odyssey.mesh.letters import Letter
 from odyssey.mesh.links import frames, switchboard
-from odyssey.mesh.links.channel import IDLE_MS, MOST_LINES, PUT_OUT, SILENT_MS
+from odyssey.mesh.links.channel import IDLE_MS, IS_COPY, MOST_LINES, PUT_OUT, SILENT_MS
 from odyssey.mesh.links.frames import Ack, Bye, Hello, Parcel, Ping, Pong
 from odyssey.mesh.links.letters import packed
 from odyssey.mesh.links.limits import BURST_HANDSHAKES
 from odyssey.mesh.links.outbox import FRESH_MS, WORK_MS
 from odyssey.mesh.links.ports import Path, Refusal
 from odyssey.mesh.links.switchboard import AWAY_MS, FORGET_MS, TICK_MS, PeerState, Versions
-from odyssey.messages import Elsewhere
+from odyssey.messages import CopySeen, Elsewhere
 from tests.mesh.links.street import HOST, Machine, Quarter
-from tests.mesh.links.town import SCOPE, append, beat, node, numbers, work
+from tests.mesh.links.town import SCOPE, Town, append, beat, node, numbers, work
 
 TICK_S = TICK_MS / 1000
 
@@ -228,7 +228,83 @@ def test_a_peer_that_dials_again_has_lost_its_old_line(quarter: Quarter) -> None
     a.board.send(b.name, work(number=9))
     quarter.run(0.05)
     assert numbers(b.letters) == [9]
+    quarter.run(2)
     assert a.wires.lines[0].over
+
+
+# -- a copied home -----------------------------------------------------------------------------------------------------
+
+
+def copy_of(quarter: Quarter, machine: Machine) -> Machine:
+    """Another machine with its key."""
+    town = Town()
+    town.members, town.places = dict(quarter.town.members), dict(quarter.town.places)
+    copy = Machine(quarter.street, town, machine.number, listens=False)
+    copy.starts = 50
+    return copy.start()
+
+
+def test_of_two_machines_with_one_key_the_first_stays_and_both_hear_of_it(quarter: Quarter) -> None:
+    a, b = quarter.machine(0), quarter.machine(1)
+    b.board.send(a.name, work(number=1))
+    quarter.run(0.1)
+    copy = copy_of(quarter, b)
+    copy.board.send(a.name, work(number=66))
+    quarter.run(1)
+    assert a.copied == [(b.name, HOST)]
+    assert state(copy, a).why == IS_COPY
+    assert [letter for letter in b.letters if isinstance(letter.content, CopySeen)]
+    assert copy.letters == []
+    for number in range(2, 6):
+        b.board.send(a.name, work(number=number))
+        copy.board.send(a.name, work(number=60 + number))
+        a.board.send(b.name, work(number=80 + number))
+        quarter.run(1)
+    assert [one for one in numbers(a.letters) if one < 60] == [1, 2, 3, 4, 5]
+    assert set(numbers(a.letters)) <= {1, 2, 3, 4, 5, 66}  # what it says after it was found out is not heard
+    assert numbers(b.letters) == [82, 83, 84, 85]
+    assert numbers(copy.letters) == []
+
+
+def test_it_stays_so_when_the_copy_comes_again(quarter: Quarter) -> None:
+    a, b = quarter.machine(0), quarter.machine(1)
+    b.board.send(a.name, work(number=1))
+    quarter.run(0.1)
+    copy = copy_of(quarter, b)
+    for number in range(300):
+        b.board.send(a.name, beat())
+        copy.board.send(a.name, work(number=100 + number))
+        quarter.run(1)
+    assert state(copy, a).why == IS_COPY
+    assert sum(1 for one in numbers(a.letters) if one >= 100) <= 3
+    assert state(a, b).up
+
+
+def test_when_the_first_is_gone_for_good_the_other_is_let_in(quarter: Quarter) -> None:
+    """Its owner has switched off the one that was meant to go."""
+    a, b = quarter.machine(0), quarter.machine(1)
+    b.board.send(a.name, work(number=1))
+    quarter.run(0.1)
+    copy = copy_of(quarter, b)
+    copy.board.send(a.name, work(number=66))
+    quarter.run(1)
+    b.kill()
+    for number in range(200):
+        copy.board.send(a.name, work(number=100 + number))
+        quarter.run(1)
+    assert numbers(a.letters)[-1] == 299
+
+
+def test_a_machine_that_begins_anew_is_no_copy(quarter: Quarter) -> None:
+    a, b = quarter.machine(0), quarter.machine(1)
+    for number in range(20):
+        b.board.send(a.name, work(number=number))
+        quarter.run(0.5)
+        b.kill()
+        b.start()
+    quarter.run(3)
+    assert a.copied == []
+    assert numbers(a.letters) == list(range(20))
 
 
 def test_of_two_lines_the_newest_is_used(quarter: Quarter) -> None:
