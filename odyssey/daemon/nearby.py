@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Final
 
@@ -116,8 +117,7 @@ class Nearby:
 
     def _was_met_on(self, one: Interface) -> bool:
         """Straight, with no router in between."""
-        ips = [ip_address(text.partition("%")[0]) for text in self._met]
-        return any(ip in mine.network for ip in ips for mine in one.addresses if mine.version == ip.version)
+        return is_behind(one, self._met)
 
     # -- for people ----------------------------------------------------------------------------------------------------
 
@@ -166,6 +166,16 @@ class Nearby:
         away = [net for net in known if net not in [net for _, net in on]]
         rows += [NetworkView(net.subnet, net.router, "", "away") for net in away]
         return NetworkList(tuple(rows))
+
+
+def is_behind(one: Interface, addresses: Iterable[str]) -> bool:
+    """Is any of these on its own network? What is no address is nowhere."""
+    for text in addresses:
+        with suppress(ValueError):
+            ip = ip_address(text.partition("%")[0])
+            if any(ip in mine.network for mine in one.addresses if mine.version == ip.version):
+                return True
+    return False
 
 
 def _named(one: Interface) -> str:

@@ -140,6 +140,16 @@ def test_a_machine_without_a_network_is_a_mesh_of_one_until_there_is_one(lab: La
     assert told(host, "status")["address"].startswith(("10.77.0.1:", f"[{host.address6}]:"))
 
 
+def test_where_there_is_only_ipv6_machines_join_as_well(lab: Lab) -> None:
+    for host in lab.hosts[:2]:
+        host.ip(f"address flush dev eth0 scope global\naddress add {host.address6}/64 dev eth0 nodad")
+    up(lab[0], "--listen", f"[{lab[0].address6}]:8000")  # there, and nowhere else
+    assert addresses(lab[0]) == {f"[{lab[0].address6}]"}
+    joins(lab, 1)
+    assert told(lab[1], "status")["address"] == f"[{lab[1].address6}]:7660"
+    wait_for(lambda: states(lab[0]) == {"h1": "up", "h2": "up"}, 30)
+
+
 # -- others ------------------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from tests.mutants import (
     lives,
     looking,
     members,
+    opening,
     process,
     raft_log,
     raft_members,
@@ -68,5 +69,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *trust.MUTANTS,
     *attacks.MUTANTS,
     *joining.MUTANTS,
+    *opening.MUTANTS,
     *terminals.MUTANTS,
 )
