@@ -80,3 +80,10 @@ def test_nothing_heavy_is_imported_by_a_command() -> None:
 def test_importing_the_command_does_not_import_click() -> None:
     program = "import sys, odyssey.__main__; sys.exit('click' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+
+def test_a_daemon_does_not_import_what_it_need_not_to_start() -> None:
+    program = "import sys, odyssey.daemon.process, odyssey.daemon.lan; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    slow = {"importlib.metadata", "zeroconf", "cryptography", "click", "textual"}
+    assert set(done.stdout.split()) & slow == set()
