@@ -35,6 +35,7 @@ AREAS = (
     "exec",
     "links",
     "mesh",
+    "failover",
 )
 
 

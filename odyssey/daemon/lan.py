@@ -97,7 +97,10 @@ class Lan:
         )
         self._scope = Scope(belonging.mesh.hex(), 0)
         self._passing = Passing(
-            *(clock.boottime_ms(), self._post, self._keepers, clock.monotonic_ms, loop), issuers=self._issuers_up
+            *(clock.boottime_ms(), self._post, self._keepers, clock.monotonic_ms, loop),
+            issuers=self._issuers_up,
+            leads=self._leads,
+            keeps=lambda: self.keeps,
         )
         self._guests: Guests | None = None
         self._life: Life | None = None
@@ -198,6 +201,21 @@ class Lan:
     def keeps(self) -> bool:
         node = self._node
         return node is not None and any(one.node == self._me for one in node.replica.core.config.members)
+
+    @property
+    def hears_nobody(self) -> bool:
+        """The log is here, and just now nobody is known to coordinate: who is to is being settled."""
+        return self.keeps and self._leads() is None
+
+    def _leads(self) -> NodeId | None:
+        """Who coordinates just now; of who keeps no log, whose Duty came last."""
+        node = self._node
+        if node is None:
+            return None
+        leader, served = node.replica.core.leader, node.agent.served()
+        if leader is not None:
+            return leader.node
+        return None if self.keeps or served is None else served[0]
 
     def _coordinator(self) -> NodeId | None:
         node = self._node

@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from tests.chaos.story import Trouble
 from tests.chaos.witness import Stood
 from tests.lab import Host, Lab
+from tests.lab.together import Machine
 
 PATIENCE_S: Final = 60
-_DAEMON: Final = b"odyssey.daemon"
-_HANDS: Final = b"odyssey.exec.supervisor"
 
 
 class Acting:
@@ -34,9 +33,9 @@ class Acting:
             case "power":
                 host.kill()
             case "daemon":
-                _kill(host, _DAEMON)
+                _kill(Machine(host).daemons())
             case "hands":
-                _kill(host, _HANDS)
+                _kill(Machine(host).hands())
             case "restart":
                 _odyssey(host, "down")
                 _odyssey(host, "up")
@@ -95,8 +94,7 @@ def _odyssey(host: Host, *words: str) -> None:
         host.run("odyssey", *words, limit_s=PATIENCE_S, check=False)
 
 
-def _kill(host: Host, program: bytes) -> None:
-    for process in host.processes():
-        with suppress(OSError):
-            if program in Path(f"/proc/{process}/cmdline").read_bytes():
-                os.kill(process, signal.SIGKILL)
+def _kill(processes: Iterable[int]) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)

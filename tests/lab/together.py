@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from odyssey.api.client import Client
-from odyssey.api.requests import Nodes, Status
+from odyssey.api.requests import A, Nodes, Request, Status
 from odyssey.api.views import NodeView, StatusView
 from odyssey.errors import OdysseyError
 from odyssey.paths import Home, known_door
@@ -82,7 +82,10 @@ class Machine:
         return ()
 
     def status(self) -> StatusView:
-        return self._asked().call(Status())
+        return self.call(Status())
+
+    def call(self, request: Request[A]) -> A:
+        return self._asked().call(request)
 
     def states(self) -> dict[str, str]:
         return {one.name: one.state for one in self.nodes()}
@@ -93,6 +96,11 @@ class Machine:
 
     def daemons(self) -> list[int]:
         return [one for one in self.processes() if b"\0-m\0odyssey.daemon\0" in words_of(one)]
+
+    def hands(self) -> list[int]:
+        """The supervisor, without the runners that it has made of itself."""
+        found = [one for one in self.processes() if b"/exec/supervisor/__main__.py" in words_of(one)]
+        return [one for one in found if parent_of(one) not in found]
 
     def traffic(self) -> tuple[int, int]:
         """Bytes that its cable has brought and taken."""
@@ -147,6 +155,13 @@ def words_of(process: int) -> bytes:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def parent_of(process: int) -> int:
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def cpu_seconds(processes: Iterable[int]) -> float:

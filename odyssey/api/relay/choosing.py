@@ -68,6 +68,11 @@ class Place(Protocol):
         ...
 
     @property
+    def hears_nobody(self) -> bool:
+        """The log is here, and nobody coordinates just now."""
+        ...
+
+    @property
     def keeps(self) -> bool:
         """The log is here, as far as this machine has heard."""
         ...
@@ -108,13 +113,18 @@ class Choosing:
             return lambda request: self._stream(row, request)
         return lambda request: self._call(row, request)
 
+    @property
+    def _passes_on(self) -> bool:
+        """Who keeps the log and hears of no coordinator knows as much as whoever it could ask."""
+        return not (self._place.coordinates or self._place.hears_nobody)
+
     async def _call(self, row: Operation, request: Any) -> View:
         if self._place.out:
             return self._told_outside(await self._own[row.name](self._check_outside(row, request)))  # type: ignore[misc]
         if row.name in ISSUED:
             handlers = self._own if self._place.issues else self._passed
             return self._told_here(await handlers[row.name](request))  # type: ignore[misc]
-        if not self._place.coordinates:
+        if self._passes_on:
             try:
                 view: View = await self._passed[row.name](request)  # type: ignore[misc]
             except Unreachable:
@@ -143,7 +153,7 @@ class Choosing:
     async def _stream(self, row: Operation, request: Any) -> AsyncGenerator[View, None]:
         if self._place.out:
             raise outside(self._place.out)
-        if not self._place.coordinates:
+        if self._passes_on:
             has_begun = False
             try:
                 async with aclosing(self._passed[row.name](request)) as parts:  # type: ignore[type-var]

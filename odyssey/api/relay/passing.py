@@ -50,9 +50,12 @@ class Passing:
         now: Callable[[], int],
         timers: Timers,
         issuers: Callable[[], Sequence[NodeId]] = tuple,
+        leads: Callable[[], NodeId | None] = lambda: None,
+        keeps: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`leads` is who coordinates, as far as is known just now; `keeps`: the log is here too."""
         self._questions, self._post, self._keepers, self._now = Questions(run), post, keepers, now
-        self._issuers = issuers
+        self._issuers, self._leads, self._keeps = issuers, leads, keeps
         self._timers, self._is_ticking = timers, False
         self.handlers: dict[str, Handler] = {
             row.name: self._handler(row) for row in TABLE if row.right is not Right.HERE
@@ -79,6 +82,7 @@ class Passing:
             self._post(keeper, letter)
 
     def _tick(self) -> None:
+        self._say(self._questions.led_by(self._leads(), self._now()))
         self._say(self._questions.tick(self._now()))
         self._is_ticking = bool(self._questions)
         if self._is_ticking:
@@ -116,13 +120,13 @@ class Passing:
         for tries_left, keeper in zip(reversed(range(len(keepers))), keepers, strict=True):
             has_begun = False
             try:
-                async with aclosing(self._answer(keeper, row.name, body)) as parts:
+                async with aclosing(self._answer(keeper, row.name, body, keeper == self._leads())) as parts:
                     async for part in parts:
                         has_begun = True
                         yield part
                 return
             except Unreachable:
-                if has_begun or not tries_left:
+                if has_begun or not tries_left or self._keeps():  # then this machine knows as much as another one
                     raise
 
     async def ask(self, node: NodeId, errand: Errand[A]) -> A:
@@ -137,9 +141,11 @@ class Passing:
     def who_keeps(self) -> Sequence[NodeId]:
         return self._keepers()[:MOST_TRIES]
 
-    async def _answer(self, keeper: NodeId, op: str, body: bytes) -> AsyncGenerator[bytes, None]:
+    async def _answer(
+        self, keeper: NodeId, op: str, body: bytes, is_for_leader: bool = False
+    ) -> AsyncGenerator[bytes, None]:
         answer = _Answer()
-        number, ask = self._questions.ask(keeper, op, body, answer.hear, self._now())
+        number, ask = self._questions.ask(keeper, op, body, answer.hear, self._now(), is_for_leader)
         try:
             self._post(keeper, ask)
             if not self._is_ticking:

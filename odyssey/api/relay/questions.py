@@ -19,14 +19,15 @@ from odyssey.messages import Asked, AskKeeper, Parts, StopAsking, Taken
 AGAIN_MS: Final = 500  # without an answer, the question goes out again
 STILL_MS: Final = 1_000  # so often somebody who answers slowly is told that we still wait
 SILENT_MS: Final = 6_000  # who says nothing for so long is not there
+DOUBTED_MS: Final = 1_500  # nor is who says nothing for so long, when another one coordinates now
 
 Letters = Iterator[tuple[NodeId, Asked]]
 Heard = Callable[[Sequence[bytes], bool, OdysseyError | None], None]
 
 
 class _Question:
-    def __init__(self, ask: AskKeeper, keeper: NodeId, heard: Heard, now: int) -> None:
-        self.ask, self.keeper, self.heard = ask, keeper, heard
+    def __init__(self, ask: AskKeeper, keeper: NodeId, heard: Heard, now: int, is_for_leader: bool) -> None:
+        self.ask, self.keeper, self.heard, self.is_for_leader = ask, keeper, heard, is_for_leader
         self.inbox = Inbox()
         self.waiting = 0  # bytes that have arrived and nobody has used yet
         self.is_known = False  # there
@@ -49,11 +50,14 @@ class Questions:
     def __len__(self) -> int:
         return len(self._open)
 
-    def ask(self, keeper: NodeId, op: str, body: bytes, heard: Heard, now: int) -> tuple[int, AskKeeper]:
-        """`heard` is told what has come, whether that was all, and what is wrong."""
+    def ask(
+        self, keeper: NodeId, op: str, body: bytes, heard: Heard, now: int, is_for_leader: bool = False
+    ) -> tuple[int, AskKeeper]:
+        """`heard` is told what has come, whether that was all, and what is wrong. With `is_for_leader` it was asked
+        because it coordinates."""
         self._number += 1
         ask = AskKeeper(self._run, self._number, op, body)
-        self._open[self._number] = _Question(ask, keeper, heard, now)
+        self._open[self._number] = _Question(ask, keeper, heard, now, is_for_leader)
         return self._number, ask
 
     def stop(self, number: int) -> Letters:
@@ -94,13 +98,23 @@ class Questions:
     def tick(self, now: int) -> Letters:
         for number, question in list(self._open.items()):
             if now - question.answered_ms >= SILENT_MS:
-                del self._open[number]
-                yield question.keeper, StopAsking(self._run, number)
-                hint = "it may have gone just now: try again; see odyssey nodes"
-                question.heard((), True, Unreachable("the machine that was asked does not answer", hint=hint))
+                yield self._given_up(number)
             elif now - question.said_ms >= (STILL_MS if question.is_known else AGAIN_MS):
                 told = question.taken(now)
                 yield question.keeper, told if question.is_known else question.ask
+
+    def led_by(self, leader: NodeId | None, now: int) -> Letters:
+        """Who was asked as the coordinator, says nothing, and coordinates no more, is not waited for."""
+        for number, question in list(self._open.items()):
+            is_deposed = question.is_for_leader and question.keeper != leader
+            if is_deposed and now - question.answered_ms >= DOUBTED_MS:
+                yield self._given_up(number)
+
+    def _given_up(self, number: int) -> tuple[NodeId, Asked]:
+        question = self._open.pop(number)
+        hint = "it may have gone just now: try again; see odyssey nodes"
+        question.heard((), True, Unreachable("the machine that was asked does not answer", hint=hint))
+        return question.keeper, StopAsking(self._run, number)
 
     def lost(self, keeper: NodeId, now: int) -> Letters:
         """What was on its way to or from it may be lost: it is asked again at once."""

@@ -25,10 +25,12 @@ STATUS = v.StatusView(
 
 
 class Place:
-    def __init__(self, coordinates: bool = False, keeps: bool = False, out: str = "") -> None:
+    def __init__(
+        self, coordinates: bool = False, keeps: bool = False, out: str = "", hears_nobody: bool = False
+    ) -> None:
         self.coordinates, self.keeps, self.out = coordinates, keeps, out
         self.coordinator: NodeId | None = None
-        self.issues = coordinates
+        self.issues, self.hears_nobody = coordinates, hears_nobody
 
 
 class Desk:
@@ -92,6 +94,7 @@ OPS = [row.name for row in TABLE if row.name not in ("status", "watch", *ISSUED)
         (Place(), False, "other"),
         (Place(keeps=True), True, "own"),
         (Place(), True, "nobody"),
+        (Place(keeps=True, hears_nobody=True), False, "own"),
     ],
 )
 def test_the_coordinator_is_asked_else_who_keeps_the_log(op: str, place: Place, gone: bool, who: str) -> None:

@@ -19,6 +19,7 @@ from odyssey.api.client import Client
 from odyssey.api.door import Door, Handler
 from odyssey.api.relay.guests import GONE_MS, MOST_ASKED, Guests
 from odyssey.api.relay.passing import Passing
+from odyssey.api.relay.questions import SILENT_MS
 from odyssey.api.relay.window import WINDOW_BYTES
 from odyssey.api.views import View
 from odyssey.commands import SetPriority
@@ -46,7 +47,13 @@ class Post:
         self.is_cut = False
         self._due: list[Callable[[], None]] = []
         self._timers: list[tuple[int, Callable[[], None]]] = []
-        self.passing = Passing(7, self.to_keeper, lambda: self.order, lambda: self.now, self)
+        self.leader: NodeId | None = None
+        self.keeps = False
+        self.passing = Passing(
+            *(7, self.to_keeper, lambda: self.order, lambda: self.now, self),
+            leads=lambda: self.leader,
+            keeps=lambda: self.keeps,
+        )
 
     def keeper(self, name: NodeId, handlers: dict[str, Handler] | Any) -> Guests:
         def back(node: NodeId, letter: Parts) -> None:
@@ -531,5 +538,57 @@ def test_who_may_not_ask_is_told_so() -> None:
         assert letters[0].refusal is not None
         assert letters[0].refusal.code == "NotPermitted"
         guests.close()
+
+    played(play)
+
+
+# ---- another coordinator ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("leader", [OTHER, None])
+def test_a_coordinator_that_says_nothing_is_left_when_it_coordinates_no_more(leader: NodeId | None) -> None:
+    async def play() -> None:
+        async with Posted(Post()) as post:
+            post.order, post.leader = [KEEPER, OTHER], KEEPER
+            post.keeper(OTHER, {"nodes": constant(v.NodeList(()))})
+            asking = asyncio.create_task(call(post, "nodes", r.Nodes()))
+            await until(lambda: post.now >= 2_500)
+            assert not asking.done()
+            post.leader = leader
+            assert await asking == v.NodeList(())
+            assert post.now < 1_000 + SILENT_MS
+
+    played(play)
+
+
+def test_whoever_answers_is_waited_for_though_another_one_coordinates_now() -> None:
+    async def play() -> None:
+        over = asyncio.Event()
+
+        async def slow(_: Any) -> View:
+            await over.wait()
+            return v.NodeList(())
+
+        async with Posted(Post()) as post:
+            post.order, post.leader = [KEEPER, OTHER], KEEPER
+            post.keeper(KEEPER, {"nodes": slow})
+            asking = asyncio.create_task(call(post, "nodes", r.Nodes()))
+            await until(lambda: bool(post.asks()))
+            post.leader = OTHER
+            await until(lambda: post.now >= 1_000 + 2 * SILENT_MS)
+            over.set()
+            assert await asking == v.NodeList(())
+            assert post.asks(OTHER) == 0
+
+    played(play)
+
+
+def test_who_keeps_the_log_too_asks_nobody_else_when_the_coordinator_is_silent() -> None:
+    async def play() -> None:
+        async with Posted(Post()) as post:
+            post.order, post.keeps = [KEEPER, OTHER], True
+            with pytest.raises(errors.Unreachable):
+                await call(post, "nodes", r.Nodes())
+            assert post.asks(OTHER) == 0
 
     played(play)
