@@ -174,8 +174,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     api(
         "an answer begun again elsewhere",
         "relay/passing",
-        "                if has_begun or not tries_left:\n",
-        "                if not tries_left:\n",
+        "if has_begun or not tries_left or self._keeps()",
+        "if not tries_left or self._keeps()",
         PASS + "an_answer_that_has_begun_is_not_begun_again_elsewhere",
     ),
     api(
