@@ -40,6 +40,10 @@ class Doors:
         self.hosts: tuple[str, ...] = ()  # at which it listens
         self.trouble: CannotListen | None = None  # with the others
 
+    @property
+    def lets_in(self) -> bool:
+        return self._gate is not None
+
     def open(self, hosts: Sequence[str]) -> int:
         """The port to join, found now. Raises CannotListen."""
         refusal: CannotListen | None = None

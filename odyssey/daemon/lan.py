@@ -254,7 +254,7 @@ class Lan:
         assert self.reception is not None
         if self.issues:
             self._gate = self._new_gate()
-            self._answering = Answering(self._clock)
+        self._answering = Answering(self._clock)
         doors = self._doors = Doors(self._plan, self._wires, self._gate)
         has_joined = self._is_new and self._belonging.joined
         beach = Beach(

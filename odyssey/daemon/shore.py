@@ -45,7 +45,7 @@ class Beach(NamedTuple):
 
 class Shore(Networks):
     def __init__(
-        self, home: Home, entropy: Entropy, plan: Plan, doors: Doors, beach: Beach, answering: Answering | None
+        self, home: Home, entropy: Entropy, plan: Plan, doors: Doors, beach: Beach, answering: Answering
     ) -> None:
         self._plan, self._doors, self._beach, self._answering = plan, doors, beach, answering
         self._nearby: Nearby | None = None
@@ -85,8 +85,7 @@ class Shore(Networks):
         self._beach.saw(self._nearby.found())
 
     def _tell(self, interfaces: Sequence[Interface]) -> None:
-        if self._answering is not None:
-            self._answering.follow(self._doors.hosts, self._advert)
+        self._answering.follow(self._doors.hosts if self._doors.lets_in else (), self._advert)
         hosts = listening.told(self._plan, self._doors.hosts, interfaces)
         addresses = tuple(companies.written(host, self._doors.port) for host in hosts)
         if addresses != self.addresses:
