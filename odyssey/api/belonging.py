@@ -20,8 +20,8 @@ from odyssey.api.ports import Counter
 from odyssey.api.showing import Showing
 from odyssey.commands import EndInvites, RemoveNode
 from odyssey.errors import OdysseyError, UsageError, echo
-from odyssey.ids import UserId
-from odyssey.model import Invite, Node
+from odyssey.ids import NodeId, UserId
+from odyssey.model import Invite
 
 MAY: Final = ("invite", "submit", "work", "keep", "admin")
 HEARD_S: Final = 2.0  # who says goodbye hears the answer before its link is cut
@@ -45,7 +45,7 @@ class Belonging:
         return v.Removed(node.name, is_shut_out=True, tasks=tasks)
 
     async def allow(self, request: r.Allow) -> v.Known:
-        rights.check_rules(self._counter)
+        rights.check_admin(self._counter, "what a machine may do")
         node = self._showing.meant(request.name)
         for word in request.words:
             if word not in MAY:
@@ -61,20 +61,19 @@ class Belonging:
         asker = rights.asker(self._counter)
         members = self._counter.state.nodes.values()
         node = next((one for one in members if one.id == asker.node and not one.removed), None)
-        if node is None:
-            return v.Known("")  # it was said before
-        if node.id == self._counter.me:
-            raise UsageError("the machine that coordinates cannot leave", hint="odyssey leave")
-        await self._committing.carry_out(RemoveNode(node.number))
-        self._soon(self._shut_out(node, asker.user))
-        return v.Known(node.name)
+        if asker.node == self._counter.me:
+            raise UsageError("a machine says goodbye to another one", hint="odyssey leave")
+        if node is not None:  # else it was said before, or to whoever keeps the log
+            await self._committing.carry_out(RemoveNode(node.number))
+        self._soon(self._shut_out(asker.node, asker.user))
+        return v.Known(node.name if node is not None else "")
 
-    async def _shut_out(self, node: Node, by: UserId) -> None:
+    async def _shut_out(self, node: NodeId, by: UserId) -> None:
         """Its keys are gone by its own word; that they are worth nothing any more is known to all from here on. A
         machine that may not say so leaves it to the end of the certificate."""
         await asyncio.sleep(HEARD_S)
         with suppress(OdysseyError):
-            await self._counter.membership.put_out(node.id, by)
+            await self._counter.membership.put_out(node, by)
 
     def _soon(self, going_on: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(going_on)
@@ -87,13 +86,13 @@ class Belonging:
     # -- invites -------------------------------------------------------------------------------------------------------
 
     async def invites(self, _: r.Invites) -> v.InviteList:
-        rights.check_rules(self._counter)
+        rights.check_admin(self._counter, "who may come in")
         now = self._counter.clock.wall_ms()
         known = (one for one in self._counter.state.invites.values() if one.until_ms > now)
         return v.InviteList(tuple(_row(one) for one in sorted(known, key=lambda one: (one.until_ms, one.id))))
 
     async def end_invites(self, request: r.EndInvites) -> v.InviteList:
-        rights.check_rules(self._counter)
+        rights.check_admin(self._counter, "who may come in")
         ended = [self._invite(text) for text in request.ids]
         await self._committing.carry_out(EndInvites(tuple(one.id for one in ended), rights.asker(self._counter).user))
         return v.InviteList(tuple(_row(one) for one in ended))

@@ -87,7 +87,7 @@ class Machines:
         return v.Known(known.name if known is not None else member[0], counter.standing().coordinator or "")
 
     async def invite(self, request: r.Invite) -> v.InviteView:
-        rights.check_rules(self._counter)
+        rights.check_admin(self._counter, "letting machines in")
         owner = UserId(request.owner) if request.owner else rights.asker(self._counter).user
         return await self._counter.membership.invite(request.uses, request.for_ms, owner)
 

@@ -67,6 +67,16 @@ def check_rules(counter: Counter) -> None:
         raise NotPermitted(text, hint="ask who began this mesh; to see it: odyssey policy")
 
 
+def check_admin(counter: Counter, what: str) -> None:
+    """Who belongs to the mesh is for its administrators."""
+    asking = asker(counter)
+    if not asking.is_admin:
+        names = {node.id: node.name for node in counter.state.nodes.values()}
+        here, there = names.get(counter.me, "the machine that began it"), names.get(asking.node, "NAME")
+        hint = f"type it on {here}; or there, once: odyssey node allow {there} admin"
+        raise NotPermitted(f"{what} is for who administers this mesh", hint=hint)
+
+
 def shown(counter: Counter, view: JobView) -> JobView:
     if asker(counter).owns(view.user):
         return view

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from odyssey import __version__
 from odyssey.api import errands as q
 from odyssey.api import rights
 from odyssey.api.door import Handler
+from odyssey.api.operations import BY_NAME
 from odyssey.api.ports import Examining, Others
 from odyssey.api.relay.choosing import Choosing, Own
 from odyssey.api.relay.guests import Guests
@@ -369,11 +371,13 @@ class Lan:
         raise Unreachable(f"{' or '.join(sorted(named))} lets machines in, and cannot be reached", hint="type it there")
 
     async def say_goodbye(self) -> None:
-        """To whoever coordinates. From now on it is not told any more that this machine is there."""
+        """To whoever coordinates, and to one that can shut it out. Nobody is told that this machine is there now."""
         self._is_leaving = True
         if self.knowing.copies.is_one:
             return  # it is another machine that is meant by this name
         await self._passing.handlers["goodbye"](Goodbye())  # type: ignore[misc]
+        with suppress(OdysseyError):  # else its certificate ends by itself
+            await self._passing.at(self._issuers_up()[0], BY_NAME["goodbye"], Goodbye())
 
     # -- letters -------------------------------------------------------------------------------------------------------
 

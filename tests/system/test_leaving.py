@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.system.people import terminal
 from tests.system.place import Place, wait_for
 
 
@@ -67,3 +68,34 @@ def test_one_that_is_alone_starts_anew_after_it_has_left(place: Place) -> None:
     assert after["mesh_id"] != before["mesh_id"]
     assert after["node_id"] != before["node_id"]
     assert (place.home.old / before["mesh_id"][:8] / "mesh.db").exists()
+
+
+def test_on_a_terminal_the_word_is_asked_for(place: Place) -> None:
+    typed(place, "run", "--", "echo", "hi")
+    with terminal(place, "leave", "--clean") as screen:
+        screen.until(b"This removes for good: 1 finished job.")
+        screen.until(b"Type leave to go on: ")
+        screen.types(b"y\r")
+        assert screen.ends() == 2
+    assert b"error: nothing was changed" in screen.seen
+    assert place.home.mesh.exists()
+    with terminal(place, "leave", "--clean") as screen:
+        screen.until(b"Type leave to go on: ")
+        screen.types(b"leave\r")
+        assert screen.ends() == 0
+    assert not place.home.path.exists()
+
+
+def test_an_invite_of_a_machine_that_listens_for_itself_says_so(place: Place) -> None:
+    assert typed(place, "up", "--listen", "127.0.0.1:0").returncode == 0
+    made = typed(place, "invite")
+    assert made.stdout.startswith("ody1_")
+    assert made.stderr.splitlines()[-1] == (
+        "odyssey: this machine listens for itself only (127.0.0.1): nobody else can use this invite"
+    )
+    rows = [line.split("\t") for line in typed(place, "invite", "ls").stdout.splitlines()]
+    assert [row[2] for row in rows] == ["0/1"]
+    unknown = typed(place, "invite", "revoke", "zz")
+    assert unknown.stderr.splitlines() == ["error: there is no invite 'zz'", "hint: see: odyssey invite ls"]
+    assert typed(place, "invite", "revoke", rows[0][0]).returncode == 0
+    assert typed(place, "invite", "ls").stdout == ""

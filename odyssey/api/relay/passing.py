@@ -129,6 +129,13 @@ class Passing:
                 if has_begun or not tries_left or self._keeps():  # then this machine knows as much as another one
                     raise
 
+    async def at(self, node: NodeId, row: Operation, request: Any) -> View:
+        """Of that machine, whether it keeps the log or not."""
+        async with aclosing(self._answer(node, row.name, wire.encode(request))) as parts:
+            async for part in parts:
+                return wire.decode(part, row.answer, frames.BODY)
+        raise Unreachable("the machine that was asked gave no answer", hint="see its log")
+
     async def ask(self, node: NodeId, errand: Errand[A]) -> A:
         """Of that machine, on behalf of a job."""
         row = BY_REQUEST[type(errand)]
