@@ -107,7 +107,7 @@ def _direction(seen: Seen, source: str, target: str, ways: Sequence[WayView]) ->
     if seen.is_linked:
         text += f"; it works, because {target} connects to {source} by itself"
     hint = _remedy(source, target, bad, ways)
-    if seen.state in AWAY and target == seen.name and not seen.is_linked:
+    if seen.state in AWAY and target == seen.name and not seen.is_linked and bad.answer != "nothing":
         hint = f"is {target} on? the mesh has not heard it either; else {hint}"
     return Check(label, False, text, hint, is_warning=seen.is_linked)
 

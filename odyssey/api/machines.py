@@ -72,6 +72,7 @@ class Machines:
             sum(view.tasks for view in views if view.id == asking),
             listen=standing.listen,
             address=standing.address,
+            keepers=tuple(sorted(map(name, standing.keepers))),
         )
 
     async def facts(self, request: r.TellFacts) -> v.Known:

@@ -11,11 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from odyssey.api.views import LEAVE, StatusView
+from odyssey.errors import ExitStatus
 from odyssey.resources import show_duration_rounded
 
 ADD: Final = "odyssey invite"
 OLD_S: Final = 5.0  # what is younger is called the present
 MOVES: Final = "about 10 s"  # what a machine held that vanished starts again elsewhere by then
+ENOUGH: Final = 3  # machines that keep the jobs: then one of them may go
+_HERE: Final = ("up", "finishing")
 _MANY: Final = ("", "one machine", "two machines", "three machines")
 _JOBS: Final = ("running", "waiting", "failed", "done")
 
@@ -87,7 +90,8 @@ def _cut_off(view: StatusView) -> Iterator[str]:
         reached = f"only {have} of {of or view.quorum.need} keepers can be reached"
     else:
         reached = "no machine that keeps the jobs can be reached"
-    yield f"Cut off{since}: {reached}. Running jobs go on. New jobs are refused here (exit 5)."
+    status = ExitStatus.CUT_OFF if view.role == "keeper" else ExitStatus.UNREACHABLE
+    yield f"Cut off{since}: {reached}. Running jobs go on. New jobs are refused here (exit {status:d})."
     if view.missing:
         yield f"Missing: {', '.join(view.missing)}."
 
@@ -109,15 +113,18 @@ def _fragile(view: StatusView) -> Iterator[str]:
 def _remedy(view: StatusView) -> str:
     if _machines(view) == 2:
         return f"A third machine, even a small one, removes this: {ADD}"
-    if view.missing:
-        return f"Switch on {' or '.join(view.missing)} again, or add a machine: {ADD}"
+    away = view.missing or tuple(name for name, state in view.machines.items() if state not in _HERE)
+    if away and _machines(view) - len(away) < ENOUGH:
+        return f"Switch on {' or '.join(away)} again, or add a machine: {ADD}"
+    if len(view.keepers) < ENOUGH:
+        return f"A third machine that keeps the jobs removes this: {ADD}"
     return "This passes by itself, as soon as more machines have kept step for a while."
 
 
 def _away(view: StatusView) -> Iterator[str]:
     if is_cut_off(view):
         return
-    away = [f"{name} ({state})" for name, state in view.machines.items() if state not in ("up", "finishing")]
+    away = [f"{name} ({state})" for name, state in view.machines.items() if state not in _HERE]
     if away:
         yield f"Not here: {', '.join(away)}."
 

@@ -470,6 +470,7 @@ class StatusView(View, frozen=True):
     out: str = ""  # this machine was put out of the mesh, in a sentence; then nothing else is known
     listen: str = ""  # where this machine listens; empty: on its own socket only
     address: str = ""  # at which others join and find this machine; empty: nobody can just now
+    keepers: tuple[str, ...] = ()  # machines that keep the jobs, also those that catch up
 
 
 # -- why ---------------------------------------------------------------------------------------------------------------

@@ -200,6 +200,10 @@ class Lan:
         return self._coordinator()
 
     @property
+    def reaches(self) -> bool:
+        return bool(self.knowing.up())
+
+    @property
     def keeps(self) -> bool:
         node = self._node
         return node is not None and any(one.node == self._me for one in node.replica.core.config.members)

@@ -63,7 +63,28 @@ def test_one_machine_is_alone() -> None:
             ],
         ),
         (
-            a_mesh(ALL_UP, must_stay=(HERE,)),
+            a_mesh(ALL_UP, must_stay=(HERE,), keepers=(HERE, "nova")),
+            [
+                "If gamebox is switched off, the others can still show what was known, but take no new jobs.",
+                f"A third machine that keeps the jobs removes this: {ADD}",
+            ],
+        ),
+        (
+            a_mesh({**ALL_UP, "nova": "gone"}, must_stay=(HERE,), keepers=tuple(ALL_UP)),
+            [
+                "If gamebox is switched off, the others can still show what was known, but take no new jobs.",
+                f"Switch on nova again, or add a machine: {ADD}",
+            ],
+        ),
+        (
+            a_mesh({**ALL_UP, "mac": "up", "old": "gone"}, must_stay=(HERE,), keepers=tuple(ALL_UP)),
+            [
+                "If gamebox is switched off, the others can still show what was known, but take no new jobs.",
+                "This passes by itself, as soon as more machines have kept step for a while.",
+            ],
+        ),
+        (
+            a_mesh(ALL_UP, must_stay=(HERE,), keepers=tuple(ALL_UP)),
             [
                 "If gamebox is switched off, the others can still show what was known, but take no new jobs.",
                 "This passes by itself, as soon as more machines have kept step for a while.",
@@ -117,6 +138,11 @@ def test_who_is_not_here_is_named() -> None:
     view = a_mesh({HERE: "up", "nova": "silent", "pi4": "gone", "old": "finishing"}, can_lose=1, must_stay=())
     assert "Not here: nova (silent), pi4 (gone)." in list(sentences(view))
     assert head(view) == "anna's mesh   4 machines, 1 up, 1 silent, 1 gone, 1 finishing   coordinator gamebox"
+
+
+def test_who_keeps_no_log_is_refused_with_another_status() -> None:
+    view = a_mesh(ALL_UP, coordinator=None, quorum=Quorum(0, 1, 1), role="worker")
+    assert next(iter(health(view))).endswith("New jobs are refused here (exit 3).")
 
 
 def test_of_the_others_nothing_is_said_by_who_is_cut_off() -> None:

@@ -73,6 +73,11 @@ class Place(Protocol):
         ...
 
     @property
+    def reaches(self) -> bool:
+        """Some other machine can be talked to just now."""
+        ...
+
+    @property
     def keeps(self) -> bool:
         """The log is here, as far as this machine has heard."""
         ...
@@ -126,7 +131,7 @@ class Choosing:
             return self._told_here(await handlers[row.name](request))  # type: ignore[misc]
         if self._passes_on:
             try:
-                view: View = await self._passed[row.name](request)  # type: ignore[misc]
+                view: View = await self._passing(row)(request)  # type: ignore[misc]
             except Unreachable:
                 if not self._place.keeps:
                     if (known := self._known(row)) is not None:
@@ -139,6 +144,10 @@ class Choosing:
                 return self._told_here(view)
         own: View = await self._own[row.name](request)  # type: ignore[misc]
         return own
+
+    def _passing(self, row: Operation) -> Handler:
+        """Who was in touch and reaches nobody any more need not wait to hear nothing."""
+        return self._passed[row.name] if self._place.reaches or not self._remembered.has(row.answer) else _nobody
 
     def _check_outside(self, row: Operation, request: Any) -> Any:
         """In no mesh: only how it stands with this machine can be asked."""
@@ -228,3 +237,7 @@ class Choosing:
         if isinstance(view, Picture) and view.status is not None:
             return msgspec.structs.replace(view, status=self._told_here(view.status))
         return view
+
+
+async def _nobody(_: Any) -> View:
+    raise Unreachable("no other machine can be reached just now", hint="see: odyssey doctor")

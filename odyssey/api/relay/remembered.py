@@ -26,6 +26,9 @@ class Remembered:
         if isinstance(view, StatusView | NodeList):
             self._views[type(view)] = view, now_ms
 
+    def has(self, kind: type[View]) -> bool:
+        return kind in self._views
+
     def status(self, me: str, now_ms: int) -> StatusView | None:
         """As of a machine that is cut off; `me` is its name."""
         found = self._views.get(StatusView)

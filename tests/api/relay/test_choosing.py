@@ -31,6 +31,7 @@ class Place:
         self.coordinates, self.keeps, self.out = coordinates, keeps, out
         self.coordinator: NodeId | None = None
         self.issues, self.hears_nobody = coordinates, hears_nobody
+        self.reaches = True
 
 
 class Desk:

@@ -77,6 +77,17 @@ def test_who_keeps_no_log_and_reaches_nobody_tells_what_it_heard_before() -> Non
     assert (cut_off.node, cut_off.coordinator, cut_off.notes) == ("pi4", None, ("Paused.",))
 
 
+def test_who_reaches_nobody_and_was_in_touch_asks_nobody() -> None:
+    place, passed = Place(), Desk("other")
+    choosing = choose(place, Desk("own"), passed)
+    asyncio.run(choosing.handlers["status"](r.Status()))  # type: ignore[arg-type]
+    place.reaches = False
+    view: object = asyncio.run(choosing.handlers["status"](r.Status()))  # type: ignore[arg-type]
+    assert isinstance(view, v.StatusView)
+    assert view.coordinator is None
+    assert passed.asked == ["status"]
+
+
 def test_who_has_heard_nothing_says_that_nobody_can_be_reached() -> None:
     choosing = choose(Place(), Desk("own"), Desk("other", before=GONE))
     for op in ("nodes", "jobs"):
