@@ -113,7 +113,8 @@ def _fragile(view: StatusView) -> Iterator[str]:
 def _remedy(view: StatusView) -> str:
     if _machines(view) == 2:
         return f"A third machine, even a small one, removes this: {ADD}"
-    away = view.missing or tuple(name for name, state in view.machines.items() if state not in _HERE)
+    kept = view.keepers or view.machines
+    away = view.missing or tuple(name for name in kept if view.machines.get(name) not in _HERE)
     if away and _machines(view) - len(away) < ENOUGH:
         return f"Switch on {' or '.join(away)} again, or add a machine: {ADD}"
     if len(view.keepers) < ENOUGH:

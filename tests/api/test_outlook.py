@@ -84,6 +84,13 @@ def test_one_machine_is_alone() -> None:
             ],
         ),
         (
+            a_mesh({**ALL_UP, "pi4": "gone"}, must_stay=(HERE,), keepers=(HERE, "nova")),
+            [
+                "If gamebox is switched off, the others can still show what was known, but take no new jobs.",
+                f"A third machine that keeps the jobs removes this: {ADD}",
+            ],
+        ),
+        (
             a_mesh(ALL_UP, must_stay=(HERE,), keepers=tuple(ALL_UP)),
             [
                 "If gamebox is switched off, the others can still show what was known, but take no new jobs.",
