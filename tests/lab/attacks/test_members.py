@@ -123,10 +123,10 @@ def test_a_flood_is_cut_off_and_the_others_are_served(lab: Lab, victim: str, kin
 
 
 def test_letters_that_mean_nothing_end_no_daemon(lab: Lab, victim: str) -> None:
-    came = attack(lab[2], "impostor", "weird", victim, "3", "3000")
+    came = attack(lab[2], "impostor", "weird", victim, "3", "1200")
     print(f"\n{came}")
     assert came["sent"] > 100
     other = daemon(lab[1])
-    assert attack(lab[2], "impostor", "weird", node_id(lab[1]), "4", "3000")["sent"] > 100
+    assert attack(lab[2], "impostor", "weird", node_id(lab[1]), "4", "1200")["sent"] > 100
     assert daemon(lab[1]) == other
     assert_unharmed(lab)
