@@ -21,11 +21,17 @@ from typing import Final
 from odyssey.api.cuts import Cut
 from odyssey.api.operations import Asker
 from odyssey.api.requests import PutStdin
+from odyssey.api.views import HowFar
 from odyssey.errors import OdysseyError, Unreachable
 
 NAME_BYTES: Final = 16
 PIECE: Final = 256 << 10
+GAP_SECONDS: Final = 3.0
 SPOOL_LIMIT: Final = 1 << 30  # a job that moves gets it again, so all of it is kept
+
+
+class Gap(OdysseyError):
+    """What was sent before is not there."""
 
 
 class Stdin:
@@ -71,6 +77,8 @@ class Stdin:
         except Unreachable:
             return  # a daemon that stays away is noticed by whoever follows the job
         except OdysseyError as error:
+            if isinstance(error, Gap):  # of a job that has ended nothing is kept either: then this process ends too
+                time.sleep(GAP_SECONDS)
             self.failure = error
             failed()
         except OSError as error:
@@ -98,24 +106,25 @@ class Stdin:
         with self._lock:
             if self._has_ended:
                 return False
-            self._put(asker, PutStdin(self.name, self._sent, data, is_end=not data))
+            here = self._put(asker, PutStdin(self.name, self._sent, data, is_end=not data))
+            if here.size < self._sent:  # a gap: somebody else keeps it now, without the beginning
+                hint = "see odyssey nodes, and run it again"
+                raise Gap("the machine that keeps what the job reads is not there any more", hint=hint)
             self._sent += len(data)
             self._has_ended = not data
         return bool(data)
 
-    def _put(self, asker: Asker, piece: PutStdin) -> None:
+    def _put(self, asker: Asker, piece: PutStdin) -> HowFar:
         """What the job reads must not end because a cable was cut for a moment."""
         cut = Cut()
         cut.answered()
         while True:
             try:
-                asker.call(piece)
+                return asker.call(piece)
             except Unreachable as error:
                 if (pause := cut.pause(error, time.monotonic())) is None:
                     raise
                 time.sleep(pause)
-            else:
-                return
 
     def put_back(self, unread: int | None) -> str | None:
         """After the job: the place in a file is where the job stopped. For a pipe, what is lost, as a sentence."""

@@ -149,19 +149,24 @@ def test_who_wrote_and_does_not_come_back_has_written_all(monkeypatch: pytest.Mo
     async def play() -> None:
         told: list[r.PutStdin] = []
 
-        async def passed(request: r.PutStdin) -> v.HowFar:
+        keepers = [NOVA]
+
+        async def passed(keeper: NodeId, request: r.PutStdin) -> v.HowFar:
+            assert keeper == NOVA  # who has the beginning gets the rest
             told.append(request)
             return v.HowFar(request.offset + len(request.data), request.is_end)
 
-        writers, first, second = Writers(passed), Visitor(), Visitor()
+        writers, first, second = Writers(passed, lambda: keepers), Visitor(), Visitor()
         await first.asks(writers.put(r.PutStdin(NAME, 0, b"one")))
         first.gone.set_result(None)
+        keepers[:] = [NodeId("another")]
         await second.asks(writers.put(r.PutStdin(NAME, 3, b"two")))  # it is back
         await asyncio.sleep(0.05)
         assert len(told) == 2
         second.gone.set_result(None)
         await until(lambda: len(told) == 3)
         assert told[-1] == r.PutStdin(NAME, 6, b"", is_end=True)
+        keepers[:] = [NOVA]
         third = Visitor()
         await third.asks(writers.put(r.PutStdin(bytes(15) + b"x", 0, b"whole", is_end=True)))
         third.gone.set_result(None)

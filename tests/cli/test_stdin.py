@@ -136,6 +136,16 @@ def test_of_a_pipe_that_is_still_open_nothing_is_said_and_its_end_can_be_sent() 
         assert spool.is_complete
 
 
+def test_a_gap_is_a_failure_and_never_a_shorter_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odyssey.cli.stdin.GAP_SECONDS", 0.0)
+    failed = threading.Event()
+    with a_pipe(b"abc") as pipe:
+        stdin = Stdin(pipe)
+        stdin.send_beside(FakeAsker({PutStdin: lambda put: HowFar(0, is_complete=False)}), failed.set)
+        assert failed.wait(10)
+        assert "keeps what the job reads is not there any more" in str(stdin.failure)
+
+
 @pytest.mark.parametrize("what", [os.devnull, "closed"])
 def test_what_is_nothing_is_not_sent(what: str) -> None:
     file = os.open(os.devnull, os.O_RDONLY)

@@ -252,6 +252,16 @@ def test_a_machine_dies_while_its_job_is_followed_and_the_next_try_is_told(lab: 
     assert "starts again" in watched.err
 
 
+def test_the_coordinators_daemon_dies_while_somebody_follows_and_writes(lab: Lab) -> None:
+    """It is started again by its hands. Nothing is told or read twice, or left out."""
+    words = ("sh", "-c", "for i in $(seq 1 200); do echo $i; sleep 0.1; done | odyssey run --on h3 -- cat")
+    watched = Watched(lab[1], *words)
+    wait_for(lambda: len(watched.out) > 10, 30)
+    lab[0].run("kill", "-KILL", str(told(lab[0], "status")["pid"]))
+    assert watched.status() == 0
+    assert watched.out == ALL
+
+
 def test_what_a_machine_had_that_is_away_is_named_and_comes_when_it_is_back(lab: Lab) -> None:
     run(lab[1], lab[2], "echo one")
     lab.cut(2)

@@ -20,7 +20,8 @@ import msgspec
 from odyssey.api.door import Handler
 from odyssey.api.operations import ISSUED, TABLE, Operation
 from odyssey.api.relay.remembered import Remembered
-from odyssey.api.requests import Events
+from odyssey.api.relay.writers import Homes
+from odyssey.api.requests import Events, PutStdin
 from odyssey.api.retelling import Retelling
 from odyssey.api.rights import Right
 from odyssey.api.views import LEAVE, EventPage, Picture, StatusView, View
@@ -106,12 +107,14 @@ class Choosing:
     ) -> None:
         """`now` is a clock that does not go back, in ms."""
         self._place, self._own, self._passed, self._me, self._now = place, own, passed, me, now
-        self._remembered = Remembered()
+        self._remembered, self._homes = Remembered(), Homes()
         self.handlers: Mapping[str, Handler] = {row.name: self._handler(row) for row in TABLE}
 
     def _handler(self, row: Operation) -> Handler:
         if row.right is Right.HERE:
             return self._own[row.name]
+        if row.name == "stdin_put":
+            return lambda request: self._put(row, request)
         if row.name == "events":
             return lambda request: self._events(row, request)
         if row.streams:
@@ -148,6 +151,16 @@ class Choosing:
     def _passing(self, row: Operation) -> Handler:
         """Who was in touch and reaches nobody any more need not wait to hear nothing."""
         return self._passed[row.name] if self._place.reaches or not self._remembered.has(row.answer) else _nobody
+
+    async def _put(self, row: Operation, request: PutStdin) -> View:
+        """All of one standard input goes where its beginning is: anywhere else there would be a gap."""
+        if self._place.out:
+            raise outside(self._place.out)
+        is_own = self._homes.is_own(request.name, self._place.coordinates)
+        here = await (self._own if is_own else self._passed)[row.name](request)  # type: ignore[misc]
+        self._homes.note(request.name, is_own, here.is_complete)
+        view: View = here
+        return view
 
     def _check_outside(self, row: Operation, request: Any) -> Any:
         """In no mesh: only how it stands with this machine can be asked."""

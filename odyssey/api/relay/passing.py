@@ -30,6 +30,7 @@ from odyssey.messages import Asked, Parts
 
 TICK_S: Final = 0.25
 MOST_TRIES: Final = 3  # machines that are asked, one after the other
+MOST_KEEPERS: Final = 5  # one of them may have what a job needs
 ONCE: Final = frozenset({"retry", "approve"})  # asked twice, it might happen twice
 
 Post = Callable[[NodeId, Asked], None]
@@ -61,7 +62,7 @@ class Passing:
             row.name: self._handler(row) for row in TABLE if row.right is not Right.HERE
         }
         self.handlers["type"] = Typists(self._type).type
-        self.handlers["stdin_put"] = Writers(self._put).put
+        self.handlers["stdin_put"] = Writers(self._put, keepers).put
 
     def _handler(self, row: Operation) -> Handler:
         if row.streams:
@@ -101,10 +102,11 @@ class Passing:
         assert isinstance(typed, Typed)
         return typed
 
-    async def _put(self, request: PutStdin) -> HowFar:
-        here = await self._call(BY_NAME["stdin_put"], request)
-        assert isinstance(here, HowFar)
-        return here
+    async def _put(self, keeper: NodeId, request: PutStdin) -> HowFar:
+        async with aclosing(self._answer(keeper, "stdin_put", wire.encode(request))) as parts:
+            async for part in parts:
+                return wire.decode(part, HowFar, frames.BODY)
+        raise Unreachable("the machine that was asked gave no answer", hint="see its log")
 
     async def _stream(self, row: Operation, request: Any) -> AsyncGenerator[View, None]:
         async with aclosing(self._asked(row, request)) as parts:
@@ -146,7 +148,7 @@ class Passing:
         raise Unreachable("the machine that was asked gave no answer", hint="see its log")
 
     def who_keeps(self) -> Sequence[NodeId]:
-        return self._keepers()[:MOST_TRIES]
+        return self._keepers()[:MOST_KEEPERS]
 
     async def _answer(
         self, keeper: NodeId, op: str, body: bytes, is_for_leader: bool = False

@@ -83,7 +83,7 @@ def choose(place: Place, own: Desk, passed: Desk) -> Choosing:
     return Choosing(place, own.handlers, passed.handlers, lambda: ME)
 
 
-OPS = [row.name for row in TABLE if row.name not in ("status", "watch", *ISSUED)]
+OPS = [row.name for row in TABLE if row.name not in ("status", "watch", "stdin_put", *ISSUED)]
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -108,6 +108,41 @@ def test_the_coordinator_is_asked_else_who_keeps_the_log(op: str, place: Place, 
             asyncio.run(said(choosing, op))
     else:
         assert asyncio.run(said(choosing, op)) == [who]
+
+
+def test_all_of_a_standard_input_goes_where_its_beginning_is() -> None:
+    """Whoever coordinates meanwhile, and also if nobody answers there: half of it somewhere else is none."""
+
+    class Spool:
+        def __init__(self, name: str, asked: list[str]) -> None:
+            self.name, self.asked = name, asked
+            self.error: Unreachable | None = None
+
+        async def stdin_put(self, request: r.PutStdin) -> v.HowFar:
+            if self.error is not None:
+                raise self.error
+            self.asked.append(self.name)
+            return v.HowFar(request.offset + 1, request.is_end)
+
+    async def play() -> None:
+        asked, place = list[str](), Place(coordinates=True, keeps=True)
+        own, other = Spool("own", asked), Spool("other", asked)
+        everywhere: dict[str, Handler] = {row.name: own.stdin_put for row in TABLE}
+        there: dict[str, Handler] = {row.name: other.stdin_put for row in TABLE}
+        choosing = Choosing(place, everywhere, there, lambda: ME)
+        put: Any = choosing.handlers["stdin_put"]
+        await put(r.PutStdin(b"a", 0, b"x"))
+        place.coordinates = False
+        await put(r.PutStdin(b"b", 0, b"x"))
+        await put(r.PutStdin(b"a", 1, b"x"))
+        other.error = GONE
+        with pytest.raises(Unreachable):
+            await put(r.PutStdin(b"b", 1, b"x"))
+        other.error, place.coordinates = None, True
+        await put(r.PutStdin(b"b", 1, b"", is_end=True))
+        assert asked == ["own", "other", "own", "other"]
+
+    asyncio.run(asyncio.wait_for(play(), 20))
 
 
 @pytest.mark.parametrize("op", sorted(ISSUED))
