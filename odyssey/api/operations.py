@@ -83,7 +83,8 @@ TABLE: Final = (
     Operation("down", r.Down, v.Stopping, Right.HERE, changes=True),
 )
 
-ISSUED: Final = frozenset({"invite", "remove", "allow"})  # what only a machine can do that lets others in
+# What only a machine can do that lets others in.
+ISSUED: Final = frozenset({"invite", "asking", "approve", "remove", "allow"})
 
 BY_NAME: Final = {one.name: one for one in TABLE}
 BY_REQUEST: Final = {one.request: one for one in TABLE}

@@ -32,9 +32,9 @@ class Typist(Person):
         """The first line, which is there from the start."""
         while b"\n" not in self._came:
             piece = os.read(self._hears, LONGEST)
+            self._came += piece
             if not piece or len(self._came) > LONGEST:
                 raise Malformed("the daemon was not told what to join with")
-            self._came += piece
         line, _, self._came = self._came.partition(b"\n")
         return read(line)
 
@@ -51,9 +51,9 @@ class Typist(Person):
         while b"\n" not in self._came:
             await _readable(self._hears)
             piece = os.read(self._hears, TYPED)
+            self._came += piece
             if not piece or len(self._came) > TYPED:
                 raise UsageError("whoever began this has gone before the code was typed", hint="odyssey join")
-            self._came += piece
         line, _, self._came = self._came.partition(b"\n")
         return line.decode("utf-8", "replace")
 

@@ -33,7 +33,98 @@ def logged(name: str, old: str, new: str, *tests: str) -> Mutant:
     return Mutant(name, "scheduler/transitions/belonging.py", old, new, named)
 
 
+def asked(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, file, old, new, tuple(f"mesh/links/test_pairing.py::test_{one}" for one in tests))
+
+
+def lying(name: str, old: str, new: str, *tests: str) -> Mutant:
+    named = tuple(f"daemon/test_headless.py::test_{test}" for test in tests)
+    return Mutant(name, "daemon/headless.py", old, new, named)
+
+
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    # -- who asks without an invite
+    asked(
+        "one address fills the list of who asks",
+        "mesh/links/askers.py",
+        "or from_there >= FROM_ONE",
+        "or from_there >= MOST",
+        "crowds_are_bounded_for_each_address",
+    ),
+    asked(
+        "one of several is guessed",
+        "mesh/links/askers.py",
+        "if len(found) == 1:",
+        "if found:",
+        "one_is_named_by_name_address_or_id_and_never_guessed",
+    ),
+    asked(
+        "who waits for a person is sent off",
+        "mesh/links/gate.py",
+        ">= DIALOGUE_MS and line not in self._askers",
+        ">= DIALOGUE_MS",
+        "who_waits_longer_than_a_dialogue_may_take_is_not_sent_off_but_after_five_minutes",
+    ),
+    asked(
+        "those who ask keep out who has an invite",
+        "mesh/links/gate.py",
+        "sum(line not in self._askers for line in self._dialogues)",
+        "len(self._dialogues)",
+        "those_who_ask_keep_out_nobody_with_an_invite",
+    ),
+    asked(
+        "who asks may wait for ever",
+        "mesh/links/gate.py",
+        "        self._send_off_late(now)\n",
+        "",
+        "who_waits_longer_than_a_dialogue_may_take_is_not_sent_off_but_after_five_minutes",
+    ),
+    asked(
+        "who has gone still asks",
+        "mesh/links/gate.py",
+        "        self._dialogues.pop(line, None)\n        self._askers.forget(line)\n",
+        "        self._dialogues.pop(line, None)\n",
+        "a_wrong_code_is_told_and_three_end_it",
+    ),
+    asked(
+        "what was given is lost with the connection",
+        "mesh/links/pairing.py",
+        "and not self._lines[line][0].is_admitted",
+        "",
+        "what_was_given_stays_when_the_connection_ends_before_the_code_is_typed",
+    ),
+    asked(
+        "a short question is answered at length",
+        "mesh/discovery/calling.py",
+        "return data == question()",
+        "return data.startswith(QUESTION)",
+        "an_answer_is_no_longer_than_its_question_and_only_that_is_answered",
+    ),
+    # -- an invite on a card
+    lying(
+        "a refused one is tried at each start",
+        " and tried.boot == self._boot",
+        " and tried.boot != self._boot",
+        "a_refused_one_is_tried_once_in_a_boot_and_told_each_time",
+    ),
+    lying(
+        "the card keeps a used invite",
+        "            self._headless.used(lying)\n            return",
+        "            return",
+        "it_joins_and_deletes_the_invite",
+    ),
+    lying(
+        "unfinished jobs are left for a card",
+        "if before is not None and (why := holds(before)):",
+        "if before is None and (why := holds(before)):",
+        "who_is_in_a_mesh_with_others_stays_and_the_invite_too",
+    ),
+    lying(
+        "a refused invite of somebody else is deleted",
+        "if is_same and tried is not None and not tried.why:",
+        "if is_same and tried is not None:",
+        "one_that_was_refused_before_is_not_deleted_when_it_joins_by_another",
+    ),
     # -- the text of an invite
     invite(
         "mistyped invite read",

@@ -19,6 +19,7 @@ from odyssey.mesh.links import pairing as pairings
 from odyssey.mesh.links.askers import Asker, Askers
 from odyssey.mesh.links.gate import Gate
 from odyssey.mesh.links.pairing import Door, Person, pair
+from odyssey.mesh.links.ports import Line
 from odyssey.mesh.trust import pairing as codes
 from odyssey.mesh.trust.certificates import MINE
 from odyssey.mesh.trust.invite import Address
@@ -144,6 +145,14 @@ def test_the_person_here_may_be_the_first() -> None:
 def test_what_was_given_stays_when_the_connection_ends_before_the_code_is_typed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    ended, gone = list[str](), pairings._Pairing.gone
+
+    def hears(pairing: pairings._Pairing, line: Line, why: str) -> None:
+        gone(pairing, line, why)
+        ended.append(why)
+
+    monkeypatch.setattr(pairings._Pairing, "gone", hears)
+
     async def play() -> None:
         async with opened() as (place, person):
             joining = place.join(person)
@@ -151,8 +160,7 @@ def test_what_was_given_stays_when_the_connection_ends_before_the_code_is_typed(
             monkeypatch.setattr(gates, "DIALOGUE_MS", 0)
             await until(lambda: bool(person.codes))
             code = place.approves(asker, person.codes[0])
-            await until(lambda: not place.gate._dialogues)
-            await asyncio.sleep(0)
+            await until(lambda: bool(ended))
             person.typed.put_nowait(code)
             assert (await joining).mine.node == node("pi")
 
