@@ -9,7 +9,7 @@ import pytest
 
 from odyssey.paths import known_door
 from tests.lab import Lab
-from tests.lab.attacks.scene import home, open_up, told
+from tests.lab.attacks.scene import ROOM_BYTES, daemon, home, log, open_up, pss, told
 
 pytestmark = pytest.mark.lab
 # All that a file system can forbid is allowed first: what refuses then is the daemon.
@@ -31,6 +31,20 @@ except OdysseyError as error:
     print(error.message)
 """
 
+_NONSENSE = """
+import random, socket, sys
+from contextlib import suppress
+from odyssey.api import frames
+draw = random.Random(5)
+hello = frames.packed(frames.Hello(frames.VERSION))
+for number in range(300):
+    data = draw.randbytes(draw.choice((1, 4, 5, 50, 3_000, 100_000)))
+    asked = frames.packed(frames.Ask(draw.randrange(3), draw.choice(("run", "status", "", "submit")), data[:3_000]))
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as made:
+        made.connect(sys.argv[1])
+        made.sendall((data, hello + data, hello + asked * 40, b"\\xff\\xff\\xff\\xff" + data)[number % 4])
+"""
+
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
@@ -45,6 +59,16 @@ def test_another_user_is_not_served(lab: Lab) -> None:
     said = lab[0].run(sys.executable, "-P", "-c", _ASK, str(door.socket)).out
     assert said == "this daemon belongs to somebody else\n"
     assert told(lab[0], "status")["node"] == "h1"
+
+
+def test_nonsense_at_the_socket_ends_nothing_and_costs_little(lab: Lab) -> None:
+    door, process = known_door(home(lab[0]), {}), daemon(lab[0])
+    assert door is not None
+    before = pss(lab[0], process)
+    lab[0].run(sys.executable, "-P", "-c", _NONSENSE, str(door.socket))
+    assert daemon(lab[0]) == process
+    assert pss(lab[0], process) - before < ROOM_BYTES
+    assert "a bug" not in log(lab[0])
 
 
 @pytest.mark.parametrize("name", ["key", "curve", "issuer", "root", "trust"])

@@ -9,8 +9,9 @@ from subprocess import PIPE
 
 import pytest
 
+from odyssey.mesh.trust import invite as invites
 from tests.lab import Host, Lab
-from tests.lab.attacks.scene import attack, curve_of, is_up, mesh, node_id, peers, program, states, told
+from tests.lab.attacks.scene import attack, curve_of, is_up, join, mesh, node_id, peers, program, states, told
 from tests.system.place import wait_for
 
 pytestmark = pytest.mark.lab
@@ -55,3 +56,25 @@ def test_its_connections_end_it_does_not_come_back_and_its_work_moves(lab: Lab) 
     wait_for(lambda: place(lab[0], job) == other.name, 60)
     assert attack(stolen, "impostor", "knocks", key) == {"in": False}
     assert "was put out of the mesh" in str(attack(stolen, "renewing", lab[0].address, issuer))
+
+
+def invited(host: Host) -> str:
+    """By this machine, and no other one."""
+    done = host.run("odyssey", "invite", "--json", check=False, limit_s=120)
+    text = str(json.loads(done.out)["invite"]) if done.status == 0 else ""
+    return text if text and {one.host for one in invites.read(text).addresses} >= {host.address} else ""
+
+
+def test_with_one_that_lets_in_falls_whom_it_has_let_in() -> None:
+    with Lab(3) as lab:
+        mesh(lab, 2)
+        wait_for(lambda: is_up(lab[1], 2), 30)
+        lab[0].run("odyssey", "node", "allow", "h2", "invite", "admin", limit_s=120)
+        join(lab[2], wait_for(lambda: invited(lab[1]), 30))
+        wait_for(lambda: is_up(lab[0], 3), 30)
+        wait_for(lambda: node_id(lab[0]) in peers(lab[2]), 30)
+        assert attack(lab[2], "impostor", "knocks", node_id(lab[0])) == {"in": True}
+        lab[0].run("odyssey", "node", "remove", "h2", "--yes", limit_s=120)
+        for thief in (lab[1], lab[2]):
+            assert attack(thief, "impostor", "knocks", node_id(lab[0])) == {"in": False}
+        wait_for(lambda: states(lab[0]).get("h3") != "up", 30)
