@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from odyssey.api import requests as r
 from odyssey.api.fresh import ABOUT_JOBS
 from odyssey.api.operations import BY_NAME
+from odyssey.errors import CutOff, UsageError
 from tests.api.counter import FakeCounter, desk_of, until
 
 
@@ -72,3 +76,23 @@ def test_what_is_followed_is_caught_up_with_first(tmp_path: Path) -> None:
 
 def test_those_that_wait_are_operations_and_change_nothing() -> None:
     assert not any(BY_NAME[name].changes for name in ABOUT_JOBS)
+
+
+@pytest.mark.parametrize(("op", "request_"), [("job", r.Job("7")), ("wait", r.Wait(("7",)))])
+def test_that_there_is_no_such_job_is_not_said_by_who_cannot_ask(tmp_path: Path, op: str, request_: Any) -> None:
+    async def told(index: int | None) -> None:
+        counter = Behind(tmp_path)
+        desk = desk_of(counter)
+        answer: Any = desk.handlers[op](request_)
+        asking = asyncio.ensure_future(answer if op == "job" else anext(answer))
+        await until(lambda: bool(counter.asked))
+        counter.asked.pop()(index)
+        try:
+            await asking
+        finally:
+            desk.close()
+
+    with pytest.raises(UsageError, match="no job 7"):
+        asyncio.run(asyncio.wait_for(told(0), 10))
+    with pytest.raises(CutOff, match="no job 7, as far as this machine knows"):
+        asyncio.run(asyncio.wait_for(told(None), 10))

@@ -21,13 +21,13 @@ from typing import Any, Final, NamedTuple
 from odyssey.api import requests as r
 from odyssey.api.client import Connection
 from odyssey.api.operations import BY_REQUEST
-from odyssey.errors import OdysseyError
+from odyssey.errors import OdysseyError, UsageError
 from odyssey.ids import UserId
 from odyssey.resources import Resources
 from odyssey.spec import JobSpec, Want
 from tests.chaos import witness
 from tests.linear import UNKNOWN, Call
-from tests.linear_jobs import ACCEPTED, CLOSED, ENDED, LIVE, TOO_LATE, Ask, Told, What
+from tests.linear_jobs import ABSENT, ACCEPTED, CLOSED, ENDED, LIVE, TOO_LATE, Ask, Told, What
 
 PATIENCE_S: Final = 6.0
 PAUSE_S: Final = 1.2
@@ -136,7 +136,8 @@ class User(threading.Thread):
             view = asked(door, request, PATIENCE_S)
         except OdysseyError as error:
             self._memory.refused(error)
-            self._memory.note(ask, begin, None)
+            is_absent = ask.what is What.GET and isinstance(error, UsageError)
+            self._memory.note(ask, begin, Told(0, ABSENT) if is_absent else None)
             return None
         except (OSError, TimeoutError):
             self._memory.note(ask, begin, None)
