@@ -87,6 +87,7 @@ class World(NamedTuple):
     habits: Habits = Habits()  # of history
     watch: Callable[[Sequence[Event]], None] = lambda _: None  # is told what the newest entries have made true
     may_keep: Callable[[NodeId], bool] = lambda _: True  # the log, by its certificate
+    vouched: Callable[[Command], bool] = lambda _: True  # what another machine wants to be on the log
     noticed: Callable[[StateChanged], None] = lambda _: None  # is told how machines come and go, while this one leads
 
 
@@ -116,6 +117,7 @@ class Node:
             self._prepare,
             lineage.number_at,
             self._tick,
+            world.vouched,
         )
         self.agent = Agent(
             lease,

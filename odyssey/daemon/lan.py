@@ -57,6 +57,7 @@ from odyssey.mesh.links.switchboard import Switchboard, Versions, World
 from odyssey.mesh.links.wires import ZmqWires
 from odyssey.mesh.trust.certificates import Grant
 from odyssey.mesh.trust.standing import load
+from odyssey.mesh.vouching import is_vouched
 from odyssey.messages import Acquainted, Asked, AskKeeper, CopySeen, HereIAm, MembersAre, Parts, StopAsking, Taken
 from odyssey.node import Node
 from odyssey.paths import Home
@@ -92,6 +93,7 @@ class Lan:
             *(self.company, self.company, self, loop, clock, SystemEntropy(), self._deliver),
             copied=self._copied,
             sent_away=_note_offence,
+            may_fetch=lambda node: self.company.may(node, Grant.VOTE),
         )
         self._board = Switchboard(identity.id, world, Versions(program=__version__))
         self.knowing = Knowing(
@@ -145,6 +147,7 @@ class Lan:
         return Around(
             *(self._board, self._board, company.others, company.verify),
             may_keep=lambda node: company.may(node, Grant.VOTE),
+            vouched=lambda command: is_vouched(command, company.roster),
         )
 
     def enter(

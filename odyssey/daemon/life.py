@@ -65,6 +65,7 @@ class Around(NamedTuple):
     others: Callable[[], Sequence[NodeId]]
     verify: Verify
     may_keep: Callable[[NodeId], bool]  # the log
+    vouched: Callable[[Command], bool]  # what is signed in it may be believed
 
 
 class Body(NamedTuple):
@@ -195,6 +196,7 @@ class Life:
             habits=body.habits,
             watch=self._applied,
             may_keep=around.may_keep if around is not None else lambda _: True,
+            vouched=around.vouched if around is not None else lambda _: True,
             noticed=body.noticed,
         )
 

@@ -153,12 +153,15 @@ class Replica:
         prepare: Callable[[Command, Callable[[], None]], None] = lambda _, go_on: go_on(),
         number_at: Callable[[int], int] | None = None,
         ticked: Callable[[int], bool] = lambda _: False,
+        vouched: Callable[[Command], bool] = lambda _: True,
     ) -> None:
         """`look` is called whenever something may have changed: who leads, what is applied, who has answered.
         `prepare` is told what is to go onto the log here; it goes there when that calls back. `number_at` tells in
         which generation an entry was written; without it all are of this one. `ticked` is called after each tick
         with what `monotonic_ms` said, so that one timer is enough for a daemon, and one look at the clock. It answers
-        whether ticks may be rare until something comes in here: each costs an idle machine its sleep."""
+        whether ticks may be rare until something comes in here: each costs an idle machine its sleep. `vouched` says
+        whether what another machine has forwarded may go onto the log."""
+        self._vouched = vouched
         self.scope, self.core, self._look, self._prepare = scope, core, look, prepare
         self._number_at, self._ticked = number_at or (lambda _: scope.generation), ticked
         self.told_ms = clock.monotonic_ms()  # while it does not lead: when who leads last spoke
@@ -369,6 +372,9 @@ class Replica:
             return
         if not self.core.is_leader:
             answer(Unknown())
+            return
+        if not self._vouched(command):
+            answer(Again(BUSY_MS))
             return
         self._taken_in[sender, request] = self._clock.monotonic_ms()
         if self.low and isinstance(command, SubmitJobs):

@@ -57,6 +57,7 @@ class Rig:
     """Machine 1 with its replica. The disk writes when it is told to; time goes in ticks."""
 
     def __init__(self, one: Core, seed: int = 1) -> None:
+        self.vouches = True
         self.clock = FakeClock()
         self.writes: list[Callable[[], None]] = []
         self.fetches: list[tuple[Snapshot, Callable[[Iterable[bytes]], None]]] = []
@@ -66,6 +67,7 @@ class Rig:
         self.outcomes: list[Outcome] = []
         self._timers: list[Callable[[], None]] = []
         self.replica = Replica(SCOPE, one, self, self, self, self, self.clock, SeededEntropy(seed))
+        self.replica._vouched = lambda _: self.vouches
         self.replica.start()
 
     # -- ports
@@ -275,6 +277,14 @@ def test_nor_taken_from_who_forwards_them() -> None:
     rig.hears(Forward(member("2"), 5, data(ORDER)))
     assert rig.replica.core.log.last == 1
     assert rig.said(Forwarded) == []
+
+
+def test_nor_what_nobody_vouches_for() -> None:
+    rig = leading()
+    rig.vouches = False
+    rig.hears(Forward(member("2"), 5, data()))
+    assert rig.replica.core.log.last == 1
+    assert rig.said(Forwarded) == [Forwarded(member("1"), 5, 0)]
 
 
 def test_a_copy_of_what_was_taken_in_is_for_nobody() -> None:

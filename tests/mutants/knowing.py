@@ -125,4 +125,32 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "for one in trust.known_issuers()]",
         "who_is_gone_or_was_put_out_is_not_made_an_issuer_again",
     ),
+    Mutant(
+        "bytes of the log for everybody",
+        "mesh/links/answers.py",
+        "        if self._may():\n            self._source.serve_segment(",
+        "        if True:\n            self._source.serve_segment(",
+        ("mesh/links/test_answers.py::test_who_may_not_have_them_gets_none",),
+    ),
+    Mutant(
+        "any keeper may put what it likes onto the log",
+        "mesh/replica.py",
+        "        if not self._vouched(command):",
+        "        if False:",
+        ("mesh/test_replica.py::test_nor_what_nobody_vouches_for",),
+    ),
+    Mutant(
+        "certificate of another machine put onto the log",
+        "mesh/vouching.py",
+        "            return (certificate.node, certificate.expiry) == (node, until)",
+        "            return certificate.expiry == until",
+        ("mesh/test_vouching.py::test_what_nobody_would_believe_is_not",),
+    ),
+    Mutant(
+        "machines listed as somebody else's",
+        "mesh/vouching.py",
+        "            return entry.certificate.owner == command.owner",
+        "            return True",
+        ("mesh/test_vouching.py::test_what_nobody_would_believe_is_not",),
+    ),
 )

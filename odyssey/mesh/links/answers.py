@@ -74,6 +74,25 @@ class _Debt:
         self.open.clear()
 
 
+class Guarded(Source):
+    """A source for one peer: asked each time whether it may have what is there."""
+
+    def __init__(self, source: Source, may: Callable[[], bool]) -> None:
+        self._source, self._may = source, may
+
+    def serve(self, digest: bytes, first: int, doubted: bool, done: Callable[[Parts], None]) -> None:
+        if self._may():
+            self._source.serve(digest, first, doubted, done)
+        else:
+            done(None)
+
+    def serve_segment(self, digest: bytes, start: int, done: Callable[[bytes | None], None]) -> None:
+        if self._may():
+            self._source.serve_segment(digest, start, done)
+        else:
+            done(None)
+
+
 class Answers:
     def __init__(self, channel: Channel, clock: Clock, source: Source) -> None:
         self._channel, self._clock, self._source = channel, clock, source

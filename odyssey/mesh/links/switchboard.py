@@ -22,7 +22,7 @@ from odyssey.errors import WireError
 from odyssey.ids import NodeId
 from odyssey.mesh.letters import Letter
 from odyssey.mesh.links import frames
-from odyssey.mesh.links.answers import Answers
+from odyssey.mesh.links.answers import Answers, Guarded
 from odyssey.mesh.links.channel import Channel, Office
 from odyssey.mesh.links.frames import Hello, Question, Segment, Slices
 from odyssey.mesh.links.letters import Letters
@@ -106,6 +106,7 @@ class World(NamedTuple):
     deliver: Callable[[NodeId, Letter], None]
     lost: Callable[[NodeId, int, str], None] = lambda *_: None  # so many letters will not arrive, or may not have
     copied: Callable[[NodeId, str], None] = lambda *_: None  # another machine has the key of this one, at this address
+    may_fetch: Callable[[NodeId], bool] = lambda _: True  # what lies on this disk of the log
     sent_away: Callable[[NodeId, str], None] = lambda *_: None  # a member that breaks the rules
 
 
@@ -185,7 +186,8 @@ class Switchboard(Bulk):
         )
         control, bulk = Channel(node, Lane.CONTROL, office), Channel(node, Lane.BULK, office)
         control.traffic = letters = Letters(control, world.timers, world.clock, world.deliver, world.lost)
-        bulk.traffic = answers = Answers(bulk, world.clock, world.source)
+        source = Guarded(world.source, lambda: world.may_fetch(node))
+        bulk.traffic = answers = Answers(bulk, world.clock, source)
         return _Peer(control, bulk, letters, answers, world.clock.monotonic_ms())
 
     def _took_up(self, line: Line, peer: NodeId) -> None:

@@ -115,7 +115,7 @@ class TrustSet:
         digest = sha256(data).digest()
         if digest in self._items:
             return False
-        record = self._believed(data)
+        record = self.believed(data)
         if isinstance(record, Revocation):
             if record.subject in self._revoked:
                 return False  # once is for good
@@ -149,7 +149,8 @@ class TrustSet:
             left = rest
         return is_new
 
-    def _believed(self, data: bytes) -> Issuer | Revocation:
+    def believed(self, data: bytes) -> Issuer | Revocation:
+        """One that may be taken. Raises `Untrusted`."""
         if purpose_of(data) == Purpose.REVOKE:
             revocation = opened(data, Revocation)
             self._check_mesh(revocation)

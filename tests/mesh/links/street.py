@@ -161,6 +161,7 @@ class Machine:
         self.name, self.key = node("abcdefgh"[number]), bytes([number + 1]) * 32
         self.heard: list[tuple[NodeId, Letter]] = []
         self.lost: list[tuple[NodeId, int, str]] = []
+        self.kept_from: set[NodeId] = set()  # who may have no bytes
         self.copied: list[tuple[NodeId, str]] = []
         self.files = Files()
         self.starts = 0
@@ -182,6 +183,7 @@ class Machine:
             self._hear,
             lambda *lost: self.lost.append(lost),
             self._note_copy,
+            may_fetch=lambda name: name not in self.kept_from,
         )
         self.board = Switchboard(self.name, world, versions)
         self.wires = MemoryWires(self.street, self.key, self.board)

@@ -55,6 +55,19 @@ def test_bytes_come_on_a_line_of_their_own(quarter: Quarter, two: tuple[Machine,
     assert quarter.street.dials == [(HOST, b.port + 1)]
 
 
+def test_who_may_not_have_them_gets_none(quarter: Quarter, two: tuple[Machine, Machine]) -> None:
+    a, b = two
+    asker, digest = Asker(a, b), b.files.put(b"x" * 1000)
+    b.kept_from.add(a.name)
+    asker.ask(digest)
+    quarter.run(0.1)
+    b.kept_from.clear()
+    asker.ask(digest)
+    quarter.run(0.1)
+    assert asker.found == [None, b"x" * 1000]
+    assert len(b.files.asked) == 1
+
+
 def test_no_more_is_under_way_than_there_is_credit_for(quarter: Quarter, two: tuple[Machine, Machine]) -> None:
     a, b = two
     asker, b.files.at_once = Asker(a, b), 20 * MIB
