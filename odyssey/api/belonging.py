@@ -73,7 +73,7 @@ class Belonging:
         machine that may not say so leaves it to the end of the certificate."""
         await asyncio.sleep(HEARD_S)
         with suppress(OdysseyError):
-            await self._counter.membership.put_out(node, by)
+            await self._counter.membership.farewell(node, by)
 
     def _soon(self, going_on: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(going_on)

@@ -121,6 +121,10 @@ class Membership(Protocol):
         """The public half of a key with which this machine would let others in."""
         ...
 
+    async def farewell(self, node: NodeId, by: UserId) -> None:
+        """It has left, and its keys are gone: it is put out, unless others are members by what it has signed."""
+        ...
+
     async def put_out(self, node: NodeId, by: UserId) -> None:
         """For good: once this returns it is on the log, and told to all. Raises why it is not; `by` is who asked, who
         may."""

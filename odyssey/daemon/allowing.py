@@ -81,6 +81,7 @@ class Allowing:
 
     async def _stop(self, node: NodeId, signer: Signer, by: UserId) -> None:
         now = self._world.clock.wall_ms()
+        check_own_right(self._world.company, self._world.standing(), node, now)
         for key in self._keys(node):
             for command in self._anew(key, signer, now):
                 await self._carry_out(command)
@@ -131,6 +132,15 @@ class Allowing:
                 self._world.company.hear((certificate,), ())
             case AllowIssuer(certificate=certificate):
                 self._world.company.hear((), (certificate,))
+
+
+def check_own_right(company: Company, standing: Standing, node: NodeId, now: int) -> None:
+    """With a right to let in falls all that hangs on it; so nobody takes away the one by which he has his own."""
+    issuing = standing.issuing(now)
+    keys = {one.key for one in company.roster.trust.known_issuers() if one.node == node}
+    if issuing is not None and issuing.signer in keys:
+        text = "this machine lets others in by that one's word, and nobody could any more"
+        raise UsageError(text, hint="type it on the machine that began the mesh, or on that machine: odyssey leave")
 
 
 class Signer(NamedTuple):

@@ -42,6 +42,9 @@ class NoOthers(Membership):
     def offer(self) -> bytes:
         raise UsageError("this machine is not open to others yet", hint="odyssey up")
 
+    async def farewell(self, node: NodeId, by: UserId) -> None:
+        """Nobody was there who could have left."""
+
     async def put_out(self, node: NodeId, by: UserId) -> None:
         raise UsageError("there is no other machine in this mesh", hint="see: odyssey nodes")
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CLEAR_S: Final = 15.0
 HAND_OVER_S: Final = 20.0
 GOODBYE_S: Final = 10.0
+ENOUGH: Final = 2  # issuers without a root key renew each other: one alone would end within a month
 
 
 class Company(NamedTuple):
@@ -102,7 +103,9 @@ class Leaving:
         if self._lan.out:
             return Company(len(others))
         issuers = self._lan.issuers()
-        return Company(len(others), self._votes and self._voters() == {me}, issuers == {me})
+        least = ENOUGH if self._home.root.exists() else 1
+        is_needed = me in issuers and len(issuers - {me}) < least
+        return Company(len(others), self._votes and self._voters() == {me}, is_needed)
 
     def _voters(self) -> set[NodeId]:
         node = self._life.node
@@ -127,5 +130,7 @@ def check(machine: str, mesh: str, company: Company) -> None:
         text = f"{machine} is the only machine that remembers the jobs of {mesh}, and {need} them"
         raise UsageError(text, hint="the others leave first (odyssey leave there), or until then: odyssey pause")
     if company.is_only_issuer:
-        text = f"{machine} is the only machine that lets others into {mesh}, and {need} that to stay in it"
-        raise UsageError(text, hint="first let another one do it: odyssey node allow NAME invite")
+        text = (
+            f"too few other machines let others into {mesh}: without {machine} nobody could stay in it, and {need} that"
+        )
+        raise UsageError(text, hint="first let two others do it: odyssey node allow NAME invite")

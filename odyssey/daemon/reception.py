@@ -16,7 +16,7 @@ from odyssey.api.ports import About, Membership
 from odyssey.api.views import Approval, AskingView, InviteView
 from odyssey.clock import Clock, Entropy
 from odyssey.commands import LEVELS, AdmitMember, Command, MakeInvite, RenewMember
-from odyssey.daemon.allowing import Allowing, World
+from odyssey.daemon.allowing import Allowing, World, check_own_right
 from odyssey.daemon.approving import Approving
 from odyssey.daemon.founding import Belonging
 from odyssey.daemon.life import Life
@@ -91,7 +91,12 @@ class Reception(Membership):
     def offer(self) -> bytes:
         return self._house.offer()
 
+    async def farewell(self, node: NodeId, by: UserId) -> None:
+        if not any(one.node == node for one in self._house.company.roster.trust.known_issuers()):
+            await self.put_out(node, by)
+
     async def put_out(self, node: NodeId, by: UserId) -> None:
+        check_own_right(self._house.company, self._house.standing(), node, self._house.clock.wall_ms())
         await PuttingOut(self._life, self._house.standing, self._house.clock).put_out(node, by)
 
     # -- visitors ------------------------------------------------------------------------------------------------------

@@ -97,6 +97,9 @@ class FakeMembership(Membership):
     def offer(self) -> bytes:
         return bytes(32)
 
+    async def farewell(self, node: NodeId, by: UserId) -> None:
+        await self.put_out(node, by)
+
     async def put_out(self, node: NodeId, by: UserId) -> None:
         self.put.append((node, by))
 

@@ -193,6 +193,18 @@ def test_another_machine_lets_in_too_until_that_is_taken_back_and_who_came_by_it
     wait_for(lambda: told(lab[1], "status")["nodes"]["up"] == 3, 30)
 
 
+def test_who_began_the_mesh_leaves_it_once_others_keep_its_jobs_and_let_in(lab: Lab) -> None:
+    refused = lab[0].run("odyssey", "leave", check=False)
+    assert "error: h1 is the only machine that remembers the jobs of root's mesh, and 2 other machines" in refused.err
+    lab[0].run("odyssey", "node", "allow", "h2", "invite", "admin", limit_s=120)
+    lab[0].run("odyssey", "node", "allow", "h3", "invite", limit_s=120)
+    wait_for(lambda: lab[0].run("odyssey", "leave", check=False, limit_s=120).status == 0, 120)
+    wait_for(lambda: states(lab[1]) == states(lab[2]) == {"h2": "up", "h3": "up"}, 30)
+    assert lab[2].run("odyssey", "run", "--", "echo", "hi", limit_s=120).out == "hi\n"
+    lab[0].run("odyssey", "join", "-", stdin=told(lab[1], "invite")["invite"], limit_s=120)
+    wait_for(lambda: states(lab[2]) == {"h1": "up", "h2": "up", "h3": "up"}, 30)
+
+
 def invited(host: Host) -> str | None:
     """With an invite that is let in by at this machine."""
     done = host.run("odyssey", "invite", "--json", check=False, limit_s=120)
