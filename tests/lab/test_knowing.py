@@ -218,3 +218,34 @@ def test_a_home_that_was_copied_is_not_let_in_and_both_say_so(lab: Lab) -> None:
     lab[2].run("odyssey", "leave", "--clean", "--yes", limit_s=120)
     join(lab, lab[2])
     wait_for(lambda: is_whole(lab), 60)
+
+
+_NEVER_USED = """
+import os
+from msgspec.structs import replace
+from odyssey.clock import SystemClock, SystemEntropy
+from odyssey.daemon import founding
+from odyssey.ids import UserId
+from odyssey.mesh import identity
+from odyssey.paths import find_home, machine_id, prepare
+home, entropy = find_home(), SystemEntropy()
+prepare(home)
+key = identity.load_or_make(home.key, entropy)
+made = founding.begin(UserId("anna"), os.uname().nodename, "", entropy)
+made = founding.found_trust(home, made, key, SystemClock(), entropy)
+founding.save(home, replace(made, host=founding.host(machine_id())))
+"""
+
+
+def test_a_home_that_was_copied_before_it_was_used_gets_a_key_of_its_own() -> None:
+    """As from one image on many disks: each is another machine."""
+    with Lab(2) as lab:
+        place = "ODYSSEY_HOME=" + str(lab[0].folder / "home" / "image")
+        other = "ODYSSEY_HOME=" + str(lab[1].folder / "home" / "image")
+        lab[0].run("env", place, *lab[0].python("-c", _NEVER_USED))
+        shutil.copytree(lab[0].folder / "home/image", lab[1].folder / "home/image", symlinks=True)
+        ids = set()
+        for host, where in zip(lab, (place, other), strict=True):
+            host.run("env", where, *UP, limit_s=120)
+            ids.add(json.loads(host.run("env", where, "odyssey", "status", "--json", limit_s=120).out)["node_id"])
+        assert len(ids) == 2
