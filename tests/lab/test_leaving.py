@@ -154,7 +154,7 @@ def test_an_invite_that_is_taken_back_lets_nobody_in_and_nothing_has_changed(two
     assert [job["id"] for job in told(two[1], "history")] == [1]
 
 
-@pytest.mark.parametrize("moment", ["joining", "joining/identity/trust", "old", "old/*/mesh", "old/*/mesh.db"])
+@pytest.mark.parametrize("moment", ["old", "old/*/mesh", "old/*/mesh.db"])
 def test_a_joining_that_is_killed_is_whole_or_has_not_been(two: Lab, moment: str) -> None:
     """Whoever types `up` afterwards is in the one mesh or in the other, with all that belongs to it."""
     text, mine = told(two[0], "invite")["invite"], told(two[1], "status")["mesh_id"]
@@ -181,7 +181,10 @@ def test_a_joining_that_is_killed_is_whole_or_has_not_been(two: Lab, moment: str
 def mesh_of(host: Host) -> str:
     """Once it is up. One that has only just been let in may reach nobody for a moment."""
     done = host.run("odyssey", "up", "--json", check=False, limit_s=120)
-    return str(json.loads(done.out)["mesh_id"]) if done.status == 0 else ""
+    if done.status:
+        print(done.err)  # seen where the test fails
+        return ""
+    return str(json.loads(done.out)["mesh_id"])
 
 
 # -- what a machine may do ---------------------------------------------------------------------------------------------
