@@ -65,6 +65,7 @@ from odyssey.scheduler.state import State
 
 TICK_S: Final = 1.0
 _log: Final = logging.getLogger(__name__)
+FIRST_S: Final = 0.7  # for the first answer of the mesh; then another machine is asked
 TELL_MS: Final = 60_000  # so often what this machine is is told again
 
 
@@ -334,10 +335,13 @@ class Lan:
         facts, now = self._facts(), self._clock.monotonic_ms()
         try:
             if facts != self._told or now >= self._tell_again_ms:
-                known = await self._passing.handlers["facts"](TellFacts(facts))  # type: ignore[misc]
+                async with asyncio.timeout(FIRST_S if self._told is None else None):
+                    known = await self._passing.handlers["facts"](TellFacts(facts))  # type: ignore[misc]
                 self._told, self._tell_again_ms = facts, now + TELL_MS
                 self._called(known.name)
                 self._beat_to(NodeId(known.coordinator))
+        except TimeoutError:
+            self._loop.call_soon(self.tell_facts)  # another one: whoever was asked may be as new as this machine
         except OdysseyError:
             pass
         finally:
@@ -414,9 +418,11 @@ class Lan:
 
     def _keepers(self) -> Sequence[NodeId]:
         """Whom to ask: who coordinates, those who are likely to know, then the others, each time from another on. Who
-        may not keep the log could only lie."""
+        may not keep the log could only lie. Who is new asks whoever let it in: others may not know it yet."""
         first, likely = self._coordinator(), self._node.agent.likely() if self._node is not None else ()
         rest = (*_from(self._turn, self.knowing.up()), *_from(self._turn, self.company.others()))
+        if self._told is None:
+            likely = (*_from(self._turn, self.company.others()), *likely)
         self._turn += 1
         ordered = (*(() if first is None else (first,)), *likely, *rest)
         return [one for one in dict.fromkeys(ordered) if one != self._me and self.company.may(one, Grant.VOTE)]
