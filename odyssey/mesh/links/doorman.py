@@ -128,12 +128,13 @@ class Doorman:
         if self._inside.pop(file, None) is not None:
             self._gone(file)
 
-    def greeted(self, file: int) -> None:
-        """It has said hello, so it is known what came in there."""
+    def greeted(self, file: int) -> bool:
+        """It has said hello, so it is known what came in there. False: it had ended before anybody listened."""
         found = self._waiting.pop(file, None)
-        place = found[1] if found is not None else _on_duplicate(file, _place)
-        if place is not None:
-            self._inside[file] = place
+        if found is None:
+            return False
+        self._inside[file] = found[1]
+        return True
 
     def ender(self, file: int) -> Callable[[], None]:
         """Ends what is there now, whenever it is called."""

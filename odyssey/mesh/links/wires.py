@@ -286,8 +286,10 @@ class Hall:
             self._catch_up()
             file = int(frame.get(zmq.SRCFD))
             line = _Came(self, route, _Name(key, self._lane, str(frame.get("Peer-Address"))), file)
-            self._lines[route] = self._by_file[file] = line
-            self.doorman.greeted(file)
+            if self.doorman.greeted(file):
+                self._lines[route] = self._by_file[file] = line
+            else:
+                line.over = True  # nobody would ever hear that it has gone
         return line if line.key == key else None
 
     def _told(self, file: int) -> int:

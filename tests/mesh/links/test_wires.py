@@ -128,6 +128,24 @@ def test_without_the_handler_nobody_gets_in(rig: Rig) -> None:
     assert b.board.peers() == {}
 
 
+def test_who_has_gone_before_his_hello_was_read_is_not_here(rig: Rig) -> None:
+    """A machine dials all addresses of another one and hangs up all but one."""
+    b = rig.machine("b")
+    name, keys = a_member(rig)
+    stranger = Stranger(curve(b.keys.public, keys), b.ports.control, zmq.DEALER)
+    rig.until(lambda: stranger.saw(zmq.EVENT_HANDSHAKE_SUCCEEDED))
+    hall = b.wires._halls[0]
+    stranger.say(HELLO)
+    assert hall._socket.poll(5_000)  # from here on nothing is read
+    stranger.close()
+    assert hall._monitor.poll(5_000)
+    hall._ear.look()
+    rig.until(lambda: not hall._socket.poll(0))
+    assert not any(state.up for state in b.board.peers().values())
+    rig.stranger(curve(b.keys.public, keys), b.ports.control).say(HELLO)
+    rig.until(lambda: b.board.peers()[name].up)
+
+
 def test_trouble_at_one_handshake_is_not_the_end_of_all(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = rig.pair()
     _, keys = a_member(rig)
