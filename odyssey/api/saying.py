@@ -154,4 +154,18 @@ def _ended(state: State, number: JobId, ended: JobState) -> str:
 
 
 def _machine(state: State, node: NodeId) -> str:
-    return next((one.name for one in state.nodes.values() if one.id == node), node[:8])
+    """A member that has not told what it is yet has the name of its certificate."""
+    known = next((one.name for one in state.nodes.values() if one.id == node), "")
+    member = state.members.get(node)
+    return known or (_name_in(member.certificate) if member is not None else "") or node[:8]
+
+
+def _name_in(certificate: bytes) -> str:
+    from odyssey.errors import OdysseyError
+    from odyssey.mesh.trust.certificates import Certificate
+    from odyssey.mesh.trust.signed import opened
+
+    try:
+        return opened(certificate, Certificate).name
+    except OdysseyError:
+        return ""

@@ -92,6 +92,8 @@ def join_command(desk: Desk, invite: str, addr: tuple[str, ...], name: str, list
 def enter(desk: Desk, wishes: Wishes, invite: str = "", addr: tuple[str, ...] = ()) -> None:
     """Into a mesh, as `odyssey join`."""
     home = find_home(desk.environment)
+    if not invite:
+        _own_mesh(desk, "")  # before anybody is asked for anything
     with _saying_why(desk, Entry()):
         entry = _entry(desk, invite, addr)
     before = _leave_own_mesh(desk, entry.invite)
@@ -193,7 +195,8 @@ class _Before(NamedTuple):
     finished: int
 
 
-def _leave_own_mesh(desk: Desk, invite: str) -> _Before | None:
+def _own_mesh(desk: Desk, invite: str) -> StatusView | None:
+    """That this machine has for itself; none: it is in no mesh. One that others are in is not left by the way."""
     home = find_home(desk.environment)
     if not home.mesh.exists():
         return None
@@ -201,6 +204,13 @@ def _leave_own_mesh(desk: Desk, invite: str) -> _Before | None:
     view = desk.ask(Status())
     if sum(view.nodes.values()) > 1:
         raise UsageError(_elsewhere(home, view, invite), hint="odyssey leave, then join again")
+    return view
+
+
+def _leave_own_mesh(desk: Desk, invite: str) -> _Before | None:
+    home, view = find_home(desk.environment), _own_mesh(desk, invite)
+    if view is None:
+        return None
     unfinished = view.jobs.get("waiting", 0) + view.jobs.get("running", 0)
     if unfinished:
         _ask_about(desk, unfinished)
