@@ -116,10 +116,26 @@ def set_old_mesh_aside(home: Home, name: str) -> None:
         aside.mkdir(mode=0o700, parents=True, exist_ok=True)
         for pattern in _OF_A_MESH:
             for path in home.path.glob(pattern):
-                path.rename(aside / path.name)
+                _put_aside(path, aside / path.name)
         sync_names(home.path)
     except OSError as error:
         raise refused(aside, error) from error
+
+
+def _put_aside(path: Path, there: Path) -> None:
+    """What lies there already came first and stays as it is: whoever was interrupted may have begun with empty folders,
+    or an empty store, of the new mesh."""
+    if not there.exists():
+        path.rename(there)
+    elif path.is_dir() and there.is_dir():
+        for child in list(path.iterdir()):
+            _put_aside(child, there / child.name)
+        path.rmdir()
+    else:
+        number = 2
+        while (free := there.with_name(f"{there.name}.{number}")).exists():
+            number += 1
+        path.rename(free)
 
 
 def save(home: Home, belonging: Belonging) -> None:
