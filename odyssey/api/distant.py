@@ -34,7 +34,7 @@ class _Stream:
 
     def take(self, told: q.Stream) -> int:
         """What came before is left out; behind a gap nothing is taken. How many bytes were new."""
-        self.size, self.cut = max(self.size, told.size), told.cut
+        self.size, self.cut = told.size, told.cut  # of a disk that lost its last bytes it may be less than before
         if not told.at <= self.end < told.at + len(told.data):
             return 0
         new = told.data[self.end - told.at :]

@@ -50,9 +50,15 @@ class Steering:
         self._counter.helm.recover(request.is_sure, done)
         found = await decided
         if isinstance(found, CannotRecover):
-            raise found
+            raise CannotRecover(found.refusal, found.by, self._named(found.message), hint=self._named(found.hint or ""))
         missing = tuple(v.Lacking(self._name(one.member.node), one.why.value) for one in found.missing)
         return v.Recovered(self._name(found.founder.node), found.charter.generation.number, missing, request.is_sure)
+
+    def _named(self, text: str) -> str:
+        """With the names that people know, where ids stand."""
+        for one in self._counter.state.nodes.values():
+            text = text.replace(one.id, one.name)
+        return text
 
     def _name(self, node: NodeId) -> str:
         known = (one.name for one in self._counter.state.nodes.values() if one.id == node)

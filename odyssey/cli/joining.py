@@ -8,12 +8,13 @@ Never: leaves a mesh in which something is unfinished.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
@@ -28,10 +29,13 @@ from odyssey.cli.network import looked
 from odyssey.cli.telling import as_json, counted
 from odyssey.cli.up import checked_name
 from odyssey.entry import Entry
-from odyssey.errors import OdysseyError, Unreachable, UsageError, echo
+from odyssey.errors import CutOff, OdysseyError, Unreachable, UsageError, echo
 from odyssey.paths import Home, find_home
 from odyssey.resources import parse_count, show_duration_rounded
 from odyssey.starting import Wishes, ensure_running, running, wait_until_gone
+
+if TYPE_CHECKING:
+    from odyssey.daemon.founding import Belonging
 
 _HOUR_MS: Final = 3_600_000
 _LONGEST: Final = 4096
@@ -148,12 +152,19 @@ def _saying_why(desk: Desk, entry: Entry) -> Iterator[None]:
 def _when_up(desk: Desk) -> StatusView:
     """Others see it from its first beat on."""
     view, deadline, wait_s = desk.ask(Status()), time.monotonic() + UP_S, _STEP_S
-    while not any(one.id == view.node_id and one.state == "up" for one in desk.ask(Nodes()).nodes):
+    while not _is_seen(desk, view):
         if time.monotonic() >= deadline:
+            desk.output.say("the other machines do not see this one yet: odyssey doctor")
             return view
         time.sleep(wait_s)
         wait_s = min(2 * wait_s, _LONGEST_STEP_S)  # many may join at once
     return desk.ask(Status())
+
+
+def _is_seen(desk: Desk, view: StatusView) -> bool:
+    with suppress(Unreachable, CutOff):  # whoever is new may not be answered yet
+        return any(one.id == view.node_id and one.state == "up" for one in desk.ask(Nodes()).nodes)
+    return False
 
 
 def _entry(desk: Desk, invite: str, addr: tuple[str, ...]) -> Entry:
@@ -173,7 +184,7 @@ def _asked(invite: str) -> str | None:
     if invite == "-":
         return sys.stdin.read(_LONGEST)
     if invite:
-        return _read(Path(invite)) if Path(invite[:255]).is_file() else invite
+        return _read(Path(invite)) if os.path.isfile(invite) else invite
     if not sys.stdin.isatty():
         raise UsageError("no invite was given", hint="odyssey join - reads it from stdin; on the other: odyssey invite")
     prompt = "Paste the invite (nothing: ask to be let in)"
@@ -197,13 +208,16 @@ class _Before(NamedTuple):
 
 def _own_mesh(desk: Desk, invite: str) -> StatusView | None:
     """That this machine has for itself; none: it is in no mesh. One that others are in is not left by the way."""
+    from odyssey.daemon import founding
+
     home = find_home(desk.environment)
     if not home.mesh.exists():
         return None
     ensure_running(home, environment=desk.environment)
     view = desk.ask(Status())
-    if sum(view.nodes.values()) > 1:
-        raise UsageError(_elsewhere(home, view, invite), hint="odyssey leave, then join again")
+    belonging = founding.load(home)
+    if sum(view.nodes.values()) > 1 or (belonging is not None and belonging.joined):
+        raise _elsewhere(belonging, view, invite)
     return view
 
 
@@ -214,23 +228,25 @@ def _leave_own_mesh(desk: Desk, invite: str) -> _Before | None:
     unfinished = view.jobs.get("waiting", 0) + view.jobs.get("running", 0)
     if unfinished:
         _ask_about(desk, unfinished)
-    desk.ask(Down(now=bool(unfinished)))
+    with suppress(Unreachable):  # it was gone before its answer was
+        desk.ask(Down(now=bool(unfinished)))
     if running(home, desk.environment) is not None and not wait_until_gone(home):
         raise OdysseyError("the daemon has not ended within 30 seconds", hint=f"its log is {home.log}")
     wait_until_gone(home)
     return _Before(view.mesh, sum(view.jobs.values()) - unfinished)
 
 
-def _elsewhere(home: Home, view: StatusView, invite: str) -> str:
+def _elsewhere(belonging: Belonging | None, view: StatusView, invite: str) -> UsageError:
     """Two meshes with several machines each do not become one."""
     from odyssey import looking
-    from odyssey.daemon import founding
 
-    belonging = founding.load(home)
     if belonging is not None and looking.is_of(invite, belonging.anchor):
-        return f"this invite is for {view.mesh}, and this machine is in it already"
-    others = counted(sum(view.nodes.values()) - 1, "other machine")
-    return f"this machine is in {view.mesh} already, with {others}; it cannot be in another mesh too"
+        text = f"this invite is for {view.mesh}, and this machine is in it already"
+        return UsageError(text, hint="nothing to do: odyssey status; the invite can be used on another machine")
+    others = sum(view.nodes.values()) - 1
+    known = f", with {counted(others, 'other machine')}" if others > 0 else ""
+    text = f"this machine is in {view.mesh} already{known}; it cannot be in another mesh too"
+    return UsageError(text, hint="odyssey leave, then join again")
 
 
 def _ask_about(desk: Desk, unfinished: int) -> None:

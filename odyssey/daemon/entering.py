@@ -109,6 +109,9 @@ class Entrance:
         """Into another mesh; with what, and what a person types, comes through a pipe."""
         from odyssey.daemon.typed import Typist
 
+        if before is not None and before.joined:
+            text = f"this machine is in {before.name} already; it cannot be in another mesh too"
+            raise UsageError(text, hint="odyssey leave, then join again")
         os.set_inheritable(self._options.join, False)
         typist = Typist(self._name, self._options.join, self._options.ready)
         try:

@@ -104,10 +104,10 @@ class CannotRecover(CallersError):
 
 
 class Lack(enum.Enum):
-    SILENT = "a voter that did not answer: it may hold jobs and results that the others do not"
-    EMPTIED = "a voter that has lost its store"
-    OTHER_BRANCH = "follows another generation: what only its log holds comes back as its tail"
-    BEHIND = "holds nothing of its own generation yet, and perhaps not all that it began with"
+    SILENT = "a keeper that did not answer: it may hold jobs and results that the others do not"
+    EMPTIED = "a keeper that has lost its store"
+    OTHER_BRANCH = "has gone on by itself meanwhile: what only it holds comes back by itself"
+    BEHIND = "has only just begun, and perhaps not with all that there was"
 
 
 class Missing(NamedTuple):

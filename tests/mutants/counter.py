@@ -167,7 +167,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     api(
         "a retry asked of two machines",
         "relay/passing",
-        'ONCE: Final = frozenset({"retry", "approve"})',
+        'ONCE: Final = frozenset({"retry", "approve", "stepdown", "invite"})',
         "ONCE: Final[frozenset[str]] = frozenset()",
         PASS + "what_would_happen_twice_is_not_asked_elsewhere",
     ),

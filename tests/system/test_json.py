@@ -43,7 +43,7 @@ def said(place: Place) -> Any:
 
 def test_every_field_that_is_promised_is_there(said: Any) -> None:
     status = has("status", said("status"))
-    assert (status["quorum"], status["nodes"]["up"], status["term"] > 0) == ({"have": 1, "need": 1}, 1, True)
+    assert (status["quorum"], status["nodes"]["up"], status["term"] > 0) == ({"have": 1, "need": 1, "of": 1}, 1, True)
     (node,) = said("nodes")
     assert has("machine", node)["name"] == status["node"] == status["coordinator"]
     for command in ("ps", "history"):

@@ -59,14 +59,14 @@ def test_a_shell_with_its_jobs(up: Place) -> None:
     with left_as_it_was(up, *BASH) as screen:
         screen.until(b"at0 ")
         assert screen.is_raw
-        screen.types(b"echo $((6*7)); sleep 4321\r")
+        screen.types(b"sh -c 'echo $((6*7)); exec sleep 4321'\r")  # what says 42 is what a ^Z reaches
         screen.until(b"42")
         screen.types(b"\x1a")
         screen.until(b"Stopped")
         screen.types(b"jobs\r")
         screen.until(b"sleep 4321")
         screen.types(b"fg\r")
-        screen.until(b"l\rsleep 4321")
+        screen.until(b"l\rsh -c")
         screen.types(b"\x03")
         screen.until(b"at130 ")
         screen.types(b"(exit 3)\r")

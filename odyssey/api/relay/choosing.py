@@ -19,6 +19,7 @@ import msgspec
 
 from odyssey.api.door import Handler
 from odyssey.api.operations import ISSUED, TABLE, Operation
+from odyssey.api.relay.passing import ONCE
 from odyssey.api.relay.remembered import Remembered
 from odyssey.api.relay.writers import Homes
 from odyssey.api.requests import Events, PutStdin
@@ -136,6 +137,8 @@ class Choosing:
             try:
                 view: View = await self._passing(row)(request)  # type: ignore[misc]
             except Unreachable:
+                if row.name in ONCE and self._place.reaches:
+                    raise  # it may have happened there
                 if not self._place.keeps:
                     if (known := self._known(row)) is not None:
                         return known
