@@ -153,7 +153,8 @@ class Examiner(Examining):
         if is_linked:
             return await passing.ask(node, Examine(back_to=me))
         for other in passing.who_keeps():
-            if other != node and self._around.peers()[other].up:
+            peer = self._around.peers().get(other)
+            if other != node and peer is not None and peer.up:
                 return await passing.ask(other, Examine(machine=node, back_to=me))
         raise Unreachable("no machine can be asked to ask it", hint="see: odyssey nodes")
 

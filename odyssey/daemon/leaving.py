@@ -60,7 +60,7 @@ class Leaving:
             await self._life.clear_out(CLEAR_S, Going.LEAVE)
             if not lan.out:
                 await self._hand_over(lan)
-        except OdysseyError:
+        except BaseException:  # also when whoever asked has gone
             self._life.stay()
             raise
         parting.begin(self._home)

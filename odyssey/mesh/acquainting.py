@@ -128,6 +128,8 @@ class Acquainting:
         self._company.meet([Peer(message.me.certificate)])
         self._company.find(sender, companies.for_others(message.me.addresses))
         upto = (message.members, message.statements) if message.run == self._run else (0, 0)
+        if min(upto) < 0 or upto[1] > self._company.roster.trust.size or upto[0] > self._company.revision:
+            upto = (0, 0)  # nobody can have heard that
         self._listeners[sender] = _Listener(now, upto)
         self._tell(sender)
 

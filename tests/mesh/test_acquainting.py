@@ -15,7 +15,7 @@ from odyssey.mesh.company import Company
 from odyssey.mesh.links.ports import Refusal
 from odyssey.mesh.trust.letters import Peer
 from odyssey.mesh.trust.standing import Known, Standing
-from odyssey.messages import Acquaintance, Acquainted, MembersAre
+from odyssey.messages import Acquaintance, Acquainted, HereIAm, MembersAre
 from tests.mesh.trust.people import NOW, Realm, curve, key, node
 from tests.sim.loop import VirtualLoop
 
@@ -257,3 +257,14 @@ def test_a_page_behind_a_lost_one_is_not_taken(tmp_path: Path) -> None:
     pi.acquainting.hear(founder.id, MembersAre(run, (99, 1), (100, 1), (late,)))
     assert pi.company.peer(node("late")) is None
     assert pi.acquainting._heard[founder.id][1][0] < 99
+
+
+@pytest.mark.parametrize(("members", "statements"), [(-1, 0), (0, -1), (1 << 63, 0), (0, 1 << 63), (-(1 << 63), 7)])
+def test_nonsense_about_what_somebody_has_heard_ends_nothing(tmp_path: Path, members: int, statements: int) -> None:
+    village, (founder, pi, mac) = a_mesh(tmp_path, "gamebox", "pi", "mac")
+    village.run(2)
+    (run,) = {one.run for one in pi.heard if isinstance(one, MembersAre) and one.run}
+    founder.receive(pi.id, HereIAm(Acquaintance(REALM.member("pi")), run, members, statements))
+    mac.addresses = ["10.0.9.9:7660"]
+    village.run(12)
+    assert pi.knows(mac) == ("10.0.9.9:7660",)

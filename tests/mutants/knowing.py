@@ -87,8 +87,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     copied(
         "copy let in when it comes again",
-        "        if theirs.run in self._copies and self._is_there(",
-        "        if theirs.run not in self._copies and self._is_there(",
+        "        if is_copy and self._is_there(now):",
+        "        if not is_copy and self._is_there(now):",
         "it_stays_so_when_the_copy_comes_again",
     ),
     copied(
@@ -114,8 +114,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     renewing(
         "certificate of the future counts as newer",
         "mesh/trust/roster.py",
-        " <= known.certificate.not_before <= now + SKEW_MS:",
-        " <= known.certificate.not_before:",
+        "    return certificate.not_before <= now + SKEW_MS, certificate.not_before",
+        "    return True, certificate.not_before",
         "what_a_clock_far_ahead_has_made_is_not_newer",
     ),
     renewing(

@@ -30,7 +30,7 @@ from odyssey.messages import Asked, Parts
 
 TICK_S: Final = 0.25
 MOST_TRIES: Final = 3  # machines that are asked, one after the other
-MOST_KEEPERS: Final = 5  # one of them may have what a job needs
+MOST_KEEPERS: Final = 16  # one of them may have what a job needs
 ONCE: Final = frozenset({"retry", "approve", "stepdown", "invite"})  # asked twice, it might happen twice
 
 Post = Callable[[NodeId, Asked], None]

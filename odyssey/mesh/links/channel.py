@@ -223,7 +223,8 @@ class Channel:
             self.send(Bye(why), line=line)
             self.lose(line, why)
             return
-        if theirs.run in self._copies and self._is_there(now := self._office.clock.monotonic_ms()):
+        now, is_copy = self._office.clock.monotonic_ms(), theirs.run in self._copies and theirs.run != self._run
+        if is_copy and self._is_there(now):
             self._copies[theirs.run] = now
             self._send_off(line)
             self._office.copied(self.peer, line.address)
@@ -236,6 +237,7 @@ class Channel:
         """Others that were dialled with it are not needed, and what belongs to an older run of the peer is over. What
         this side dials while the peer has dialled it goes on: if both gave theirs up, none would be left."""
         anew, self._run = run != self._run, run
+        self._copies.pop(run, None)  # it is let in
         if self.line is None:
             self.changed_ms = self._office.clock.monotonic_ms()
         self.line, self.why = line, ""
@@ -260,14 +262,20 @@ class Channel:
         """Who was here first stays; the other one is told why it is not let in."""
         now, copy = self._office.clock.monotonic_ms(), self._run
         theirs = [other for other, its in self._talks.items() if its.run == copy]
+        if not theirs:  # whoever that was has gone again
+            self._go_back(line, talk)
+            return
         for other in theirs:
             self._send_off(other)
         self._copies = {run: at for run, at in self._copies.items() if now - at < TWIN_MS} | {copy: now}
+        self._go_back(line, talk)
+        self._office.copied(self.peer, theirs[-1].address)
+
+    def _go_back(self, line: Line, talk: _Talk) -> None:
         self._run, self.line, self.why = talk.run, line, ""
         for its in self._talks.values():
             its.is_asked_for = False
         self.traffic.up(True)
-        self._office.copied(self.peer, theirs[-1].address)
 
     def _send_off(self, line: Line) -> None:
         self.send(Bye(COPY), line=line)

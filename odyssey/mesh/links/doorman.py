@@ -37,6 +37,7 @@ A_SECOND: Final = 50  # from one address, and so many at once; a whole lab that 
 BURST: Final = 300
 ADDRESSES: Final = 1_024  # that are remembered
 UNREAD: Final = 32 << 20  # bytes that came and were not handed on: what may be under way on a line is a tenth of it
+UNGREETED: Final = 8 << 20  # the same of whoever has said no hello yet, which is short
 _RECEIVED: Final = struct.Struct("@128xQ")  # tcpi_bytes_received of Linux' struct tcp_info
 T = TypeVar("T")
 
@@ -146,6 +147,8 @@ class Doorman:
         for file, (since, _) in list(self._waiting.items()):
             if now - since >= HELLO_MS:
                 self._send_off(file, "said nothing")
+        for file in [file for file in self._waiting if is_overfull(file, 0, UNGREETED)]:
+            self._send_off(file, "too much at the door")
         for file in list(self._inside):
             if is_overfull(file, self._told(file)):
                 self._overfull(file)
@@ -156,10 +159,10 @@ class Doorman:
         _shut(file, place)
 
 
-def is_overfull(file: int, told: int) -> bool:
+def is_overfull(file: int, told: int, most: int | None = None) -> bool:
     """Not known: no. macOS does not tell."""
     received = _on_duplicate(file, _received)
-    return received is not None and received - told > UNREAD
+    return received is not None and received - told > (UNREAD if most is None else most)
 
 
 def _received(found: socket.socket) -> int:

@@ -75,10 +75,9 @@ class Roster:
         """None: an older one than is known. Raises `Untrusted`."""
         if data in self._by_data:
             return None
-        certificate = self.trust.renewable(data, now)  # one that is over says still whose its key is
+        certificate = self.trust.whose(data, now)
         node, known = certificate.node, self._entries.get(certificate.node)
-        # One that a clock far ahead has made is not newer than what is made now.
-        if known is not None and certificate.not_before <= known.certificate.not_before <= now + SKEW_MS:
+        if known is not None and _age(certificate, now) <= _age(known.certificate, now):
             return None
         if self._by_key.get(certificate.curve, node) != node:
             raise Untrusted(Why.OTHER_KEY, Certificate.WHAT)
@@ -106,7 +105,7 @@ class Roster:
         gone = set()
         for node, entry in list(self._entries.items()):
             try:
-                self.trust.renewable(entry.data, now)
+                self.trust.whose(entry.data, now)
             except Untrusted as error:
                 if error.why is Why.EXPIRED:
                     continue
@@ -121,3 +120,8 @@ class Roster:
         if entry is not None:
             del self._by_key[entry.certificate.curve]
             del self._by_data[entry.data]
+
+
+def _age(certificate: Certificate, now: int) -> tuple[bool, int]:
+    """The greater, the newer. What a clock far ahead has made, here or there, is not newer than what is made now."""
+    return certificate.not_before <= now + SKEW_MS, certificate.not_before

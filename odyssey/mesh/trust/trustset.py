@@ -186,6 +186,11 @@ class TrustSet:
     def renewable(self, data: bytes, now: int) -> Certificate:
         return self.check(data, now, LATE_MS)
 
+    def whose(self, data: bytes, now: int) -> Certificate:
+        """Also of one that is over, or that is not yet good by this machine's clock, which may be wrong: it says still
+        whose its key is."""
+        return self.check(data, max(now, opened(data, Certificate).not_before), LATE_MS)
+
     def terms(self, data: bytes, now: int) -> Terms:
         """Is this what an issuer has allowed, and is it still to be had?"""
         terms = opened(data, Terms)

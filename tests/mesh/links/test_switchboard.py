@@ -266,6 +266,25 @@ def test_of_two_machines_with_one_key_the_first_stays_and_both_hear_of_it(quarte
     assert numbers(copy.letters) == []
 
 
+def test_a_copy_that_has_gone_before_the_first_one_answers_changes_nothing(quarter: Quarter) -> None:
+    a, b = quarter.machine(0), quarter.machine(1)
+    b.board.send(a.name, work(number=1))
+    quarter.run(0.1)
+    copy = copy_of(quarter, b)
+    copy.board.send(a.name, work(number=66))
+    talks = a.board._peers[b.name].control._talks
+    while not any(talk.is_asked_for for talk in talks.values()):
+        quarter.run(0.0001)
+    for line in [line for line, talk in talks.items() if not talk.is_asked_for]:
+        line.end()
+        a.board.gone(line, "it was pulled")
+    copy.kill()
+    quarter.run(8)
+    b.board.send(a.name, work(number=2))
+    quarter.run(8)
+    assert numbers(a.letters)[-1] == 2
+
+
 def test_it_stays_so_when_the_copy_comes_again(quarter: Quarter) -> None:
     a, b = quarter.machine(0), quarter.machine(1)
     b.board.send(a.name, work(number=1))

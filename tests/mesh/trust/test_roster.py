@@ -114,3 +114,13 @@ def test_there_is_an_end_to_how_many_there_may_be(monkeypatch: pytest.MonkeyPatc
         roster.learn(REALM.member("mac"), NOW)
     assert told.value.why is Why.TOO_MANY
     assert roster.learn(REALM.member("pi", at=NOW + 1), NOW) is not None
+
+
+def test_a_clock_that_was_wrong_at_first_costs_nobody_its_place() -> None:
+    """What it keeps in a file it has read by then."""
+    early = NOW - 10 * DAY_MS
+    roster = Roster(REALM.trust())
+    assert roster.learn(REALM.member("pi"), early) is not None
+    assert roster.who(PI, early) is None
+    assert roster.hear([REALM.revocation(node("x"), at=NOW)], early) == frozenset()
+    assert roster.who(PI, NOW) == node("pi")
