@@ -138,6 +138,7 @@ class Company:
         """What is said, by the log or by anybody: of members, and of issuers and who was put out."""
         gone = self.roster.hear(statements, self._clock.wall_ms())
         self._learn(certificates)
+        gone = frozenset(node for node in gone if self.roster.entry(node) is None)  # others are certified anew
         for node in gone:
             self._ways.pop(node, None)
             self._told.pop(node, None)

@@ -191,7 +191,7 @@ class JoinServer(Visit):
     def _renew(self, letter: Renew, now: int) -> Answer:
         out = self._porter.trust.revocation(opened(letter.certificate, Certificate).node)
         self._statement = out[1] if out is not None else b""
-        shown = self._shown(letter.certificate, now)
+        shown = self._held(letter.certificate, now)
         if not proves(Purpose.RENEW, self._bound(letter.certificate), shown.key, letter.by_node):
             raise NotLetIn("proof", "the proof of having the machine's key is wrong")
         newest = self._newest(shown, now)
@@ -204,6 +204,17 @@ class JoinServer(Visit):
         )
         self._seal(certificate, now)
         return Answer(propose=RenewMember(certificate.node, self._certificate, certificate.expiry))
+
+    def _held(self, data: bytes, now: int) -> Certificate:
+        """Or the one that the log has for the same key: it may have been made anew while that machine was away, because
+        whoever had signed the old one lets nobody in any more."""
+        try:
+            return self._shown(data, now)
+        except Untrusted as error:
+            member = self._porter.member(opened(data, Certificate).node)
+            if error.why is not Why.ISSUER_REVOKED or member is None:
+                raise
+            return self._shown(member.certificate, now)
 
     def _shown(self, data: bytes, now: int) -> Certificate:
         """One that a clock far ahead has made was good when it was made, and is to be renewed before all others."""

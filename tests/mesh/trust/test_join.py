@@ -20,6 +20,7 @@ from odyssey.mesh.trust.certificates import (
     MEMBER_MS,
     SKEW_MS,
     Grant,
+    node_id,
 )
 from odyssey.mesh.trust.invite import Invite
 from odyssey.mesh.trust.join_client import JoinClient, Joined, NotJoined, RenewClient
@@ -499,6 +500,23 @@ def test_an_old_certificate_does_not_bring_back_what_was_taken_away(gate: Gate) 
     gate.log.do(RenewMember(node("pi"), less, NOW + DAY_MS + MEMBER_MS))
     gate.now += 2 * DAY_MS
     assert gate.renews(joined.trust, joined.certificate).mine.grants == Grant.SUBMIT
+
+
+def test_who_was_away_while_its_certificate_was_made_anew_is_not_put_out_for_that(gate: Gate) -> None:
+    """What the machine holds was signed by a key that lets nobody in any more."""
+    gate.trust.take(gate.realm.issuer("nova"))
+    gate.porter = gate._porter()
+    joined = gate.joins(gate.invite())
+    old = gate.realm.member("pi", by="nova", at=NOW, curve=curve("pi").public)
+    gate.log.do(RenewMember(node("pi"), gate.realm.member("pi", at=NOW + DAY_MS), NOW + DAY_MS + MEMBER_MS))
+    gate.now += 2 * DAY_MS
+    before = joined.trust
+    before.take(gate.realm.issuer("nova"))
+    gate.trust.take(gate.realm.revocation(node_id(key("nova/issuer").public)))
+    gate.porter = gate._porter()
+    assert gate.renews(before, old).mine.expiry == gate.now + MEMBER_MS
+    del gate.log.state.members[node("pi")]
+    not_joined(lambda: gate.renews(before, old))
 
 
 def test_the_log_cannot_make_a_renewal_give_more(gate: Gate) -> None:
