@@ -272,10 +272,12 @@ class Channel:
         self._office.copied(self.peer, theirs[-1].address)
 
     def _go_back(self, line: Line, talk: _Talk) -> None:
+        """What came on it meanwhile was not taken, so it is begun anew: both sides say again what was not answered."""
         self._run, self.line, self.why = talk.run, line, ""
         for its in self._talks.values():
             its.is_asked_for = False
         self.traffic.up(True)
+        self.lose(line, "it is begun anew")
 
     def _send_off(self, line: Line) -> None:
         self.send(Bye(COPY), line=line)

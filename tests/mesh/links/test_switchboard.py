@@ -285,6 +285,23 @@ def test_a_copy_that_has_gone_before_the_first_one_answers_changes_nothing(quart
     assert numbers(a.letters)[-1] == 2
 
 
+def test_what_the_first_one_says_while_it_is_asked_after_is_not_lost(quarter: Quarter) -> None:
+    a, b = quarter.machine(0), quarter.machine(1)
+    b.board.send(a.name, work(number=1))
+    quarter.run(0.1)
+    copy = copy_of(quarter, b)
+    copy.board.send(a.name, work(number=66))
+    talks = a.board._peers[b.name].control._talks
+    while not any(talk.is_asked_for for talk in talks.values()):
+        quarter.run(0.0001)
+    b.board.send(a.name, work(number=2))
+    quarter.run(0.5)
+    b.board.send(a.name, work(number=3))
+    quarter.run(3)
+    assert [one for one in numbers(a.letters) if one < 60] == [1, 2, 3]
+    assert not state(a, b).refused
+
+
 def test_it_stays_so_when_the_copy_comes_again(quarter: Quarter) -> None:
     a, b = quarter.machine(0), quarter.machine(1)
     b.board.send(a.name, work(number=1))
