@@ -80,4 +80,4 @@ def test_when_two_of_three_are_lost_the_last_one_reads_and_recovers(lab: Lab) ->
         lab.boot(gone)
         lab[gone].run("odyssey", "up", limit_s=120)
     wait_for(lambda: is_whole(lab[2]), 90)
-    assert {coordinator(host) for host in lab} == {"h3"}
+    wait_for(lambda: {coordinator(host) for host in lab} == {"h3"}, 60)

@@ -159,7 +159,7 @@ class Choosing:
         """All of one standard input goes where its beginning is: anywhere else there would be a gap."""
         if self._place.out:
             raise outside(self._place.out)
-        is_own = self._homes.is_own(request.name, self._place.coordinates)
+        is_own = self._homes.is_own(request.name, not self._passes_on)
         here = await (self._own if is_own else self._passed)[row.name](request)  # type: ignore[misc]
         self._homes.note(request.name, is_own, here.is_complete)
         view: View = here

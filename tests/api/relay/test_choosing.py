@@ -143,7 +143,9 @@ def test_all_of_a_standard_input_goes_where_its_beginning_is() -> None:
             await put(r.PutStdin(b"b", 1, b"x"))
         other.error, place.coordinates = None, True
         await put(r.PutStdin(b"b", 1, b"", is_end=True))
-        assert asked == ["own", "other", "own", "other"]
+        place.coordinates, place.hears_nobody = False, True
+        await put(r.PutStdin(b"c", 0, b"x"))
+        assert asked == ["own", "other", "own", "other", "own"], "who keeps the log and hears nobody takes it itself"
 
     asyncio.run(asyncio.wait_for(play(), 20))
 
