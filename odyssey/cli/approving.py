@@ -33,7 +33,9 @@ def approve_command(desk: Desk, machine: str, owner: str, code: str, is_denied: 
     if not machine:
         _list(desk)
     elif is_denied:
-        desk.output.say(f"{desk.ask(Approve(machine, is_denied=True)).name} is sent off")
+        view = desk.ask(Approve(machine, is_denied=True))
+        if not as_json(desk, view):
+            desk.output.say(f"{view.name} is sent off")
     else:
         _let_in(desk, machine, owner, code)
 

@@ -61,10 +61,10 @@ def up_command(desk: Desk, foreground: bool, name: str, mesh: str, listen: str, 
     started_now = ensure_running(home, is_embedded=False, wishes=wishes, environment=desk.environment)
     for note in started_now.notes:
         desk.output.say(note)
-    if found:
-        desk.output.say(f"this machine has begun a mesh of its own; there {told(found)}: odyssey join")
     looked(desk, trust=sys.stdin.isatty())
     view = desk.ask(Status())
+    if found and sum(view.nodes.values()) == 1:  # else an invite on a card has brought it in
+        desk.output.say(f"this machine has begun a mesh of its own; there {told(found)}: odyssey join")
     _check_listen(view, listen)
     _check_mesh(desk, mesh)
     if name and view.node != name:
