@@ -262,7 +262,7 @@ class Lan:
         keys = self._keys
         self._wires = ZmqWires(self._loop, keys, self._clock, self._board)
         assert self.reception is not None
-        if self.issues:
+        if self._is_knocked_at:
             self._gate = self._new_gate()
         self._answering = Answering(self._clock)
         doors = self._doors = Doors(self._plan, self._wires, self._gate)
@@ -447,10 +447,14 @@ class Lan:
             *(self._clock, SystemEntropy(), self._passing.ask, lambda: self._papers.offer(SystemEntropy())),
         )
 
+    @property
+    def _is_knocked_at(self) -> bool:
+        return self._papers.is_knocked_at(self._clock.wall_ms())
+
     def _follow_right(self) -> None:
         """Where this machine may let in from now on it is knocked at; where it may not any more, nobody is heard."""
         doors, wires = self._doors, self._wires
-        if doors is None or wires is None or (self._gate is not None) is self.issues:
+        if doors is None or wires is None or (self._gate is not None) is self._is_knocked_at:
             return
         if self._gate is not None:
             doors.let_nobody_in()

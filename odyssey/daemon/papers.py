@@ -34,6 +34,12 @@ class Papers:
         key = self._standing.issuer
         return key is not None and any(one.key == key.public for one in self._company.roster.trust.issuers(now))
 
+    def is_knocked_at(self, now: int) -> bool:
+        """It lets machines in, or would by another clock: then it is heard at the door, and says what time it has."""
+        key = self._standing.issuer
+        known = self._company.roster.trust.known_issuers()
+        return key is not None and any(one.key == key.public and now < one.expiry for one in known)
+
     def offer(self, entropy: Entropy) -> bytes:
         """The public half of a key with which this machine would let others in."""
         self._standing = own_issuer(self.home, self._standing, entropy)
